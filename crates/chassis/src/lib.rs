@@ -1,0 +1,1 @@
+//! The frame: how a process is configured, starts, is healthy, drains and stops

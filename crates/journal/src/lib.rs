@@ -1,0 +1,1 @@
+//! The log: producer, partition consumer, record codec, embedded broker

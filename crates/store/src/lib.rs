@@ -1,0 +1,1 @@
+//! The ground under every SQL store: pools, migrations, what an error means

@@ -1,0 +1,1 @@
+//! The door: identity, tickets, admission, coalescing, the public API

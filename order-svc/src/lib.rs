@@ -1,0 +1,1 @@
+//! What was bought: the books, the life of an order

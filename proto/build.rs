@@ -1,0 +1,24 @@
+//! Compiles the `.proto` files without `protoc`, and keeps their descriptors for reflection.
+
+use std::{error::Error, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 7] = [
+    "seckill/error/v1/error_reason.proto",
+    "seckill/user/v1/user.proto",
+    "seckill/inventory/v1/catalog.proto",
+    "seckill/inventory/v1/inventory.proto",
+    "seckill/order/v1/order.proto",
+    "seckill/gateway/v1/gateway.proto",
+    "seckill/journal/v1/journal.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=seckill");
+    let descriptors = protox::compile(FILES, ["."])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
+    std::fs::write(out, descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    Ok(())
+}

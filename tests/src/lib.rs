@@ -1,0 +1,1 @@
+//! The proof: the whole system, tested as one
