@@ -1,0 +1,10 @@
+//! What a sale is and what its stock does: pure, without time, stores or messages.
+
+pub mod hold;
+pub mod refusal;
+pub mod sale;
+pub mod stock;
+
+pub use hold::{EntryAnswer, Hold, OpenHold, ReserveEntry, Settled, StagedOrder};
+pub use refusal::Refusal;
+pub use stock::Terms;

@@ -1,0 +1,156 @@
+//! The epoch lease: this process may use a shard's ledger only while it has read (OPEN, epoch) from
+//! the catalog's primary less than L/2 ago, counted from *before that query was sent* (protocol
+//! section 3). A loader waits 2 L before it changes the epoch, so a process that was frozen finds
+//! its lease over (I-2). The view is refreshed by a job and read by every core; it does not know
+//! the ledger.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use chassis::Clock;
+use ids::{Epoch, ShardNo};
+
+use crate::{
+    catalog::{LeaseRow, LeaseRows},
+    domain::sale::Phase,
+};
+
+/// What the catalog said of every shard, and when it was asked. Clones show the same.
+#[derive(Clone)]
+pub struct LeaseView {
+    clock: Clock,
+    seen: Arc<RwLock<Arc<Seen>>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// When the query was about to be sent; none before the first.
+    asked_at: Option<Duration>,
+    highest: u32,
+    rows: HashMap<ShardNo, LeaseRow>,
+}
+
+/// The right to use an open shard for a while. Made only by [`LeaseView::check`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leased {
+    /// The shard.
+    pub shard: ShardNo,
+    /// The epoch that the catalog shows as open.
+    pub epoch: Epoch,
+    /// Whether an operator has paused the shard.
+    pub paused: bool,
+    /// L of the protocol, from the shard's catalog row.
+    pub lease: Duration,
+    until: Duration,
+}
+
+/// Why a shard may not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotLeased {
+    /// Never loaded, or being loaded.
+    Loading,
+    /// Over and settled: the books alone answer.
+    Retired,
+    /// The catalog has assigned no such number.
+    UnknownShard,
+    /// The catalog wasn't read recently enough to tell.
+    Lapsed,
+}
+
+impl LeaseView {
+    /// A view that knows nothing yet: every shard is [`NotLeased::Lapsed`].
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            seen: Arc::default(),
+        }
+    }
+
+    /// Takes over what a query answered that was sent after `asked_at`, read off the same clock.
+    /// An answer to an older query than the one shown is dropped.
+    pub fn show(&self, asked_at: Duration, answer: LeaseRows) {
+        let LeaseRows { highest, rows } = answer;
+        let rows = rows.into_iter().map(|row| (row.shard, row)).collect();
+        let fresh = Arc::new(Seen {
+            asked_at: Some(asked_at),
+            highest,
+            rows,
+        });
+        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
+        if seen.asked_at.is_none_or(|before| before <= asked_at) {
+            *seen = fresh;
+        }
+    }
+
+    /// Whether `shard` may be used now.
+    ///
+    /// # Errors
+    /// Why not. A number that the catalog has assigned but doesn't list is a retired one.
+    pub fn check(&self, shard: ShardNo) -> Result<Leased, NotLeased> {
+        let seen = self.seen();
+        let asked_at = seen.asked_at.ok_or(NotLeased::Lapsed)?;
+        let Some(row) = seen.rows.get(&shard) else {
+            let is_assigned = shard.get() <= seen.highest;
+            return Err(if is_assigned {
+                NotLeased::Retired
+            } else {
+                NotLeased::UnknownShard
+            });
+        };
+        match (row.phase, row.epoch) {
+            (Phase::Retired, _) => Err(NotLeased::Retired),
+            (Phase::New | Phase::Loading, _) | (Phase::Open, None) => Err(NotLeased::Loading),
+            (Phase::Open, Some(epoch)) => {
+                let LeaseRow { paused, lease, .. } = *row;
+                let until = asked_at + lease / 2;
+                let leased = Leased {
+                    shard,
+                    epoch,
+                    paused,
+                    lease,
+                    until,
+                };
+                if self.clock.now() < until {
+                    Ok(leased)
+                } else {
+                    Err(NotLeased::Lapsed)
+                }
+            }
+        }
+    }
+
+    /// Whether what was done under `leased` may still count: the lease has not run out, or was
+    /// renewed for the same epoch. An epoch id is never used again, so a newer look at the catalog
+    /// that still shows it proves that it was open all the while.
+    pub fn still_valid(&self, leased: &Leased) -> bool {
+        self.clock.now() < leased.until
+            || self
+                .check(leased.shard)
+                .is_ok_and(|now| now.epoch == leased.epoch)
+    }
+
+    /// The shards that the catalog showed as OPEN when it was last asked, with their epochs;
+    /// whatever the age of that answer.
+    pub fn open_shards(&self) -> Vec<(ShardNo, Epoch)> {
+        let is_open = |row: &LeaseRow| row.phase == Phase::Open;
+        let rows = self.seen();
+        let open = rows.rows.values().filter(|row| is_open(row));
+        open.filter_map(|row| row.epoch.map(|epoch| (row.shard, epoch)))
+            .collect()
+    }
+
+    /// The shortest lease of any shard that isn't retired.
+    pub fn shortest_lease(&self) -> Option<Duration> {
+        self.seen().rows.values().map(|row| row.lease).min()
+    }
+
+    fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests;
