@@ -1,0 +1,75 @@
+//! Channels to other services: connected when first used, and again when lost.
+//!
+//! A channel lives on one runtime, so each serving core makes its own. Time-outs of calls are the
+//! caller's ([`crate::Deadline::remaining`]); retries are nobody's here.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::runtime::Handle;
+use tonic::transport::{Channel, Endpoint};
+
+/// How a channel behaves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChannelSettings {
+    /// 1 s: inside one network a connection takes milliseconds or doesn't come.
+    pub connect_timeout_ms: u64,
+    /// Idle time before a ping. 10 s: a silently lost peer is noticed before many calls are.
+    pub keepalive_interval_ms: u64,
+    /// An unanswered ping ends the connection. 5 s.
+    pub keepalive_timeout_ms: u64,
+    /// What the peer may send ahead on one call. 256 KiB, as the server's.
+    pub stream_window_bytes: u32,
+    /// What the peer may send ahead on all calls together. 1 MiB, as the server's.
+    pub connection_window_bytes: u32,
+}
+
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout_ms: 1000,
+            keepalive_interval_ms: 10_000,
+            keepalive_timeout_ms: 5000,
+            stream_window_bytes: 256 * 1024,
+            connection_window_bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// An address that isn't a URL such as `http://127.0.0.1:7001`.
+#[derive(Debug, thiserror::Error)]
+#[error("{address:?} is not an address of a service such as http://127.0.0.1:7001")]
+pub struct BadAddress {
+    address: String,
+}
+
+/// A channel to `address` that lives on `runtime`. Never connects here: calls do.
+///
+/// # Errors
+/// If `address` isn't a URL with the scheme http and a host.
+pub fn connect_lazy(
+    runtime: &Handle,
+    address: &str,
+    settings: &ChannelSettings,
+) -> Result<Channel, BadAddress> {
+    let refused = || BadAddress {
+        address: address.to_owned(),
+    };
+    let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| refused())?;
+    let uri = endpoint.uri();
+    if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {
+        return Err(refused());
+    }
+    // The channel's worker is spawned where the channel is made.
+    let _on = runtime.enter();
+    Ok(endpoint
+        .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_millis(settings.keepalive_interval_ms))
+        .keep_alive_timeout(Duration::from_millis(settings.keepalive_timeout_ms))
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(settings.stream_window_bytes)
+        .initial_connection_window_size(settings.connection_window_bytes)
+        .connect_lazy())
+}

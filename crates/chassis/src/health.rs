@@ -1,0 +1,70 @@
+//! Health over `grpc.health.v1`, for one App.
+//!
+//! The service named "" is readiness: the App's own stores answer, and it isn't stopping. It says
+//! nothing about other roles, or they would wait for each other. The service named "liveness" is
+//! SERVING as long as the process turns.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
+use tonic_health::server::{HealthReporter, HealthService};
+
+use crate::job::every;
+use crate::stop::Stopper;
+
+/// The name of the service that tells liveness.
+pub const LIVENESS: &str = "liveness";
+
+/// Says whether an App is ready. Clones speak for the same App.
+#[derive(Clone, Debug)]
+pub struct Health {
+    reporter: HealthReporter,
+}
+
+impl Health {
+    /// What reports, and the service that answers (clone it for each core). Not ready until
+    /// [`Health::set_ready`] says so.
+    pub fn new() -> (Self, HealthServer<impl HealthApi>) {
+        let reporter = HealthReporter::new();
+        for (service, status) in [
+            ("", ServingStatus::NotServing),
+            (LIVENESS, ServingStatus::Serving),
+        ] {
+            let set = reporter.set_service_status(service, status).now_or_never();
+            set.expect("it waits for a lock that nobody else knows yet");
+        }
+        let service = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+        (Self { reporter }, service)
+    }
+
+    /// From now on the App is ready, or isn't. Watchers are told.
+    pub async fn set_ready(&self, ready: bool) {
+        let status = if ready {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        self.reporter.set_service_status("", status).await;
+    }
+
+    /// Asks `check` every `interval` whether the App's own stores answer, and is not ready once
+    /// `stopper` has stopped. `check` bounds its own time.
+    pub async fn watch(
+        &self,
+        interval: Duration,
+        stopper: &Stopper,
+        mut check: impl AsyncFnMut() -> bool,
+    ) {
+        every(interval, stopper, async || {
+            let ready = check().await;
+            self.set_ready(ready && !stopper.is_stopped()).await;
+        })
+        .await;
+        self.set_ready(false).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

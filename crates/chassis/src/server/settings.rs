@@ -1,0 +1,101 @@
+//! The knobs of a server, their defaults, and the reason of each number.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
+
+/// How a server treats its connections. The defaults suit calls between our own roles; the public
+/// edge lowers `max_concurrent_streams`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSettings {
+    /// Calls at once on a connection. 1024: a gateway multiplexes all its buyers over one
+    /// connection per core. The edge sets 100, as one client has no use for more.
+    pub max_concurrent_streams: u32,
+    /// Open connections per core; more wait in the kernel's queue. 4096 x 2 cores stay below the
+    /// usual bound of file descriptors with room for stores.
+    pub connections_per_core_max: usize,
+    /// A connection that sends nothing at all is closed. 10 s: a slow mobile handshake fits.
+    pub first_byte_within_ms: u64,
+    /// Idle time before a ping. 20 s: below the shortest idle time-outs of NATs and balancers.
+    pub keepalive_interval_ms: u64,
+    /// An unanswered ping ends the connection. 10 s: longer than a radio's hand-over.
+    pub keepalive_timeout_ms: u64,
+    /// Size of all headers of a call. 16 KiB: a token of 4 KiB and a trace context fit easily.
+    pub header_list_bytes_max: u32,
+    /// Resets that the peer's own errors cause before GOAWAY. 100: far above honest clients, far
+    /// below what a reset flood needs.
+    pub local_error_resets_max: usize,
+    /// What a peer may send ahead on one call. 256 KiB: a whole batch without a round trip.
+    pub stream_window_bytes: u32,
+    /// What a peer may send ahead on all calls together. 1 MiB: bounds memory per connection.
+    pub connection_window_bytes: u32,
+    /// Age at which a connection is told to go (calls finish), so that a balancer can spread
+    /// clients anew. Absent: never.
+    pub connection_age_max_ms: Option<u64>,
+    /// The deadline of a call that names none. 10 s: nobody waits longer for one click.
+    pub default_deadline_ms: u64,
+    /// The longest deadline that a call gets, whatever it asks for. 30 s.
+    pub max_deadline_ms: u64,
+    /// TLS has its place here, and can't be set yet.
+    pub tls: Option<Tls>,
+}
+
+/// TLS settings of a server. There is no value yet: a configuration that has some is refused, so
+/// that nobody believes in encryption that isn't there.
+#[derive(Clone, Debug)]
+pub enum Tls {}
+
+impl<'de> Deserialize<'de> for Tls {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(de::Error::custom(
+            "tls is not available yet: remove it, and terminate TLS in front of this role",
+        ))
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            max_concurrent_streams: 1024,
+            connections_per_core_max: 4096,
+            first_byte_within_ms: 10_000,
+            keepalive_interval_ms: 20_000,
+            keepalive_timeout_ms: 10_000,
+            header_list_bytes_max: 16 * 1024,
+            local_error_resets_max: 100,
+            stream_window_bytes: 256 * 1024,
+            connection_window_bytes: 1024 * 1024,
+            connection_age_max_ms: None,
+            default_deadline_ms: 10_000,
+            max_deadline_ms: 30_000,
+            tls: None,
+        }
+    }
+}
+
+impl ServerSettings {
+    pub(super) fn first_byte_within(&self) -> Duration {
+        Duration::from_millis(self.first_byte_within_ms)
+    }
+
+    pub(super) fn keepalive_interval(&self) -> Duration {
+        Duration::from_millis(self.keepalive_interval_ms)
+    }
+
+    pub(super) fn keepalive_timeout(&self) -> Duration {
+        Duration::from_millis(self.keepalive_timeout_ms)
+    }
+
+    pub(super) fn connection_age_max(&self) -> Option<Duration> {
+        self.connection_age_max_ms.map(Duration::from_millis)
+    }
+
+    pub(super) fn default_deadline(&self) -> Duration {
+        Duration::from_millis(self.default_deadline_ms)
+    }
+
+    pub(super) fn max_deadline(&self) -> Duration {
+        Duration::from_millis(self.max_deadline_ms)
+    }
+}

@@ -1,0 +1,185 @@
+//! Verification of access tokens: JWTs signed with Ed25519 (`alg` EdDSA), and nothing else.
+//!
+//! A token counts only if its signature is by a key we know and every claim (`iss`, `aud`, `sub`,
+//! `exp`, `nbf`, `iat`) is there and right, by our own clock. Who issues tokens, and what a subject
+//! may do, is not known here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{PoisonError, RwLock};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+
+use crate::clock::Clock;
+
+/// Longer ones are refused unread: ours have about 400 bytes.
+const TOKEN_BYTES_MAX: usize = 4096;
+
+/// How far clocks of two machines may be apart, in seconds.
+const LEEWAY_S: u64 = 2;
+
+/// What a verified token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Whom it is about (`sub`).
+    pub subject: String,
+    /// A name for people, where the issuer gives one: operators have it.
+    pub name: Option<String>,
+    /// Made for a rehearsal, and good for nothing else.
+    pub rehearsal: bool,
+    /// End of its life, in seconds since 1970 (`exp`).
+    pub expires_at_s: u64,
+}
+
+/// Why a token does not count. The texts are safe to show: they hold nothing of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not a JWT, or too long for one of ours.
+    #[error("the token is malformed")]
+    Malformed,
+    /// Any other algorithm than EdDSA, or a header that asks for more than we do.
+    #[error("the token is not signed as required")]
+    Algorithm,
+    /// The key isn't among ours: perhaps it is new, and fetching keys again helps.
+    #[error("the token is signed with an unknown key")]
+    UnknownKey,
+    /// The signature is not by the named key over this content.
+    #[error("the token's signature is wrong")]
+    Signature,
+    /// A claim isn't there, or isn't of its type.
+    #[error("the token lacks a valid claim {0}")]
+    Claim(&'static str),
+    /// Made by another issuer.
+    #[error("the token is from another issuer")]
+    Issuer,
+    /// Made for another audience.
+    #[error("the token is for another audience")]
+    Audience,
+    /// Its life is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its life hasn't begun.
+    #[error("the token is not valid yet")]
+    NotYet,
+}
+
+/// Verifies tokens of one issuer for one audience.
+pub struct Verifier {
+    issuer: String,
+    audience: String,
+    clock: Clock,
+    keys: RwLock<HashMap<String, DecodingKey>>,
+    validation: Validation,
+}
+
+impl Verifier {
+    /// A verifier that knows no key yet, and so refuses everything.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>, clock: Clock) -> Self {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // The signature alone is left to the library: its own checks of claims ask the system's
+        // clock, and let pass what is absent.
+        validation.required_spec_claims = HashSet::new();
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        Self {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            clock,
+            keys: RwLock::default(),
+            validation,
+        }
+    }
+
+    /// Replaces all keys: pairs of a key id and the 32 bytes of an Ed25519 public key.
+    pub fn set_keys(&self, keys: Vec<(String, [u8; 32])>) {
+        let keys = keys
+            .into_iter()
+            .map(|(id, key)| (id, DecodingKey::from_ed_der(&key)))
+            .collect();
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// The claims of a token, if it counts now. Takes about 50 us: cache the answer, bounded, and
+    /// no longer than until `expires_at_s`.
+    ///
+    /// # Errors
+    /// [`TokenError::UnknownKey`] may be cured by new keys; the others are final.
+    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(TokenError::Malformed);
+        }
+        let claims = self.signed_claims(token)?;
+        self.check(claims)
+    }
+
+    fn signed_claims(&self, token: &str) -> Result<RawClaims, TokenError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+        if header.alg != Algorithm::EdDSA || header.crit.is_some() {
+            return Err(TokenError::Algorithm);
+        }
+        let kid = header.kid.ok_or(TokenError::UnknownKey)?;
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let key = keys.get(&kid).ok_or(TokenError::UnknownKey)?;
+        jsonwebtoken::decode::<RawClaims>(token, key, &self.validation)
+            .map(|token| token.claims)
+            .map_err(|_| TokenError::Signature)
+    }
+
+    fn check(&self, claims: RawClaims) -> Result<Claims, TokenError> {
+        let now_s = self.clock.wall_ms() / 1000;
+        if claims.iss.ok_or(TokenError::Claim("iss"))? != self.issuer {
+            return Err(TokenError::Issuer);
+        }
+        if claims.aud.ok_or(TokenError::Claim("aud"))? != self.audience {
+            return Err(TokenError::Audience);
+        }
+        let subject = claims
+            .sub
+            .filter(|sub| !sub.is_empty())
+            .ok_or(TokenError::Claim("sub"))?;
+        let expires_at_s = claims.exp.ok_or(TokenError::Claim("exp"))?;
+        let not_before_s = claims.nbf.ok_or(TokenError::Claim("nbf"))?;
+        let issued_at_s = claims.iat.ok_or(TokenError::Claim("iat"))?;
+        if now_s >= expires_at_s.saturating_add(LEEWAY_S) {
+            return Err(TokenError::Expired);
+        }
+        if now_s.saturating_add(LEEWAY_S) < not_before_s.max(issued_at_s) {
+            return Err(TokenError::NotYet);
+        }
+        Ok(Claims {
+            subject,
+            name: claims.name,
+            rehearsal: claims.rehearsal,
+            expires_at_s,
+        })
+    }
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            issuer, audience, ..
+        } = self;
+        f.debug_struct("Verifier")
+            .field("issuer", issuer)
+            .field("audience", audience)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct RawClaims {
+    iss: Option<String>,
+    aud: Option<String>,
+    sub: Option<String>,
+    exp: Option<u64>,
+    nbf: Option<u64>,
+    iat: Option<u64>,
+    name: Option<String>,
+    #[serde(default)]
+    rehearsal: bool,
+}
+
+#[cfg(test)]
+mod tests;
