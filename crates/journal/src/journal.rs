@@ -1,0 +1,217 @@
+//! The journal as the services hold it: one producer behind cheap clones, and readers on request.
+//! Whether the broker is Kafka or the embedded one shows only here.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    AppendError, PartitionReader, Record, Settings, TOPIC,
+    client::{self, FetchWait},
+    codec, embedded,
+    producer::Producer,
+    reader,
+    record::RECORD_BYTES_MAX,
+};
+
+/// Why there is no journal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A setting that can't be, or a client or broker that could not be made.
+    #[error("the journal can't be set up: {0}")]
+    Setup(String),
+    /// The brokers didn't say who they are.
+    #[error("no answer from the journal's brokers at {0}")]
+    Unreachable(String),
+    /// The topic isn't there; `seckill migrate` makes it.
+    #[error("the journal's topic {TOPIC} is missing: {0}")]
+    NoTopic(String),
+    /// The topic has fewer partitions.
+    #[error("the journal has {partitions} partitions, and none is number {partition}")]
+    NoPartition {
+        /// The one that was asked for.
+        partition: u32,
+        /// How many there are.
+        partitions: u32,
+    },
+}
+
+/// What a [`Journal::flush`] left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flushed {
+    /// Records that are still not acknowledged; their fate is unknown.
+    pub left: usize,
+}
+
+/// The journal. Clones share one producer; it ends with the last of them, and takes what it has not
+/// sent with it, as a crash would.
+#[derive(Clone)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    producer: Producer,
+    brokers: String,
+    identity: String,
+    partitions: u32,
+    query_timeout: Duration,
+    embedded: Option<Arc<embedded::Host>>,
+}
+
+impl Journal {
+    /// The journal in Kafka. Asks the brokers who they are and how many partitions the topic has,
+    /// and blocks for up to twice [`Settings::query_timeout_ms`] meanwhile: call it at start.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] for settings that can't be, [`Error::Unreachable`] and [`Error::NoTopic`]
+    /// as the brokers answer.
+    pub fn connect(settings: &Settings) -> Result<Self, Error> {
+        if settings.brokers.is_empty() {
+            return Err(Error::Setup("no brokers are set".to_owned()));
+        }
+        let query_timeout = Duration::from_millis(settings.query_timeout_ms.into());
+        let producer = Producer::new(&settings.brokers, settings, None).map_err(setup)?;
+        let identity = producer
+            .client()
+            .fetch_cluster_id(query_timeout)
+            .ok_or_else(|| Error::Unreachable(settings.brokers.clone()))?;
+        let metadata = producer
+            .client()
+            .fetch_metadata(Some(TOPIC), query_timeout)
+            .map_err(|_| Error::Unreachable(settings.brokers.clone()))?;
+        let partitions = metadata
+            .topics()
+            .iter()
+            .find(|topic| topic.name() == TOPIC && topic.error().is_none())
+            .map_or(0, |topic| topic.partitions().len());
+        if partitions == 0 {
+            return Err(Error::NoTopic(settings.brokers.clone()));
+        }
+        let inner = Inner {
+            producer,
+            brokers: settings.brokers.clone(),
+            identity,
+            partitions: u32::try_from(partitions).map_err(setup)?,
+            query_timeout,
+            embedded: None,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    pub(crate) fn on_embedded(
+        host: &Arc<embedded::Host>,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        let unread = Some(Arc::clone(host.unread()));
+        let inner = Inner {
+            producer: Producer::new(host.brokers(), settings, unread).map_err(setup)?,
+            brokers: host.brokers().to_owned(),
+            identity: host.identity().to_owned(),
+            partitions: host.partitions(),
+            query_timeout: Duration::from_millis(settings.query_timeout_ms.into()),
+            embedded: Some(Arc::clone(host)),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Which journal this is: Kafka's cluster id, or the embedded broker's random one. Positions
+    /// are kept per identity.
+    pub fn identity(&self) -> &str {
+        &self.inner.identity
+    }
+
+    /// How many partitions it has; they are numbered from 0.
+    pub fn partitions(&self) -> u32 {
+        self.inner.partitions
+    }
+
+    /// Whether more may be admitted for this partition. The embedded broker drops what is oldest
+    /// when it is full, so this is false from the half of its space on, counted in what the books
+    /// have not committed. Always true with Kafka, whose disks are watched by others.
+    pub fn has_room(&self, partition: u32) -> bool {
+        self.inner
+            .embedded
+            .as_ref()
+            .is_none_or(|host| host.unread().has_room(partition))
+    }
+
+    /// Writes one record at the end of a partition and answers with its offset once every replica
+    /// in sync has it, within [`Settings::message_timeout_ms`].
+    ///
+    /// Dropping the future doesn't take the record back: it may be written all the same.
+    ///
+    /// # Errors
+    /// See [`AppendError`]; only [`AppendError::Unknown`] leaves open whether it was written.
+    pub async fn append(&self, partition: u32, record: &Record) -> Result<u64, AppendError> {
+        if partition >= self.inner.partitions {
+            return Err(AppendError::Refused(format!(
+                "there is no partition {partition}"
+            )));
+        }
+        record
+            .check()
+            .map_err(|flaw| AppendError::Refused(flaw.to_string()))?;
+        if let Some(host) = &self.inner.embedded
+            && host.losses().take(record)
+        {
+            return Ok(host.unread().end(partition));
+        }
+        let bytes = codec::encode(record);
+        if bytes.len() > RECORD_BYTES_MAX {
+            return Err(AppendError::Refused(format!(
+                "it has {} bytes",
+                bytes.len()
+            )));
+        }
+        self.inner.producer.send(partition, &bytes).await
+    }
+
+    /// Waits until everything that was handed over is acknowledged or has failed.
+    pub async fn flush(&self, within: Duration) -> Flushed {
+        Flushed {
+            left: self.inner.producer.flush(within).await,
+        }
+    }
+
+    /// A reader of one partition, with no position yet. Each has a connection of its own; any
+    /// number of them may read the same partition.
+    ///
+    /// # Errors
+    /// [`Error::NoPartition`], or [`Error::Setup`] if the client can't be made.
+    pub fn reader(&self, partition: u32) -> Result<PartitionReader, Error> {
+        let Inner {
+            brokers,
+            partitions,
+            query_timeout,
+            embedded,
+            ..
+        } = &*self.inner;
+        if partition >= *partitions {
+            return Err(Error::NoPartition {
+                partition,
+                partitions: *partitions,
+            });
+        }
+        let fetch_wait = embedded
+            .as_ref()
+            .map_or(FetchWait::Kafka, |_| FetchWait::Embedded);
+        let config = client::consumer(brokers, fetch_wait);
+        reader::open(&config, partition, *query_timeout, embedded.clone()).map_err(setup)
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal")
+            .field("identity", &self.inner.identity)
+            .field("partitions", &self.inner.partitions)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn setup(error: impl std::fmt::Display) -> Error {
+    Error::Setup(error.to_string())
+}
