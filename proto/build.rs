@@ -1,5 +1,7 @@
 //! Compiles the `.proto` files without `protoc`, and keeps their descriptors for reflection.
 
+#![expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts by the environment")]
+
 use std::{error::Error, path::PathBuf};
 
 use prost::Message as _;

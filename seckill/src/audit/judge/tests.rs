@@ -1,0 +1,199 @@
+//! A clean shard passes; each single unit, row or hold that is out of place doesn't.
+
+use super::*;
+
+fn books() -> Books {
+    Books {
+        open_epoch: 7,
+        total: 1_000,
+        sold: 600,
+        limit_per_user: 2,
+        live_orders: 500,
+        live_units: 600,
+        user_units_max: 2,
+        ..Books::default()
+    }
+}
+
+fn ledger() -> Ledger {
+    Ledger {
+        epoch: 7,
+        stock: 400,
+        placed_orders: 500,
+        placed_units: 600,
+        user_units: 600,
+        user_units_max: 2,
+        ..Ledger::default()
+    }
+}
+
+fn shard(books: Books, ledger: Ledger) -> ShardCount {
+    ShardCount {
+        sale: "a sale".into(),
+        item: "an item".into(),
+        shard_no: 1,
+        planned: 1_000,
+        phase: Phase::Open,
+        before: Some(books),
+        ledger: Ok(ledger),
+        after: Some(books),
+    }
+}
+
+type Damage<T> = (&'static str, fn(&mut T));
+
+#[derive(Debug, PartialEq)]
+enum Word {
+    Holds,
+    Broken,
+    Unclear,
+}
+
+fn word(count: ShardCount) -> Word {
+    match verdict_of_all(&[judge(count)]) {
+        Verdict::Holds(_) => Word::Holds,
+        Verdict::Broken(_) => Word::Broken,
+        Verdict::Unclear(_) => Word::Unclear,
+    }
+}
+
+#[test]
+fn a_clean_shard_holds() {
+    let finding = judge(shard(books(), ledger()));
+    assert!(finding.is_clear(), "{:?}", finding.checks);
+    assert_eq!(finding.units_astray(), 0);
+}
+
+#[test]
+fn one_thing_damaged_in_the_books_is_seen() {
+    let damages: [Damage<Books>; 8] = [
+        ("a row deleted", |it| {
+            (it.live_orders, it.live_units) = (499, 599)
+        }),
+        ("a row's quantity raised", |it| it.live_units += 1),
+        ("a row of nobody", |it| {
+            (it.live_orders, it.live_units) = (501, 601)
+        }),
+        ("the guard row raised", |it| it.sold += 1),
+        ("the guard row lowered", |it| it.sold -= 1),
+        ("the total raised", |it| it.total += 1),
+        ("an order id twice", |it| it.duplicate_orders = 2),
+        ("a user above the limit", |it| it.user_units_max = 3),
+    ];
+    for (name, damage) in damages {
+        let mut damaged = books();
+        damage(&mut damaged);
+        assert_eq!(word(shard(damaged, ledger())), Word::Broken, "{name}");
+    }
+}
+
+#[test]
+fn one_thing_damaged_in_the_ledger_is_seen() {
+    let damages: [Damage<Ledger>; 6] = [
+        ("a unit lost", |it| it.stock -= 1),
+        ("a unit won", |it| it.stock += 1),
+        ("a placed hold lost", |it| {
+            (it.placed_orders, it.placed_units) = (499, 599)
+        }),
+        ("a placed hold grown", |it| it.placed_units += 1),
+        ("a user's units forgotten", |it| it.user_units -= 1),
+        ("a user above the limit", |it| it.user_units_max = 3),
+    ];
+    for (name, damage) in damages {
+        let mut damaged = ledger();
+        damage(&mut damaged);
+        assert_eq!(word(shard(books(), damaged)), Word::Broken, "{name}");
+    }
+}
+
+#[test]
+fn oversell_is_broken_though_all_else_agrees() {
+    let oversold = Books {
+        sold: 1_001,
+        live_units: 1_001,
+        live_orders: 1_001,
+        ..books()
+    };
+    let ledger = Ledger {
+        stock: 0,
+        placed_units: 1_001,
+        placed_orders: 1_001,
+        ..ledger()
+    };
+    let finding = judge(shard(
+        oversold,
+        Ledger {
+            user_units: 1_001,
+            ..ledger
+        },
+    ));
+    let i_1 = finding
+        .checks
+        .iter()
+        .find(|check| check.name == "I-1")
+        .unwrap();
+    assert!(matches!(i_1.verdict, Verdict::Broken(_)));
+    assert_eq!(finding.units_astray(), 1);
+}
+
+#[test]
+fn a_wrong_sum_while_holds_are_open_is_unclear_and_not_held() {
+    let unsettled = Ledger {
+        open_holds: 1,
+        open_units: 1,
+        stock: 400,
+        ..ledger()
+    };
+    let unsettled = Ledger {
+        placed_orders: 499,
+        placed_units: 599,
+        ..unsettled
+    };
+    assert_eq!(word(shard(books(), unsettled)), Word::Unclear);
+}
+
+#[test]
+fn a_right_sum_while_holds_are_open_holds() {
+    let open = Ledger {
+        stock: 399,
+        open_holds: 1,
+        open_units: 1,
+        user_units: 601,
+        ..ledger()
+    };
+    assert_eq!(word(shard(books(), open)), Word::Holds);
+}
+
+#[test]
+fn books_that_are_being_written_are_unclear() {
+    let mut count = shard(
+        books(),
+        Ledger {
+            stock: 399,
+            ..ledger()
+        },
+    );
+    count.before = Some(Books {
+        live_units: 599,
+        ..books()
+    });
+    assert_eq!(word(count), Word::Unclear);
+}
+
+#[test]
+fn a_ledger_that_is_loading_is_unclear_and_a_retired_one_is_not_missed() {
+    let mut count = shard(books(), ledger());
+    count.ledger = Err("loading".into());
+    assert_eq!(word(count.clone()), Word::Unclear);
+    count.phase = Phase::Retired;
+    assert_eq!(word(count), Word::Holds);
+}
+
+#[test]
+fn an_open_shard_without_a_row_in_the_books_is_broken_and_a_new_one_is_not() {
+    let mut count = shard(books(), ledger());
+    (count.before, count.after) = (None, None);
+    assert_eq!(word(count.clone()), Word::Broken);
+    count.phase = Phase::New;
+    assert_eq!(word(count), Word::Holds);
+}

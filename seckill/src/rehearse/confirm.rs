@@ -1,0 +1,203 @@
+//! What happens after the rush: every order that was promised, or whose fate is unknown, is asked
+//! for until it is a row in the books, and every shopper's orders are listed. Nothing of the
+//! client's own memory is believed here; only what the shop shows counts.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use chassis::Clock;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use ids::OrderId;
+use proto::gateway::v1::{
+    ListOrdersRequest, OrderState, gateway_service_client::GatewayServiceClient,
+};
+use tonic::transport::Channel;
+
+use super::{
+    fleet::{Done, Lane, Shopper},
+    judge::Row,
+    pursuit::{Ending, Seen},
+    rush::ask,
+};
+use crate::failure::Failure;
+
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+const CALL_WITHIN: Duration = Duration::from_secs(10);
+const CALLS_AT_ONCE: usize = 32;
+const LIST_ATTEMPTS: u32 = 20;
+/// A shopper with one ticket has one order; this many pages would already be a catastrophe.
+const PAGES_MAX: usize = 10;
+const PAGE_SIZE: u32 = 200;
+
+/// What one worker found.
+#[derive(Debug)]
+pub(super) struct Confirmed {
+    pub(super) lane: Lane,
+    pub(super) endings: Vec<Ending>,
+    /// When the last row was written, milliseconds since the Unix epoch.
+    pub(super) last_row_ms: u64,
+}
+
+/// Asks for every accepted or unknown order until it is a row, or `give_up` (by `clock.now()`).
+pub(super) async fn confirm(
+    lane: Lane,
+    endings: Vec<Ending>,
+    give_up: Duration,
+    clock: Clock,
+    done: Done,
+) -> Confirmed {
+    let asked = endings.into_iter().enumerate().map(|(place, ending)| {
+        let (lane, clock, done) = (&lane, &clock, &done);
+        async move {
+            let (shopper, client) = (&lane.shoppers[place], lane.client(place));
+            match ending {
+                Ending::Refused(_) => (ending, None),
+                Ending::Accepted | Ending::Unknown => {
+                    let fate = fate_of(shopper, client, clock, give_up).await;
+                    done.fetch_add(1, Ordering::Relaxed);
+                    (ending_after(ending, fate.0), fate.1)
+                }
+            }
+        }
+    });
+    let asked: Vec<(Ending, Option<u64>)> =
+        stream::iter(asked).buffered(CALLS_AT_ONCE).collect().await;
+    let last_row_ms = asked
+        .iter()
+        .filter_map(|(_, placed_ms)| *placed_ms)
+        .max()
+        .unwrap_or(0);
+    let endings = asked.into_iter().map(|(ending, _)| ending).collect();
+    Confirmed {
+        lane,
+        endings,
+        last_row_ms,
+    }
+}
+
+/// The first answer that can't change any more, or the last one before `give_up`.
+async fn fate_of(
+    shopper: &Shopper,
+    mut client: GatewayServiceClient<Channel>,
+    clock: &Clock,
+    give_up: Duration,
+) -> (Seen, Option<u64>) {
+    loop {
+        let (seen, placed_ms) = ask(shopper, &mut client).await;
+        let is_final = matches!(seen, Seen::Row | Seen::Gone(_));
+        if is_final || clock.now() >= give_up {
+            return (seen, placed_ms.filter(|_| is_final));
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
+/// A promise stays a promise whatever is found; the judge sees whether it was kept. What was
+/// unknown is known now, or remains unknown.
+fn ending_after(ending: Ending, fate: Seen) -> Ending {
+    match (ending, fate) {
+        (Ending::Unknown, Seen::Row) => Ending::Accepted,
+        (Ending::Unknown, Seen::Gone(state)) => Ending::Refused(state),
+        (Ending::Unknown, Seen::NotPlaced) => Ending::Refused("NOT_PLACED".into()),
+        (ending, _) => ending,
+    }
+}
+
+/// Lists the orders of every shopper of the lane.
+pub(super) async fn list_orders(lane: Lane, done: Done) -> Result<Vec<Row>, Failure> {
+    let lists = (0..lane.shoppers.len()).map(|place| {
+        let (lane, done) = (&lane, &done);
+        async move {
+            let rows = orders_of(&lane.shoppers[place], lane.client(place)).await;
+            done.fetch_add(1, Ordering::Relaxed);
+            rows
+        }
+    });
+    let lists: Vec<Vec<Row>> = stream::iter(lists)
+        .buffer_unordered(CALLS_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(lists.into_iter().flatten().collect())
+}
+
+async fn orders_of(
+    shopper: &Shopper,
+    mut client: GatewayServiceClient<Channel>,
+) -> Result<Vec<Row>, Failure> {
+    let mut rows = Vec::new();
+    let mut page_token = String::new();
+    for _ in 0..PAGES_MAX {
+        let page = page_of(shopper, &mut client, page_token).await?;
+        for order in &page.orders {
+            let id: OrderId = order.order_id.parse().map_err(|error| {
+                Failure::Unavailable(format!("ListOrders answered an order id that {error}"))
+            })?;
+            rows.push(Row {
+                shopper: shopper.number as usize,
+                order: id,
+                quantity: order.quantity,
+                is_live: matches!(order.state(), OrderState::Placed | OrderState::Paid),
+            });
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+async fn page_of(
+    shopper: &Shopper,
+    client: &mut GatewayServiceClient<Channel>,
+    page_token: String,
+) -> Result<proto::gateway::v1::ListOrdersResponse, Failure> {
+    let mut attempt = 1;
+    loop {
+        let request = ListOrdersRequest {
+            page_size: PAGE_SIZE,
+            page_token: page_token.clone(),
+        };
+        match client
+            .list_orders(shopper.request(request, CALL_WITHIN))
+            .await
+        {
+            Ok(page) => return Ok(page.into_inner()),
+            Err(status) if attempt >= LIST_ATTEMPTS => {
+                let (code, says) = (status.code(), status.message());
+                return Err(Failure::Unavailable(format!(
+                    "ListOrders failed: {code}: {says}"
+                )));
+            }
+            Err(_) => attempt += 1,
+        }
+        tokio::time::sleep(ASK_AGAIN * attempt).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_is_not_taken_back_by_what_is_found() {
+        for fate in [
+            Seen::NotPlaced,
+            Seen::Processing,
+            Seen::Lost,
+            Seen::Gone("EXPIRED".into()),
+        ] {
+            assert_eq!(ending_after(Ending::Accepted, fate), Ending::Accepted);
+        }
+    }
+
+    #[test]
+    fn what_was_unknown_is_decided_by_what_is_found() {
+        assert_eq!(ending_after(Ending::Unknown, Seen::Row), Ending::Accepted);
+        assert_eq!(
+            ending_after(Ending::Unknown, Seen::Processing),
+            Ending::Unknown
+        );
+        let refused = Ending::Refused("NOT_PLACED".into());
+        assert_eq!(ending_after(Ending::Unknown, Seen::NotPlaced), refused);
+    }
+}
