@@ -1,0 +1,15 @@
+# Short targets; each calls a script of the same name, whose head says what it promises.
+.DEFAULT_GOAL := help
+.PHONY: demo test check help
+
+demo: ## build, let 20,000 shoppers buy 1,000 units, audit the books
+	@scripts/demo
+
+test: ## install what the tests need, then format, lints, docs, house rules and all tests
+	@scripts/test
+
+check: ## format, lints, docs and house rules only
+	@scripts/check
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
