@@ -11,7 +11,7 @@ use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::job::every;
+use crate::job::Beat;
 use crate::stop::Stopper;
 
 /// The name of the service that tells liveness.
@@ -51,17 +51,19 @@ impl Health {
 
     /// Asks `check` every `interval` whether the App's own stores answer, and is not ready once
     /// `stopper` has stopped. `check` bounds its own time.
-    pub async fn watch(
+    pub async fn watch<F>(
         &self,
         interval: Duration,
         stopper: &Stopper,
-        mut check: impl AsyncFnMut() -> bool,
-    ) {
-        every(interval, stopper, async || {
+        mut check: impl FnMut() -> F,
+    ) where
+        F: Future<Output = bool>,
+    {
+        let mut beat = Beat::new(interval, stopper);
+        while beat.next().await {
             let ready = check().await;
             self.set_ready(ready && !stopper.is_stopped()).await;
-        })
-        .await;
+        }
         self.set_ready(false).await;
     }
 }

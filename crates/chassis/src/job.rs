@@ -12,14 +12,47 @@ use crate::stop::Stopper;
 
 /// Runs `step`, waits `interval` (jittered by up to a tenth either way), and so on; returns when
 /// `stopper` stops. A running step is finished first.
-pub async fn every(interval: Duration, stopper: &Stopper, mut step: impl AsyncFnMut()) {
-    while !stopper.is_stopped() {
+///
+/// A step that changes what it captures can't be written as a closure here: loop over a [`Beat`].
+pub async fn every<F>(interval: Duration, stopper: &Stopper, mut step: impl FnMut() -> F)
+where
+    // Not `AsyncFnMut`: the compiler doesn't see that such a job is Send, and it must be spawned.
+    F: Future<Output = ()>,
+{
+    let mut beat = Beat::new(interval, stopper);
+    while beat.next().await {
         step().await;
-        tokio::select! {
-            biased;
-            () = stopper.stopped() => {}
-            () = tokio::time::sleep(jittered(interval)) => {}
+    }
+}
+
+/// The beat of a job: `while beat.next().await { … }`.
+#[derive(Debug)]
+pub struct Beat {
+    interval: Duration,
+    stopper: Stopper,
+    is_first: bool,
+}
+
+impl Beat {
+    /// A beat at once, and then one every `interval`, jittered by up to a tenth either way.
+    pub fn new(interval: Duration, stopper: &Stopper) -> Self {
+        Self {
+            interval,
+            stopper: stopper.clone(),
+            is_first: true,
         }
+    }
+
+    /// Waits for the next beat; `false` once the stopper has stopped, at once.
+    pub async fn next(&mut self) -> bool {
+        if !std::mem::take(&mut self.is_first) {
+            tokio::select! {
+                biased;
+                () = self.stopper.stopped() => {}
+                () = tokio::time::sleep(jittered(self.interval)) => {}
+            }
+        }
+        !self.stopper.is_stopped()
     }
 }
 

@@ -18,6 +18,7 @@ type Points = HashMap<String, Arc<Point>>;
 
 /// One armed point. Dropping the handle releases it.
 #[derive(Debug)]
+#[must_use = "the point is released when its handle is dropped"]
 pub struct PauseHandle {
     point: Arc<Point>,
 }

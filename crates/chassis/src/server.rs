@@ -210,4 +210,6 @@ async fn accept_one(listener: &tokio::net::TcpListener) -> tokio::net::TcpStream
 }
 
 #[cfg(test)]
+pub(crate) mod bakery;
+#[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
@@ -34,7 +35,7 @@ pub struct Claims {
 /// Why a token does not count. The texts are safe to show: they hold nothing of the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not a JWT, or too long for one of ours.
+    /// Not a JWT that we can read: its shape, a claim of another type, or too long for one of ours.
     #[error("the token is malformed")]
     Malformed,
     /// Any other algorithm than EdDSA, or a header that asks for more than we do.
@@ -46,8 +47,8 @@ pub enum TokenError {
     /// The signature is not by the named key over this content.
     #[error("the token's signature is wrong")]
     Signature,
-    /// A claim isn't there, or isn't of its type.
-    #[error("the token lacks a valid claim {0}")]
+    /// A claim isn't there.
+    #[error("the token lacks the claim {0}")]
     Claim(&'static str),
     /// Made by another issuer.
     #[error("the token is from another issuer")]
@@ -118,12 +119,15 @@ impl Verifier {
         if header.alg != Algorithm::EdDSA || header.crit.is_some() {
             return Err(TokenError::Algorithm);
         }
-        let kid = header.kid.ok_or(TokenError::UnknownKey)?;
+        let kid = header.kid.ok_or(TokenError::Malformed)?;
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let key = keys.get(&kid).ok_or(TokenError::UnknownKey)?;
         jsonwebtoken::decode::<RawClaims>(token, key, &self.validation)
             .map(|token| token.claims)
-            .map_err(|_| TokenError::Signature)
+            .map_err(|error| match error.kind() {
+                ErrorKind::InvalidSignature => TokenError::Signature,
+                _ => TokenError::Malformed,
+            })
     }
 
     fn check(&self, claims: RawClaims) -> Result<Claims, TokenError> {

@@ -1,1 +1,77 @@
-//! Tests, to come.
+//! What the service answers, asked without a network.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus as Answer;
+
+use super::*;
+use crate::tasks::{Kind, TaskOwner};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+async fn ask(health: &Health, service: &str) -> Result<Answer, Code> {
+    let api = HealthService::from_health_reporter(health.reporter.clone());
+    let request = Request::new(HealthCheckRequest {
+        service: service.to_owned(),
+    });
+    let answer = api.check(request).await.map_err(|status| status.code())?;
+    Ok(answer.into_inner().status())
+}
+
+#[tokio::test]
+async fn new_app_is_alive_and_not_ready() {
+    let (health, _service) = Health::new();
+    assert_eq!(ask(&health, LIVENESS).await, Ok(Answer::Serving));
+    assert_eq!(ask(&health, "").await, Ok(Answer::NotServing));
+    assert_eq!(ask(&health, "bakery").await, Err(Code::NotFound));
+}
+
+#[tokio::test]
+async fn readiness_is_what_was_set_last() {
+    let (health, _service) = Health::new();
+    health.set_ready(true).await;
+    assert_eq!(ask(&health, "").await, Ok(Answer::Serving));
+    health.set_ready(false).await;
+    assert_eq!(ask(&health, "").await, Ok(Answer::NotServing));
+    assert_eq!(ask(&health, LIVENESS).await, Ok(Answer::Serving));
+}
+
+#[tokio::test]
+async fn watching_follows_the_stores_and_ends_not_ready() {
+    static ANSWERS: AtomicBool = AtomicBool::new(true);
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let owner = TaskOwner::new("bakery", Stopper::new());
+    let (health, _service) = Health::new();
+    let (watched, stopper) = (health.clone(), owner.tasks().stopper().clone());
+    owner
+        .tasks()
+        .spawn(Kind::Essential, "readiness", async move {
+            let store = async || {
+                ASKED.fetch_add(1, Ordering::SeqCst);
+                ANSWERS.load(Ordering::SeqCst)
+            };
+            watched
+                .watch(Duration::from_millis(1), &stopper, store)
+                .await;
+        });
+    let until = async |answer: Answer| {
+        while ask(&health, "").await != Ok(answer) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let story = async {
+        until(Answer::Serving).await;
+        ANSWERS.store(false, Ordering::SeqCst);
+        until(Answer::NotServing).await;
+        ANSWERS.store(true, Ordering::SeqCst);
+        until(Answer::Serving).await;
+        assert!(ASKED.load(Ordering::SeqCst) >= 3);
+        owner.drain(PATIENCE).await;
+        assert_eq!(ask(&health, "").await, Ok(Answer::NotServing));
+    };
+    tokio::time::timeout(PATIENCE, story)
+        .await
+        .expect("in time");
+}

@@ -1,1 +1,275 @@
-//! Tests, to come.
+//! One good token, and every way in which another one is not good.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::clock::ClockShift;
+
+/// An Ed25519 private key in the format of PKCS #8 is this and 32 bytes of seed.
+const PKCS8_HEAD: [u8; 16] = [
+    0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+];
+
+const LIFE_S: u64 = 900;
+
+struct Signer {
+    key: EncodingKey,
+    public: [u8; 32],
+}
+
+impl Signer {
+    fn new(seed: u8) -> Self {
+        let key = EncodingKey::from_ed_der(&[PKCS8_HEAD.as_slice(), &[seed; 32]].concat());
+        let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).expect("a key");
+        let AlgorithmParameters::OctetKeyPair(pair) = jwk.algorithm else {
+            panic!("another kind of key")
+        };
+        let public = URL_SAFE_NO_PAD.decode(pair.x).expect("base64");
+        Self {
+            key,
+            public: public.try_into().expect("32 bytes"),
+        }
+    }
+
+    fn sign(&self, kid: &str, claims: &Value) -> String {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(kid.to_owned());
+        jsonwebtoken::encode(&header, claims, &self.key).expect("signed")
+    }
+}
+
+/// A verifier that knows the keys "a" and "b", and who holds "a".
+fn bakery() -> (Verifier, Signer, ClockShift) {
+    let (clock, shift) = Clock::adjustable();
+    let (a, b) = (Signer::new(1), Signer::new(2));
+    let verifier = Verifier::new("baker", "shop", clock);
+    verifier.set_keys(vec![("a".into(), a.public), ("b".into(), b.public)]);
+    (verifier, a, shift)
+}
+
+fn good(verifier: &Verifier) -> Value {
+    let now_s = verifier.clock.wall_ms() / 1000;
+    json!({
+        "iss": "baker", "aud": "shop", "sub": "7",
+        "iat": now_s, "nbf": now_s, "exp": now_s + LIFE_S,
+    })
+}
+
+/// `good` with one claim set, or removed if the value is null.
+fn with(good: &Value, claim: &str, value: Value) -> Value {
+    let mut claims = good.clone();
+    let object = claims.as_object_mut().expect("an object");
+    if value.is_null() {
+        object.remove(claim);
+    } else {
+        object.insert(claim.to_owned(), value);
+    }
+    claims
+}
+
+fn text_of(part: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(part.to_string())
+}
+
+#[test]
+fn good_token_counts() {
+    let (verifier, signer, _) = bakery();
+    let good = good(&verifier);
+    let claims = verifier
+        .verify(&signer.sign("a", &good))
+        .expect("it is good");
+    let expires_at_s = good["exp"].as_u64().expect("a number");
+    let plain = Claims {
+        subject: "7".into(),
+        name: None,
+        rehearsal: false,
+        expires_at_s,
+    };
+    assert_eq!(claims, plain);
+
+    let special = with(&with(&good, "name", json!("Ann")), "rehearsal", json!(true));
+    let claims = verifier
+        .verify(&signer.sign("a", &special))
+        .expect("it is good");
+    assert_eq!(
+        claims,
+        Claims {
+            name: Some("Ann".into()),
+            rehearsal: true,
+            ..plain
+        }
+    );
+}
+
+#[test]
+fn wrong_claims_are_refused() {
+    let (verifier, signer, _) = bakery();
+    let good = good(&verifier);
+    let now_s = good["iat"].as_u64().expect("a number");
+    let table = [
+        ("iss", Value::Null, TokenError::Claim("iss")),
+        ("aud", Value::Null, TokenError::Claim("aud")),
+        ("sub", Value::Null, TokenError::Claim("sub")),
+        ("exp", Value::Null, TokenError::Claim("exp")),
+        ("nbf", Value::Null, TokenError::Claim("nbf")),
+        ("iat", Value::Null, TokenError::Claim("iat")),
+        ("sub", json!(""), TokenError::Claim("sub")),
+        ("iss", json!("butcher"), TokenError::Issuer),
+        ("aud", json!("shop-operator"), TokenError::Audience),
+        (
+            "aud",
+            json!(["shop", "shop-operator"]),
+            TokenError::Malformed,
+        ),
+        ("exp", json!(now_s - 10), TokenError::Expired),
+        ("exp", json!(0), TokenError::Expired),
+        ("exp", json!("never"), TokenError::Malformed),
+        ("exp", json!(-1), TokenError::Malformed),
+        ("nbf", json!(now_s + 60), TokenError::NotYet),
+        ("nbf", json!(u64::MAX), TokenError::NotYet),
+        ("iat", json!(now_s + 60), TokenError::NotYet),
+        ("rehearsal", json!("yes"), TokenError::Malformed),
+    ];
+    for (claim, value, refusal) in table {
+        let token = signer.sign("a", &with(&good, claim, value.clone()));
+        assert_eq!(verifier.verify(&token), Err(refusal), "{claim} = {value}");
+    }
+}
+
+#[test]
+fn wrong_signatures_are_refused() {
+    let (verifier, signer, _) = bakery();
+    let good = good(&verifier);
+    let token = signer.sign("a", &good);
+    let parts: Vec<&str> = token.split('.').collect();
+    let [header, claims, signature] = parts[..] else {
+        panic!("three parts")
+    };
+
+    let richer = text_of(&with(&good, "sub", json!("8")));
+    let none = text_of(&json!({"alg": "none", "typ": "JWT", "kid": "a"}));
+    let hs256 = Header {
+        kid: Some("a".into()),
+        ..Header::new(Algorithm::HS256)
+    };
+    let public_as_secret = EncodingKey::from_secret(&signer.public);
+    let confused = jsonwebtoken::encode(&hs256, &good, &public_as_secret).expect("signed");
+    let crit = text_of(&json!({"alg": "EdDSA", "kid": "a", "crit": ["b64"], "b64": false}));
+    let no_kid = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &good, &signer.key);
+
+    let table = [
+        (
+            "tampered claims",
+            format!("{header}.{richer}.{signature}"),
+            TokenError::Signature,
+        ),
+        (
+            "no signature",
+            format!("{header}.{claims}."),
+            TokenError::Signature,
+        ),
+        (
+            "short signature",
+            format!("{header}.{claims}.AAAA"),
+            TokenError::Signature,
+        ),
+        (
+            "none, unsigned",
+            format!("{none}.{claims}."),
+            TokenError::Malformed,
+        ),
+        (
+            "none, signed",
+            format!("{none}.{claims}.{signature}"),
+            TokenError::Malformed,
+        ),
+        ("HS256 with the public key", confused, TokenError::Algorithm),
+        (
+            "a critical extension",
+            format!("{crit}.{claims}.{signature}"),
+            TokenError::Algorithm,
+        ),
+        (
+            "another's key id",
+            signer.sign("b", &good),
+            TokenError::Signature,
+        ),
+        (
+            "unknown key id",
+            signer.sign("c", &good),
+            TokenError::UnknownKey,
+        ),
+        ("no key id", no_kid.expect("signed"), TokenError::Malformed),
+        (
+            "another's key",
+            Signer::new(9).sign("a", &good),
+            TokenError::Signature,
+        ),
+    ];
+    for (name, token, refusal) in table {
+        assert_eq!(verifier.verify(&token), Err(refusal), "{name}");
+    }
+}
+
+#[test]
+fn garbage_is_refused() {
+    let (verifier, signer, _) = bakery();
+    let token = signer.sign("a", &good(&verifier));
+    let (header, rest) = token.split_once('.').expect("parts");
+    let long = with(&good(&verifier), "name", json!("x".repeat(4096)));
+    let table = [
+        String::new(),
+        ".".into(),
+        "..".into(),
+        "not a token".into(),
+        "é.é.é".into(),
+        "\0".repeat(100),
+        format!("{header}."),
+        format!("{token}.more"),
+        format!("{header}.{{}}.{rest}"),
+        format!(" {token}"),
+        "A".repeat(1_000_000),
+        signer.sign("a", &long),
+    ];
+    for token in table {
+        let shown: String = token.chars().take(40).collect();
+        assert_eq!(
+            verifier.verify(&token),
+            Err(TokenError::Malformed),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn life_is_measured_by_our_clock_with_little_leeway() {
+    let (verifier, signer, shift) = bakery();
+    let token = signer.sign("a", &good(&verifier));
+    shift.jump_wall_back(Duration::from_secs(60));
+    assert_eq!(verifier.verify(&token), Err(TokenError::NotYet));
+    shift.jump(Duration::from_secs(59));
+    verifier
+        .verify(&token)
+        .expect("one second apart is within the leeway");
+    shift.jump(Duration::from_secs(LIFE_S));
+    verifier.verify(&token).expect("its life isn't over");
+    shift.jump(Duration::from_secs(LEEWAY_S + 2));
+    assert_eq!(verifier.verify(&token), Err(TokenError::Expired));
+}
+
+#[test]
+fn keys_are_replaced_as_a_whole() {
+    let (verifier, signer, _) = bakery();
+    let token = signer.sign("a", &good(&verifier));
+    verifier.set_keys(vec![("z".into(), signer.public)]);
+    assert_eq!(verifier.verify(&token), Err(TokenError::UnknownKey));
+    verifier
+        .verify(&signer.sign("z", &good(&verifier)))
+        .expect("the new key is known");
+}
