@@ -31,7 +31,7 @@ pub(crate) enum FetchWait {
 impl FetchWait {
     const fn as_ms(self) -> &'static str {
         match self {
-            Self::Embedded => "5",
+            Self::Embedded => "10",
             Self::Kafka => "250",
         }
     }

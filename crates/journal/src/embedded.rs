@@ -49,6 +49,9 @@ impl Broker {
     /// # Errors
     /// [`Error::Setup`] for 0 partitions, or if sockets or threads can't be had.
     pub fn start(partitions: u32) -> Result<Self, Error> {
+        if partitions == 0 {
+            return Err(setup("there must be a partition"));
+        }
         let partition_count = i32::try_from(partitions).map_err(setup)?;
         let mut config = ClientConfig::new();
         // Nobody asks this client for anything but its cluster, so it has nothing to say.
@@ -81,6 +84,8 @@ impl Broker {
     }
 
     /// A journal on this broker, with a producer of its own. [`Settings::brokers`] is not used.
+    /// Blocks for some 15 ms while the producer gets ready, for half a second if faults keep the
+    /// broker from answering.
     ///
     /// # Errors
     /// [`Error::Setup`] for settings that can't be.

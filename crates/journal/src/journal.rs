@@ -59,7 +59,8 @@ struct Inner {
 
 impl Journal {
     /// The journal in Kafka. Asks the brokers who they are and how many partitions the topic has,
-    /// and blocks for up to twice [`Settings::query_timeout_ms`] meanwhile: call it at start.
+    /// and blocks meanwhile, for up to twice [`Settings::query_timeout_ms`] and half a second: call
+    /// it at start.
     ///
     /// # Errors
     /// [`Error::Setup`] for settings that can't be, [`Error::Unreachable`] and [`Error::NoTopic`]
@@ -86,6 +87,7 @@ impl Journal {
         if partitions == 0 {
             return Err(Error::NoTopic(settings.brokers.clone()));
         }
+        producer.warm_up();
         let inner = Inner {
             producer,
             brokers: settings.brokers.clone(),
@@ -104,8 +106,10 @@ impl Journal {
         settings: &Settings,
     ) -> Result<Self, Error> {
         let unread = Some(Arc::clone(host.unread()));
+        let producer = Producer::new(host.brokers(), settings, unread).map_err(setup)?;
+        producer.warm_up();
         let inner = Inner {
-            producer: Producer::new(host.brokers(), settings, unread).map_err(setup)?,
+            producer,
             brokers: host.brokers().to_owned(),
             identity: host.identity().to_owned(),
             partitions: host.partitions(),

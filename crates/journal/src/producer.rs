@@ -18,6 +18,9 @@ use crate::{
     embedded::Unread,
 };
 
+/// Several times what a broker on the loopback takes.
+const WARM_UP_WAIT: Duration = Duration::from_millis(250);
+
 /// Why an append was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
@@ -106,6 +109,19 @@ impl Producer {
             unread,
             timeout,
         })
+    }
+
+    /// Asks for the topic until the producer has what its first record needs. librdkafka asks for a
+    /// producer id when it hears of the topic over a connection that stands, and otherwise only
+    /// every 500 ms: without this the first append took that long. The first answer often comes
+    /// before the connection counts, the second never did. A broker that doesn't answer is met
+    /// again by the appends.
+    pub(crate) fn warm_up(&self) {
+        for _ in 0..2 {
+            if let Err(error) = self.client().fetch_metadata(Some(TOPIC), WARM_UP_WAIT) {
+                tracing::debug!(%error, "journal producer not warm");
+            }
+        }
     }
 
     pub(crate) async fn send(&self, partition: u32, payload: &[u8]) -> Answer {

@@ -28,7 +28,9 @@ impl<'a> Faults<'a> {
     /// them is written. The client tries again until the message time-out: with few `times` an
     /// append is only late, with many it is Unknown although nothing was written.
     ///
-    /// A client tries up to 50 times a second.
+    /// A client tries up to 50 times a second. It gives up to a second later than the append's
+    /// caller was told Unknown, and a heal in between lets the record through; a test that wants
+    /// "never written" awaits [`crate::Journal::flush`] first.
     pub fn fail_writes(&self, times: usize) {
         self.push(times, RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
     }
