@@ -1,1 +1,281 @@
-//! The door: identity, tickets, admission, coalescing, the public API
+//! The door: identity, tickets, admission, coalescing, the public API.
+//!
+//! The gateway promises that ACCEPTED is told only for what the journal has acknowledged inside the
+//! lease (I-2), that nothing is admitted without a ticket of this shop for that buyer (I-5), and
+//! that one wish is one order however often it is sent (I-4). It keeps nothing that a restart would
+//! lose, and doesn't know what is left: only the ledger does.
+//!
+//! [`build`] is the wiring, read top to bottom.
+
+mod batches;
+mod coalesce;
+mod config;
+mod domain;
+mod edge;
+mod identity;
+mod items;
+mod layers;
+mod orders;
+mod sales;
+mod sent;
+mod stack;
+mod stock;
+mod tickets;
+mod upstream;
+mod watch;
+
+pub use config::{
+    CatalogSettings, Config, IdentitySettings, PurchaseSettings, StockSettings, TicketSettings,
+    UpstreamSettings, WatchSettings,
+};
+pub use tickets::KeyError;
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use chassis::{
+    Clock, Cores, Health, Kind, Listeners, PausePoints, Secret, Stopper, TaskOwner, Tasks,
+    channel::{BadAddress, connect_lazy},
+    config::ConfigError,
+    job::every,
+    reflection::{BadDescriptors, reflection},
+};
+use journal::Journal;
+use tonic::service::Routes;
+
+use crate::{
+    batches::{Batches, Road},
+    edge::{Edge, Reception, Shop},
+    identity::{Identity, keep_keys},
+    items::Items,
+    orders::Inquiry,
+    sales::Sales,
+    sent::Sent,
+    stock::StockView,
+    tickets::Tickets,
+    upstream::{Inventory, Orders, Users},
+    watch::Watchers,
+};
+
+/// What a caller may put in the place of the real thing.
+#[derive(Debug, Clone)]
+pub struct Seams {
+    /// Tells the time: of tokens and tickets, and of the lease on saying ACCEPTED.
+    pub clock: Clock,
+    /// Places to stop at in tests: `gateway.after_reserve`, `gateway.after_produce`.
+    pub pause: PausePoints,
+    /// The runtimes that serve and work.
+    pub cores: Arc<Cores>,
+    /// Where holds are recorded.
+    pub journal: Journal,
+}
+
+/// Why the gateway can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A knob makes no sense, or a key file can't be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A key can't be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Another service can't be where it is said to be.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+    /// A defect of the build.
+    #[error(transparent)]
+    Descriptors(#[from] BadDescriptors),
+}
+
+/// Why the gateway ended without being asked to.
+#[derive(Debug, thiserror::Error)]
+#[error("the task `{0}` of the gateway ended, and it can't go on without it")]
+pub struct RunError(&'static str);
+
+/// The gateway, built and not yet running.
+pub struct App {
+    seams: Seams,
+    listeners: Listeners,
+    shop: Arc<Shop>,
+    users: Users,
+    /// One for each serving core: a connection of its own, on its own runtime.
+    inventories: Vec<Inventory>,
+    stock: Arc<StockView>,
+    health: Health,
+    routes: Routes,
+}
+
+/// Reads the keys and puts the parts together. No other service needs to be up. Nothing is served
+/// before [`App::run`].
+///
+/// # Errors
+/// Whatever keeps it from serving, in one sentence.
+pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
+    config.check()?;
+    let tickets = read_keys(&config.tickets)?;
+    let clock = seams.clock.clone();
+
+    // Reads go over channels of the background runtime, the hot path over one for each core.
+    let urls = &config.upstream;
+    let background = seams.cores.background();
+    let connect = |runtime, url: &str| connect_lazy(runtime, url, &urls.channel);
+    let users = Users::new(connect(background, &urls.user)?);
+    let books = Orders::new(connect(background, &urls.order)?, clock.clone());
+    let inventory = Inventory::new(connect(background, &urls.inventory)?, clock.clone());
+    let inventories = seams.cores.serving().iter().map(|core| {
+        let channel = connect(core, &urls.inventory)?;
+        Ok(Inventory::new(channel, clock.clone()))
+    });
+    let inventories = inventories.collect::<Result<Vec<_>, BadAddress>>()?;
+
+    let read_limit = urls.read_limit();
+    let stock = Arc::new(StockView::default());
+    let known = &config.catalog;
+    let items = Arc::new(Items::new(
+        inventory.clone(),
+        Arc::clone(&stock),
+        known.known_items_max,
+        known.items_idle(),
+        read_limit,
+    ));
+    let sales = Sales::new(
+        inventory.clone(),
+        Arc::clone(&items),
+        known.known_sales_max,
+        known.sales_known_for(),
+        read_limit,
+    );
+
+    let (health, health_service) = Health::new();
+    let descriptors = [proto::DESCRIPTORS, tonic_types::pb::FILE_DESCRIPTOR_SET];
+    let routes = reflection(&descriptors)?.add_service(health_service);
+    let shop = Shop {
+        clock: clock.clone(),
+        identity: Identity::new(config.identity.clone(), users.clone(), clock),
+        tickets,
+        items,
+        sales,
+        inquiry: Inquiry { books, inventory },
+        watchers: Watchers::new(config.watch.watchers_max),
+        sent: Sent::new(config.purchase.sent_orders_max),
+        config,
+    };
+    let shop = Arc::new(shop);
+    Ok(App {
+        seams,
+        listeners,
+        shop,
+        users,
+        inventories,
+        stock,
+        health,
+        routes,
+    })
+}
+
+impl App {
+    /// Where it is reached.
+    pub fn addr(&self) -> SocketAddr {
+        self.listeners.addr()
+    }
+
+    /// Serves until the stopper stops, lets calls and batches end, and returns. Dropping the future
+    /// instead is a crash: all that was going on ends at its next await.
+    ///
+    /// # Errors
+    /// If a part that it can't do without has ended by itself.
+    pub async fn run(self, stopper: Stopper) -> Result<(), RunError> {
+        let owner = TaskOwner::new("gateway", stopper);
+        let tasks = owner.tasks();
+        self.spawn_jobs(&tasks);
+        let (health, journal) = (self.health.clone(), self.seams.journal.clone());
+        let drain_max = self.shop.config.drain_max();
+        let settings = self.shop.config.server.clone();
+        let doors = self.doors(&tasks);
+        chassis::serve(&tasks, &self.seams.cores, self.listeners, &settings, doors);
+        health.set_ready(true).await;
+        let ended = tokio::select! {
+            biased;
+            () = tasks.stopper().stopped() => Ok(()),
+            name = owner.essential_ended() => Err(RunError(name)),
+        };
+        health.set_ready(false).await;
+        owner.drain(drain_max).await;
+        journal.flush(drain_max).await;
+        ended
+    }
+
+    /// The routes of a core.
+    fn doors(&self, tasks: &Tasks) -> impl Fn(usize) -> Routes + use<> {
+        let (shop, users, routes) = (
+            Arc::clone(&self.shop),
+            self.users.clone(),
+            self.routes.clone(),
+        );
+        let (inventories, seams, tasks) =
+            (self.inventories.clone(), self.seams.clone(), tasks.clone());
+        move |core| {
+            let road = Road {
+                inventory: inventories[core].clone(),
+                journal: seams.journal.clone(),
+                clock: seams.clock.clone(),
+                pause: seams.pause.clone(),
+            };
+            let purchase = &shop.config.purchase;
+            let batches = Batches::new(purchase.bounds(), purchase.lanes_max, road, tasks.clone());
+            let edge = Edge::new(Arc::clone(&shop), batches, tasks.stopper().clone());
+            let reception = Reception::new(Arc::clone(&shop), users.clone());
+            stack::routes(
+                routes.clone(),
+                edge,
+                reception,
+                shop.config.calls_per_core_max,
+            )
+        }
+    }
+
+    fn spawn_jobs(&self, tasks: &Tasks) {
+        let background = self.seams.cores.background();
+        let stopper = tasks.stopper().clone();
+        let keys = keep_keys(Arc::clone(&self.shop.identity), stopper.clone());
+        tasks.spawn_on(background, Kind::Disposable, "keep keys", keys);
+
+        let stock = stock::listen(
+            Arc::clone(&self.stock),
+            self.shop.inquiry.inventory.clone(),
+            self.shop.clock.clone(),
+            stopper.clone(),
+            self.shop.config.upstream.read_limit(),
+        );
+        tasks.spawn_on(background, Kind::Disposable, "listen to stock", stock);
+
+        let shop = Arc::clone(&self.shop);
+        let poll = async move {
+            let limit = shop.config.upstream.read_limit();
+            every(shop.config.watch.poll_interval(), &stopper, async || {
+                watch::poll(&shop.watchers, &shop.inquiry, &shop.clock, limit).await;
+            })
+            .await;
+        };
+        tasks.spawn_on(background, Kind::Disposable, "poll watched orders", poll);
+    }
+}
+
+fn read_keys(settings: &TicketSettings) -> Result<Tickets, BuildError> {
+    let current = read_key(&settings.key_file)?;
+    let previous = match &settings.previous_key_file {
+        none if none.as_os_str().is_empty() => None,
+        file => Some(read_key(file)?),
+    };
+    let order_ids = read_key(&settings.order_id_key_file)?;
+    let previous = previous.as_ref().map(|key| key.expose().as_bytes());
+    let keys = Tickets::new(
+        current.expose().as_bytes(),
+        previous,
+        order_ids.expose().as_bytes(),
+    );
+    Ok(keys?)
+}
+
+fn read_key(file: &Path) -> Result<Secret, ConfigError> {
+    Secret::read(file)
+}

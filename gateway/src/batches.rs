@@ -1,0 +1,229 @@
+//! The shell of the coalescer: carries batches to the ledger and the journal. One for each serving
+//! core, with one [`Coalescer`] for each shard in use. A batch runs in a task that belongs to no
+//! request: a buyer who leaves cancels nothing. ACCEPTED is told only for what the journal has
+//! acknowledged before the lease ran out (I-2).
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use chassis::{Clock, Kind, PausePoints, Tasks};
+use futures::FutureExt as _;
+use ids::{CommandId, ShardNo};
+use journal::{Command, Journal, PlacedHold, Record};
+use tokio::sync::oneshot;
+
+use crate::{
+    coalesce::{Arrival, Batch, Bounds, Coalescer},
+    domain::{
+        admission::Admitted,
+        item::Shard,
+        purchase::{Answer, Entry, EntryAnswer, Hold, Recorded, ReserveOutcome, Reserved, answers},
+    },
+    upstream::Inventory,
+};
+
+/// Where an answer will come. An error means that none will: PROCESSING.
+pub(crate) type Reply = oneshot::Receiver<Answer>;
+
+/// More waits already than may; nothing was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Overloaded;
+
+/// The batches of one serving core.
+#[derive(Debug, Clone)]
+pub(crate) struct Batches {
+    carrier: Arc<Carrier>,
+}
+
+type Lanes = HashMap<ShardNo, Coalescer<oneshot::Sender<Answer>>>;
+
+#[derive(Debug)]
+struct Carrier {
+    bounds: Bounds,
+    lanes_max: usize,
+    /// Those with nothing to do are removed. Only this core comes here, so nobody waits.
+    lanes: Mutex<Lanes>,
+    road: Road,
+    tasks: Tasks,
+}
+
+/// The way of a batch.
+#[derive(Debug)]
+pub(crate) struct Road {
+    pub(crate) inventory: Inventory,
+    pub(crate) journal: Journal,
+    pub(crate) clock: Clock,
+    pub(crate) pause: PausePoints,
+}
+
+impl Batches {
+    /// With nothing to carry.
+    pub(crate) fn new(bounds: Bounds, lanes_max: usize, road: Road, tasks: Tasks) -> Self {
+        let lanes = Mutex::default();
+        Self {
+            carrier: Arc::new(Carrier {
+                bounds,
+                lanes_max,
+                lanes,
+                road,
+                tasks,
+            }),
+        }
+    }
+
+    /// Takes a wish to buy into the shard's next batch. Must be called on the runtime of the core.
+    pub(crate) fn place(&self, shard: Shard, admitted: Admitted) -> Result<Reply, Overloaded> {
+        let (sender, reply) = oneshot::channel();
+        let mut lanes = self.carrier.lanes();
+        if lanes.len() >= self.carrier.lanes_max && !lanes.contains_key(&shard.no) {
+            return Err(Overloaded);
+        }
+        let lane = lanes
+            .entry(shard.no)
+            .or_insert_with(|| Coalescer::new(self.carrier.bounds));
+        match lane.arrived(admitted.into_entry(), sender) {
+            Arrival::Gathered => {}
+            Arrival::Overloaded(_) => return Err(Overloaded),
+            Arrival::Send(batch) => {
+                let carrier = Arc::clone(&self.carrier);
+                self.carrier
+                    .tasks
+                    .spawn(Kind::Drained, "batches", carrier.run(shard, batch));
+            }
+        }
+        Ok(reply)
+    }
+}
+
+impl Carrier {
+    /// Carries a batch, then what has gathered meanwhile, until nothing has.
+    async fn run(self: Arc<Self>, shard: Shard, first: Batch<oneshot::Sender<Answer>>) {
+        let mut next = Some(first);
+        while let Some(batch) = next {
+            // A panic must not leave the lane occupied for ever. Those who waited for the batch
+            // lose their sender with it, and answer PROCESSING.
+            let carried = AssertUnwindSafe(self.road.carry(shard, batch))
+                .catch_unwind()
+                .await;
+            if carried.is_err() {
+                tracing::error!(shard = %shard.no, "carrying a batch panicked");
+            }
+            next = self.ended(shard.no);
+        }
+    }
+
+    fn ended(&self, shard: ShardNo) -> Option<Batch<oneshot::Sender<Answer>>> {
+        let mut lanes = self.lanes();
+        let lane = lanes.get_mut(&shard)?;
+        let next = lane.batch_ended();
+        if lane.is_idle() {
+            lanes.remove(&shard);
+        }
+        next
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Road {
+    async fn carry(&self, shard: Shard, batch: Batch<oneshot::Sender<Answer>>) {
+        let Batch { entries, waiters } = batch;
+        let told = self.answers(shard, &entries).await;
+        for (waiters, answer) in waiters.into_iter().zip(told) {
+            for waiter in waiters {
+                // Who has left isn't told.
+                let _ = waiter.send(answer);
+            }
+        }
+    }
+
+    /// One answer for each entry, in their order.
+    async fn answers(&self, shard: Shard, entries: &[Entry]) -> Vec<Answer> {
+        let all = |answer| vec![answer; entries.len()];
+        if !self.journal.has_room(shard.partition) {
+            return all(Answer::Overloaded);
+        }
+        // Before the call is sent: the lease counts from here, whenever the call arrives.
+        let before = self.clock.now();
+        let outcome = self
+            .inventory
+            .reserve(shard.no, entries, reserve_limit(shard.lease))
+            .await;
+        self.pause.reach("gateway.after_reserve").await;
+        match outcome {
+            ReserveOutcome::Answered(reserved) => self.told(shard, before, reserved).await,
+            ReserveOutcome::Loading | ReserveOutcome::Malformed => all(Answer::Loading),
+            ReserveOutcome::Retired => all(Answer::Retired),
+            ReserveOutcome::Unknown => all(Answer::Processing),
+        }
+    }
+
+    async fn told(&self, shard: Shard, before: Duration, reserved: Reserved) -> Vec<Answer> {
+        let Reserved {
+            epoch,
+            lease_lapsed,
+            answers: stored,
+        } = reserved;
+        let holds: Vec<_> = stored.iter().filter_map(placed).collect();
+        let recorded = if holds.is_empty() {
+            Recorded::Unsure
+        } else {
+            let command = Command::HoldsPlaced { epoch, holds };
+            let record = Record {
+                command_id: CommandId::random(),
+                shard: shard.no,
+                command,
+            };
+            let appended = self.journal.append(shard.partition, &record).await;
+            self.pause.reach("gateway.after_produce").await;
+            match appended {
+                Ok(_offset) if self.clock.now().saturating_sub(before) < shard.lease => {
+                    Recorded::InsideLease
+                }
+                Ok(_offset) => Recorded::Unsure,
+                Err(error) => {
+                    // The holds stay open; a retry or the roll-forward publishes them.
+                    tracing::warn!(shard = %shard.no, %error, "holds were not recorded");
+                    Recorded::Unsure
+                }
+            }
+        };
+        answers(&stored, lease_lapsed, recorded)
+    }
+}
+
+/// Leaves a quarter of the lease for the journal.
+fn reserve_limit(lease: Duration) -> Duration {
+    lease * 3 / 4
+}
+
+/// The record is built from what the ledger stored, never from what was asked.
+fn placed(answer: &EntryAnswer) -> Option<PlacedHold> {
+    match answer {
+        EntryAnswer::Hold(hold) => {
+            let Hold {
+                order,
+                user,
+                quantity,
+                unit_price,
+                taken_at_ms,
+                traceparent,
+            } = hold.clone();
+            Some(PlacedHold {
+                order,
+                user,
+                quantity,
+                unit_price,
+                taken_at_ms,
+                traceparent,
+            })
+        }
+        EntryAnswer::Settled(_) | EntryAnswer::Refused(_) => None,
+    }
+}

@@ -1,0 +1,350 @@
+//! The knobs of the gateway. Their defaults, with the reason for each, stand in
+//! `config.default.toml`; no knob has a second default in code.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chassis::{ServerSettings, channel::ChannelSettings, config::ConfigError};
+use serde::Deserialize;
+
+use crate::coalesce::Bounds;
+
+const DEFAULTS: &str = include_str!("../config.default.toml");
+const ENV_PREFIX: &str = "SECKILL_GATEWAY";
+
+/// All knobs; see `config.default.toml` for their reasons.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where calls are taken, for whoever binds the listeners.
+    pub listen: SocketAddr,
+    /// How long a stop waits for calls and batches, in milliseconds.
+    pub drain_ms_max: u64,
+    /// Calls that one serving core works on at once.
+    pub calls_per_core_max: usize,
+    /// The services behind the door.
+    pub upstream: UpstreamSettings,
+    /// Tickets and their keys.
+    pub tickets: TicketSettings,
+    /// Access tokens.
+    pub identity: IdentitySettings,
+    /// Admission and batches.
+    pub purchase: PurchaseSettings,
+    /// The view of what is left.
+    pub stock: StockSettings,
+    /// What is remembered of the catalog.
+    pub catalog: CatalogSettings,
+    /// Streams of order states.
+    pub watch: WatchSettings,
+    /// Listeners and connections.
+    pub server: ServerSettings,
+    /// For whoever connects the journal that is handed in with the seams.
+    pub journal: journal::Settings,
+}
+
+/// Where the other services are, and how long they may take.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamSettings {
+    /// A URL such as `http://127.0.0.1:50052`.
+    pub inventory: String,
+    /// A URL.
+    pub order: String,
+    /// A URL.
+    pub user: String,
+    /// How long a read may take, in milliseconds.
+    pub read_ms_max: u64,
+    /// How long registering and signing in may take, in milliseconds.
+    pub sign_in_ms_max: u64,
+    /// Connections.
+    pub channel: ChannelSettings,
+}
+
+/// Tickets and their keys. Key files are text of at least 32 bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TicketSettings {
+    /// The key that signs.
+    pub key_file: PathBuf,
+    /// The key that signed before; empty if there is none.
+    pub previous_key_file: PathBuf,
+    /// The key of order ids.
+    pub order_id_key_file: PathBuf,
+    /// How long a ticket may be used, in seconds.
+    pub lifetime_s: u32,
+}
+
+/// Access tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitySettings {
+    /// The `iss` of all tokens.
+    pub issuer: String,
+    /// Whether tokens of a rehearsal count.
+    pub rehearsal_allowed: bool,
+    /// Checked tokens that are remembered.
+    pub known_tokens_max: u64,
+    /// For how long, in milliseconds.
+    pub known_ms: u64,
+    /// How often public keys are fetched, in milliseconds.
+    pub keys_interval_ms: u64,
+    /// How often an unknown key may make us fetch them, in milliseconds.
+    pub unknown_key_pause_ms: u64,
+    /// How long fetching them may take, in milliseconds.
+    pub keys_ms_max: u64,
+}
+
+/// Admission and batches.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurchaseSettings {
+    /// Entries of one batch.
+    pub batch_len_max: usize,
+    /// Buyers that may gather for a shard, per core.
+    pub gathering_len_max: usize,
+    /// Batches of a shard in flight, per core.
+    pub batches_in_flight_max: usize,
+    /// Shards with something to do, per core.
+    pub lanes_max: usize,
+    /// How far clocks of machines may be apart, in milliseconds.
+    pub clock_slack_ms: u64,
+    /// Orders that are remembered as sent on.
+    pub sent_orders_max: usize,
+    /// How long before its deadline a call is answered, in milliseconds.
+    pub answer_margin_ms: u64,
+}
+
+/// The view of what is left.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StockSettings {
+    /// How long news of a shard count, in milliseconds.
+    pub fresh_ms: u64,
+}
+
+/// What is remembered of the catalog.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogSettings {
+    /// Items.
+    pub known_items_max: u64,
+    /// How long an item is remembered that nobody asks for, in milliseconds.
+    pub known_items_idle_ms: u64,
+    /// Sales, and pages of them.
+    pub known_sales_max: u64,
+    /// For how long, in milliseconds.
+    pub known_sales_ms: u64,
+}
+
+/// Streams of order states.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchSettings {
+    /// Streams at once.
+    pub watchers_max: usize,
+    /// How often all watched orders are looked up, in milliseconds.
+    pub poll_ms: u64,
+    /// The longest life of a stream, in milliseconds.
+    pub stream_ms_max: u64,
+}
+
+impl Config {
+    /// The defaults, then the file, then the environment (`SECKILL_GATEWAY__…`).
+    ///
+    /// # Errors
+    /// What can't be read or understood, in one sentence.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        chassis::config::load(DEFAULTS, file, ENV_PREFIX)
+    }
+
+    /// Checks what types can't say.
+    ///
+    /// # Errors
+    /// The first knob that makes no sense, in one sentence.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let keys = [
+            ("tickets.key_file", &self.tickets.key_file),
+            ("tickets.order_id_key_file", &self.tickets.order_id_key_file),
+        ];
+        for (name, file) in keys {
+            if file.as_os_str().is_empty() {
+                return wrong(format!(
+                    "{name} is not set: it must name a file of at least 32 bytes"
+                ));
+            }
+        }
+        if self.identity.issuer.is_empty() {
+            return wrong("identity.issuer must not be empty");
+        }
+        let batch_len_max = self.purchase.batch_len_max;
+        if !(1..=journal::record::HOLDS_MAX).contains(&batch_len_max) {
+            return wrong(format!(
+                "purchase.batch_len_max is {batch_len_max}: it must be 1 to 1024"
+            ));
+        }
+        let above_zero = [
+            ("calls_per_core_max", self.calls_per_core_max),
+            (
+                "purchase.gathering_len_max",
+                self.purchase.gathering_len_max,
+            ),
+            (
+                "purchase.batches_in_flight_max",
+                self.purchase.batches_in_flight_max,
+            ),
+            ("purchase.lanes_max", self.purchase.lanes_max),
+            ("purchase.sent_orders_max", self.purchase.sent_orders_max),
+        ];
+        let above_zero_ms = [
+            ("tickets.lifetime_s", u64::from(self.tickets.lifetime_s)),
+            ("upstream.read_ms_max", self.upstream.read_ms_max),
+            ("upstream.sign_in_ms_max", self.upstream.sign_in_ms_max),
+            ("identity.keys_interval_ms", self.identity.keys_interval_ms),
+            ("identity.keys_ms_max", self.identity.keys_ms_max),
+            ("watch.poll_ms", self.watch.poll_ms),
+            ("watch.stream_ms_max", self.watch.stream_ms_max),
+        ];
+        let zero = above_zero
+            .iter()
+            .find(|(_, value)| *value == 0)
+            .map(|(name, _)| name);
+        let zero = zero.or(above_zero_ms
+            .iter()
+            .find(|(_, value)| *value == 0)
+            .map(|(name, _)| name));
+        zero.map_or(Ok(()), |name| wrong(format!("{name} must be above 0")))
+    }
+
+    pub(crate) fn drain_max(&self) -> Duration {
+        Duration::from_millis(self.drain_ms_max)
+    }
+}
+
+impl UpstreamSettings {
+    pub(crate) fn read_limit(&self) -> Duration {
+        Duration::from_millis(self.read_ms_max)
+    }
+
+    pub(crate) fn sign_in_limit(&self) -> Duration {
+        Duration::from_millis(self.sign_in_ms_max)
+    }
+}
+
+impl IdentitySettings {
+    pub(crate) fn known_for(&self) -> Duration {
+        Duration::from_millis(self.known_ms)
+    }
+
+    pub(crate) fn keys_interval(&self) -> Duration {
+        Duration::from_millis(self.keys_interval_ms)
+    }
+
+    pub(crate) fn unknown_key_pause(&self) -> Duration {
+        Duration::from_millis(self.unknown_key_pause_ms)
+    }
+
+    pub(crate) fn keys_limit(&self) -> Duration {
+        Duration::from_millis(self.keys_ms_max)
+    }
+}
+
+impl PurchaseSettings {
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            batch_len_max: self.batch_len_max,
+            gathering_len_max: self.gathering_len_max,
+            batches_in_flight_max: self.batches_in_flight_max,
+        }
+    }
+
+    pub(crate) fn answer_margin(&self) -> Duration {
+        Duration::from_millis(self.answer_margin_ms)
+    }
+}
+
+impl StockSettings {
+    pub(crate) fn fresh(&self) -> Duration {
+        Duration::from_millis(self.fresh_ms)
+    }
+}
+
+impl CatalogSettings {
+    pub(crate) fn items_idle(&self) -> Duration {
+        Duration::from_millis(self.known_items_idle_ms)
+    }
+
+    pub(crate) fn sales_known_for(&self) -> Duration {
+        Duration::from_millis(self.known_sales_ms)
+    }
+}
+
+impl WatchSettings {
+    pub(crate) fn poll_interval(&self) -> Duration {
+        Duration::from_millis(self.poll_ms)
+    }
+
+    pub(crate) fn stream_limit(&self) -> Duration {
+        Duration::from_millis(self.stream_ms_max)
+    }
+}
+
+fn wrong(sentence: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError::new(sentence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good() -> Config {
+        let mut config = Config::load(None).unwrap();
+        config.tickets.key_file = PathBuf::from("ticket.key");
+        config.tickets.order_id_key_file = PathBuf::from("order.key");
+        config
+    }
+
+    #[test]
+    fn the_defaults_are_understood_and_lack_only_the_keys() {
+        let config = Config::load(None).unwrap();
+        assert!(!config.identity.rehearsal_allowed);
+        assert!(
+            config
+                .check()
+                .unwrap_err()
+                .to_string()
+                .starts_with("tickets.key_file")
+        );
+        good().check().unwrap();
+    }
+
+    #[test]
+    fn knobs_without_sense_are_named() {
+        type Spoil = fn(&mut Config);
+        let table: [(Spoil, &str); 6] = [
+            (
+                |config| config.tickets.order_id_key_file = PathBuf::new(),
+                "tickets.order_id_key_file",
+            ),
+            (|config| config.identity.issuer.clear(), "identity.issuer"),
+            (
+                |config| config.purchase.batch_len_max = 1025,
+                "purchase.batch_len_max",
+            ),
+            (
+                |config| config.purchase.batch_len_max = 0,
+                "purchase.batch_len_max",
+            ),
+            (|config| config.purchase.lanes_max = 0, "purchase.lanes_max"),
+            (|config| config.watch.poll_ms = 0, "watch.poll_ms"),
+        ];
+        for (spoil, name) in table {
+            let mut bad = good();
+            spoil(&mut bad);
+            let sentence = bad.check().unwrap_err().to_string();
+            assert!(sentence.starts_with(name), "{sentence}");
+        }
+    }
+}

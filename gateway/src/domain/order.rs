@@ -1,0 +1,136 @@
+//! What became of an order: the one rule by which GetOrder, WatchOrder and an expired ticket are
+//! answered (protocol section 8). It doesn't know how the books and the ledger are asked.
+
+use ids::{ItemId, OrderId, SaleId, UserId};
+use law::OrderState;
+
+use super::item::Money;
+
+/// An order as the books have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) order: OrderId,
+    pub(crate) user: UserId,
+    pub(crate) sale: SaleId,
+    pub(crate) item: ItemId,
+    pub(crate) quantity: u32,
+    pub(crate) unit_price: Money,
+    pub(crate) state: OrderState,
+    pub(crate) placed_at_ms: Option<u64>,
+    pub(crate) pay_by_ms: Option<u64>,
+}
+
+/// What the ledger knows of an order id of which the books had no row just before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InLedger {
+    /// An open hold.
+    Open,
+    /// The books decided it: they must be asked again.
+    Settled,
+    /// It was never taken, or in an epoch that doesn't count.
+    Nothing,
+    /// Loading, fenced, outside the epoch lease, or not to be reached.
+    CannotTell,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Became {
+    /// A hold may exist.
+    Processing,
+    /// Neither a hold nor a row: the same ticket may be tried again.
+    NotPlaced,
+    Recorded(Row),
+}
+
+/// What to do with the ledger's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    Say(Became),
+    /// Without a row there, it is still PROCESSING.
+    AskBooksAgain,
+}
+
+/// Follows the books' "no row", which must have been read before the ledger was asked: a hold that
+/// became a row in between is then found settled.
+pub(crate) fn after_ledger(known: InLedger) -> Next {
+    match known {
+        InLedger::Open | InLedger::CannotTell => Next::Say(Became::Processing),
+        InLedger::Settled => Next::AskBooksAgain,
+        InLedger::Nothing => Next::Say(Became::NotPlaced),
+    }
+}
+
+impl Became {
+    /// Whether `next` may be told to someone who was told `self`. Orders only move forward (I-6):
+    /// who saw a row is never told that there is none, whatever the books were restored from.
+    pub(crate) fn may_become(&self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::Recorded(old), Self::Recorded(new)) => {
+                law::moves_forward(old.state, new.state).is_ok()
+            }
+            (Self::Recorded(_), Self::Processing | Self::NotPlaced) => false,
+            (Self::Processing | Self::NotPlaced, next) => self != next,
+        }
+    }
+
+    /// Whether nothing can follow it (I-6).
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Processing | Self::NotPlaced => false,
+            Self::Recorded(row) => row.state.is_final(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_ledger_that_can_tell_says_not_placed() {
+        let says = |known| after_ledger(known);
+        assert_eq!(says(InLedger::Open), Next::Say(Became::Processing));
+        assert_eq!(says(InLedger::CannotTell), Next::Say(Became::Processing));
+        assert_eq!(says(InLedger::Settled), Next::AskBooksAgain);
+        assert_eq!(says(InLedger::Nothing), Next::Say(Became::NotPlaced));
+    }
+
+    fn recorded(state: OrderState) -> Became {
+        Became::Recorded(Row {
+            order: OrderId::mint(ids::ShardNo::new(1).unwrap(), [7; 12]),
+            user: UserId::from_bytes([1; 16]),
+            sale: SaleId::from_bytes([2; 16]),
+            item: ItemId::from_bytes([3; 16]),
+            quantity: 1,
+            unit_price: Money {
+                currency: "EUR".into(),
+                minor_units: 100,
+            },
+            state,
+            placed_at_ms: Some(5),
+            pay_by_ms: Some(6),
+        })
+    }
+
+    #[test]
+    fn a_watcher_is_never_told_backwards() {
+        let placed = || recorded(OrderState::Placed);
+        let table = [
+            (Became::NotPlaced, Became::Processing, true),
+            (Became::Processing, Became::NotPlaced, true),
+            (Became::Processing, Became::Processing, false),
+            (Became::Processing, placed(), true),
+            (placed(), Became::Processing, false),
+            (placed(), Became::NotPlaced, false),
+            (placed(), placed(), false),
+            (placed(), recorded(OrderState::Expired), true),
+            (recorded(OrderState::Expired), placed(), false),
+        ];
+        for (old, new, expected) in table {
+            assert_eq!(old.may_become(&new), expected, "{old:?} → {new:?}");
+        }
+        assert!(!placed().is_final());
+        assert!(recorded(OrderState::Rejected).is_final());
+    }
+}

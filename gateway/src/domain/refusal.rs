@@ -1,0 +1,48 @@
+//! Why the door says no. A refusal is an answer, not an error; the edge turns it into a status in
+//! one place.
+
+/// A field of a request that can't be accepted, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadField {
+    pub(crate) field: &'static str,
+    /// Says what would be right; never repeats what was sent.
+    pub(crate) says: String,
+}
+
+/// What a buyer is told instead of what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Unauthenticated(&'static str),
+    /// The token is good, but not for this.
+    PermissionDenied(&'static str),
+    InvalidInput(BadField),
+    TicketInvalid,
+    NotFound(&'static str),
+    NotOpen {
+        opens_ms: u64,
+    },
+    Closed,
+    TicketExpired,
+    LimitReached {
+        limit: u32,
+    },
+    SoldOut,
+    /// The books refused the order or have given its units back.
+    Rejected,
+    Loading,
+    Paused,
+    /// More work waits than can be done in time; nothing was done.
+    Overloaded,
+    /// A service behind the door could not answer a read.
+    UpstreamUnavailable,
+}
+
+impl Refusal {
+    /// A bad field of a request.
+    pub(crate) fn field(field: &'static str, says: impl Into<String>) -> Self {
+        Self::InvalidInput(BadField {
+            field,
+            says: says.into(),
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! How the public asks: the handlers of both public services. They translate, look at who asks and
+//! what was shown, and hand on; what is decided is decided in [`crate::domain`]. Refusals become
+//! statuses in [`status`] alone.
+
+mod buy;
+mod input;
+mod look_up;
+mod people;
+mod shop_window;
+pub(crate) mod status;
+mod wish;
+
+use std::{sync::Arc, time::Duration};
+
+use chassis::{Clock, Deadline, Stopper};
+use futures::stream::BoxStream;
+use proto::gateway::v1::{self as wire, gateway_service_server::GatewayService};
+use tonic::{Extensions, Request, Response, Status};
+
+use crate::{
+    batches::Batches,
+    config::Config,
+    domain::refusal::Refusal,
+    identity::Identity,
+    items::Items,
+    orders::Inquiry,
+    sales::Sales,
+    sent::Sent,
+    tickets::Tickets,
+    upstream::{ReadError, Until},
+    watch::Watchers,
+};
+
+pub(crate) use people::Reception;
+
+/// What all cores share.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) tickets: Tickets,
+    pub(crate) items: Arc<Items>,
+    pub(crate) sales: Sales,
+    pub(crate) inquiry: Inquiry,
+    pub(crate) watchers: Arc<Watchers>,
+    pub(crate) sent: Sent,
+}
+
+/// The buyers' service, on one core.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    shop: Arc<Shop>,
+    batches: Batches,
+    stopper: Stopper,
+}
+
+impl Edge {
+    /// Streams end when `stopper` stops.
+    pub(crate) fn new(shop: Arc<Shop>, batches: Batches, stopper: Stopper) -> Self {
+        Self {
+            shop,
+            batches,
+            stopper,
+        }
+    }
+}
+
+impl Shop {
+    /// The rest of the caller's patience.
+    fn remaining(&self, extensions: &Extensions) -> Duration {
+        // Without the layer there would be no bound at all, so a read's is taken.
+        let deadline = Deadline::of(extensions);
+        deadline.map_or(self.config.upstream.read_limit(), |deadline| {
+            deadline.remaining(&self.clock)
+        })
+    }
+
+    /// When a read on behalf of the caller must be over.
+    fn until(&self, extensions: &Extensions) -> Until {
+        let limit = self
+            .remaining(extensions)
+            .min(self.config.upstream.read_limit());
+        Until::within(
+            &self.clock,
+            limit.saturating_sub(self.config.purchase.answer_margin()),
+        )
+    }
+}
+
+/// What a failed read means to who asked for `what`.
+fn no_result(error: ReadError, what: &'static str) -> Refusal {
+    match error {
+        ReadError::NotFound => Refusal::NotFound(what),
+        ReadError::BadInput => {
+            Refusal::field("page_token", "must be empty or from an answer before")
+        }
+        ReadError::Unavailable => Refusal::UpstreamUnavailable,
+    }
+}
+
+fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(status::status)
+}
+
+#[tonic::async_trait]
+impl GatewayService for Edge {
+    type WatchOrderStream = BoxStream<'static, Result<wire::WatchOrderResponse, Status>>;
+
+    async fn list_sales(
+        &self,
+        request: Request<wire::ListSalesRequest>,
+    ) -> Result<Response<wire::ListSalesResponse>, Status> {
+        answer(shop_window::list_sales(&self.shop, request.into_inner()).await)
+    }
+
+    async fn get_sale(
+        &self,
+        request: Request<wire::GetSaleRequest>,
+    ) -> Result<Response<wire::GetSaleResponse>, Status> {
+        answer(shop_window::get_sale(&self.shop, &request.into_inner()).await)
+    }
+
+    async fn issue_ticket(
+        &self,
+        request: Request<wire::IssueTicketRequest>,
+    ) -> Result<Response<wire::IssueTicketResponse>, Status> {
+        answer(wish::issue_ticket(&self.shop, request).await)
+    }
+
+    async fn purchase(
+        &self,
+        request: Request<wire::PurchaseRequest>,
+    ) -> Result<Response<wire::PurchaseResponse>, Status> {
+        answer(buy::purchase(&self.shop, &self.batches, request).await)
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<wire::GetOrderRequest>,
+    ) -> Result<Response<wire::GetOrderResponse>, Status> {
+        answer(look_up::get_order(&self.shop, request).await)
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<wire::ListOrdersRequest>,
+    ) -> Result<Response<wire::ListOrdersResponse>, Status> {
+        answer(look_up::list_orders(&self.shop, request).await)
+    }
+
+    async fn watch_order(
+        &self,
+        request: Request<wire::WatchOrderRequest>,
+    ) -> Result<Response<Self::WatchOrderStream>, Status> {
+        answer(look_up::watch_order(&self.shop, self.stopper.clone(), request).await)
+    }
+}

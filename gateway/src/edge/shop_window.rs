@@ -1,0 +1,96 @@
+//! ListSales and GetSale: for everybody, without a token.
+
+use proto::gateway::v1 as wire;
+
+use super::{Shop, input, no_result, status::timestamp};
+use crate::{
+    domain::{
+        item::{Money, Window},
+        refusal::Refusal,
+    },
+    items::KnownItem,
+    upstream::inventory::Sale,
+};
+
+pub(super) async fn list_sales(
+    shop: &Shop,
+    request: wire::ListSalesRequest,
+) -> Result<wire::ListSalesResponse, Refusal> {
+    let (size, token) = input::page(request.page_size, request.page_token)?;
+    let page = shop
+        .sales
+        .page(size, token)
+        .await
+        .map_err(|error| no_result(error, "page"))?;
+    Ok(wire::ListSalesResponse {
+        sales: page
+            .sales
+            .iter()
+            .map(|sale| wire_sale(sale, Vec::new()))
+            .collect(),
+        next_page_token: page.next_token.clone(),
+    })
+}
+
+pub(super) async fn get_sale(
+    shop: &Shop,
+    request: &wire::GetSaleRequest,
+) -> Result<wire::GetSaleResponse, Refusal> {
+    let id = input::id("sale_id", &request.sale_id)?;
+    let view = shop
+        .sales
+        .sale(id)
+        .await
+        .map_err(|error| no_result(error, "sale"))?;
+    let items = view
+        .items
+        .iter()
+        .map(|item| wire_item(shop, item))
+        .collect();
+    Ok(wire::GetSaleResponse {
+        sale: Some(wire_sale(&view.sale, items)),
+    })
+}
+
+fn wire_sale(sale: &Sale, items: Vec<wire::Item>) -> wire::Sale {
+    let Window {
+        tickets_from_ms,
+        opens_ms,
+        closes_ms,
+    } = sale.window;
+    wire::Sale {
+        sale_id: sale.id.to_string(),
+        title: sale.title.clone(),
+        opens_at: Some(timestamp(opens_ms)),
+        closes_at: Some(timestamp(closes_ms)),
+        tickets_from: Some(timestamp(tickets_from_ms)),
+        items,
+    }
+}
+
+fn wire_item(shop: &Shop, item: &KnownItem) -> wire::Item {
+    let units_left = item.units_left(shop.clock.now(), shop.config.stock.fresh());
+    let availability = match units_left {
+        None => wire::Availability::Unknown,
+        Some(0) => wire::Availability::SoldOut,
+        Some(_) => wire::Availability::Available,
+    };
+    let facts = &item.facts;
+    wire::Item {
+        item_id: facts.id.to_string(),
+        sku: facts.sku.clone(),
+        title: facts.title.clone(),
+        price: Some(wire_money(&facts.price)),
+        total_units: facts.total_units,
+        limit_per_user: facts.limit_per_user,
+        availability: availability.into(),
+        units_left: units_left.unwrap_or(0),
+    }
+}
+
+pub(super) fn wire_money(money: &Money) -> wire::Money {
+    wire::Money {
+        currency: money.currency.clone(),
+        minor_units: money.minor_units,
+    }
+}

@@ -1,0 +1,189 @@
+//! The one place where a refusal becomes a status: its code, its reason, its details, and a
+//! sentence for people. Nothing of what the caller sent comes back in it.
+
+use std::time::Duration;
+
+use chassis::status::Refusal as Detailed;
+use proto::{
+    ERROR_DOMAIN,
+    error::v1::ErrorReason::{self, *},
+    reason_text,
+};
+use rand::RngExt as _;
+use tonic::{Code, Status};
+
+use crate::domain::refusal::{BadField, Refusal};
+
+/// About how long a load or a fail-over takes at best.
+const LOADING_WAIT: Duration = Duration::from_millis(500);
+/// An operator's pause lasts longer than a load.
+const PAUSED_WAIT: Duration = Duration::from_secs(2);
+/// What waits now is done by then.
+const OVERLOADED_WAIT: Duration = Duration::from_millis(300);
+/// A service that restarts needs a moment.
+const UNAVAILABLE_WAIT: Duration = Duration::from_millis(500);
+
+/// The status of a refusal.
+pub(crate) fn status(refusal: Refusal) -> Status {
+    detailed(refusal).into_status()
+}
+
+fn detailed(refusal: Refusal) -> Detailed {
+    let says = |code, reason: ErrorReason, message: &str| {
+        Detailed::new(code, reason_text(reason), ERROR_DOMAIN, message)
+    };
+    let precondition = |reason, message| says(Code::FailedPrecondition, reason, message);
+    let later = |reason, message, wait| {
+        says(Code::Unavailable, reason, message).retry_after(jittered(wait))
+    };
+    match refusal {
+        Refusal::Unauthenticated(why) => says(Code::Unauthenticated, Unauthenticated, why),
+        Refusal::PermissionDenied(why) => says(Code::PermissionDenied, PermissionDenied, why),
+        Refusal::InvalidInput(BadField {
+            field,
+            says: description,
+        }) => {
+            let message = format!("{field} {description}");
+            says(Code::InvalidArgument, InvalidInput, &message).field(field, description)
+        }
+        Refusal::TicketInvalid => {
+            let message = "the ticket isn't one that was signed for this buyer";
+            says(Code::InvalidArgument, TicketInvalid, message).field("ticket", message)
+        }
+        Refusal::NotFound(what) => says(
+            Code::NotFound,
+            NotFound,
+            &format!("there is no such {what}"),
+        ),
+        Refusal::NotOpen { opens_ms } => {
+            let opens_at = timestamp(opens_ms).to_string();
+            precondition(NotOpen, "the sale isn't open yet").meta("opens_at", opens_at)
+        }
+        Refusal::Closed => precondition(Closed, "the sale is over"),
+        Refusal::TicketExpired => precondition(TicketExpired, "the ticket's end has passed"),
+        Refusal::LimitReached { limit } => {
+            let message = "the buyer would have more units than the item's limit per user";
+            precondition(LimitReached, message).meta("limit", limit.to_string())
+        }
+        Refusal::SoldOut => precondition(SoldOut, "fewer units are left than the ticket asks for"),
+        Refusal::Rejected => precondition(Rejected, "the order was refused or given back"),
+        Refusal::Loading => later(Loading, "the item's stock is being loaded", LOADING_WAIT),
+        Refusal::Paused => later(Paused, "the sale is paused", PAUSED_WAIT),
+        Refusal::Overloaded => later(
+            Overloaded,
+            "more work is waiting than can be done in time",
+            OVERLOADED_WAIT,
+        ),
+        Refusal::UpstreamUnavailable => later(
+            UpstreamUnavailable,
+            "a service behind the door can't answer",
+            UNAVAILABLE_WAIT,
+        ),
+    }
+}
+
+/// Those who were refused together shall not come back together.
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(rand::rng().random_range(0.5..1.5))
+}
+
+/// The wire form of a time.
+pub(crate) fn timestamp(ms: u64) -> prost_types::Timestamp {
+    let seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX);
+    let nanos = i32::try_from(ms % 1000).expect("below 1000") * 1_000_000;
+    prost_types::Timestamp { seconds, nanos }
+}
+
+#[cfg(test)]
+mod tests {
+    use chassis::status::{meta_of, reason_of, retry_after_of};
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_code_and_reason() {
+        use Code::{
+            FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated,
+            Unavailable,
+        };
+        let table = [
+            (
+                Refusal::Unauthenticated("why"),
+                Unauthenticated,
+                "UNAUTHENTICATED",
+            ),
+            (
+                Refusal::PermissionDenied("why"),
+                PermissionDenied,
+                "PERMISSION_DENIED",
+            ),
+            (
+                Refusal::field("quantity", "must be 1"),
+                InvalidArgument,
+                "INVALID_INPUT",
+            ),
+            (Refusal::TicketInvalid, InvalidArgument, "TICKET_INVALID"),
+            (Refusal::NotFound("item"), NotFound, "NOT_FOUND"),
+            (
+                Refusal::NotOpen { opens_ms: 1 },
+                FailedPrecondition,
+                "NOT_OPEN",
+            ),
+            (Refusal::Closed, FailedPrecondition, "CLOSED"),
+            (Refusal::TicketExpired, FailedPrecondition, "TICKET_EXPIRED"),
+            (
+                Refusal::LimitReached { limit: 2 },
+                FailedPrecondition,
+                "LIMIT_REACHED",
+            ),
+            (Refusal::SoldOut, FailedPrecondition, "SOLD_OUT"),
+            (Refusal::Rejected, FailedPrecondition, "REJECTED"),
+            (Refusal::Loading, Unavailable, "LOADING"),
+            (Refusal::Paused, Unavailable, "PAUSED"),
+            (Refusal::Overloaded, Unavailable, "OVERLOADED"),
+            (
+                Refusal::UpstreamUnavailable,
+                Unavailable,
+                "UPSTREAM_UNAVAILABLE",
+            ),
+        ];
+        for (refusal, code, reason) in table {
+            let status = status(refusal);
+            assert_eq!(
+                (status.code(), reason_of(&status).as_deref()),
+                (code, Some(reason))
+            );
+            let waits = retry_after_of(&status).is_some();
+            assert_eq!(
+                waits,
+                code == Unavailable,
+                "{reason}: only what passes says when"
+            );
+        }
+    }
+
+    #[test]
+    fn details_say_what_a_client_needs() {
+        let not_open = status(Refusal::NotOpen {
+            opens_ms: 1_767_268_800_500,
+        });
+        assert_eq!(
+            meta_of(&not_open, "opens_at").as_deref(),
+            Some("2026-01-01T12:00:00.500Z")
+        );
+        let limit = status(Refusal::LimitReached { limit: 2 });
+        assert_eq!(meta_of(&limit, "limit").as_deref(), Some("2"));
+        let field = status(Refusal::field("quantity", "must be 1 to 2"));
+        let details = tonic_types::StatusExt::get_details_bad_request(&field).unwrap();
+        assert_eq!(details.field_violations[0].field, "quantity");
+        assert_eq!(field.message(), "quantity must be 1 to 2");
+    }
+
+    #[test]
+    fn waits_are_spread() {
+        let waits: Vec<_> = (0..200).map(|_| jittered(LOADING_WAIT)).collect();
+        let (min, max) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+        assert!(*min >= LOADING_WAIT / 2 && *max < LOADING_WAIT * 3 / 2);
+        assert!(*max - *min > LOADING_WAIT / 2, "{min:?} to {max:?}");
+    }
+}

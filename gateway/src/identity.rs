@@ -1,0 +1,191 @@
+//! Who is calling. Promises that an [`Authenticated`] buyer showed an access token that holds now,
+//! signed by a key of user-svc, and that a token of a rehearsal passes only where configuration
+//! says so. It goes on with the keys it has while user-svc is down. It knows nothing of accounts.
+
+use std::{
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use chassis::{
+    Clock, Stopper,
+    job::{Backoff, jittered},
+    token::{TokenError, Verifier},
+};
+use ids::UserId;
+use sha2::{Digest, Sha256};
+use tonic::metadata::MetadataMap;
+
+use crate::{config::IdentitySettings, domain::refusal::Refusal, upstream::Users};
+
+/// Tokens for buyers name it; operators' tokens name another.
+const AUDIENCE: &str = "seckill";
+
+/// A buyer whose token was checked for this call. Made by [`Identity`] only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Authenticated(UserId);
+
+impl Authenticated {
+    /// Who it is.
+    pub(crate) fn user(self) -> UserId {
+        self.0
+    }
+}
+
+/// What a token said when it was checked.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    user: UserId,
+    is_rehearsal: bool,
+    expires_at_s: u64,
+}
+
+/// Checks access tokens. One for all cores: what one core has checked, all know.
+pub(crate) struct Identity {
+    verifier: Verifier,
+    /// By the hash of the token: the tokens themselves aren't kept.
+    known: moka::sync::Cache<[u8; 32], Known>,
+    settings: IdentitySettings,
+    clock: Clock,
+    users: Users,
+    has_keys: AtomicBool,
+    /// When keys were last asked for.
+    asked_at: tokio::sync::Mutex<Option<Duration>>,
+}
+
+impl Identity {
+    /// Knows no keys until [`keep_keys`] runs or someone shows a token.
+    pub(crate) fn new(settings: IdentitySettings, users: Users, clock: Clock) -> Arc<Self> {
+        let known = moka::sync::Cache::builder()
+            .max_capacity(settings.known_tokens_max)
+            .time_to_live(settings.known_for())
+            .build();
+        Arc::new(Self {
+            verifier: Verifier::new(settings.issuer.clone(), AUDIENCE, clock.clone()),
+            known,
+            settings,
+            clock,
+            users,
+            has_keys: AtomicBool::new(false),
+            asked_at: tokio::sync::Mutex::new(None),
+        })
+    }
+
+    /// The buyer who calls.
+    pub(crate) async fn authenticate(
+        &self,
+        metadata: &MetadataMap,
+    ) -> Result<Authenticated, Refusal> {
+        let token = bearer(metadata)?;
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let known = match self.known.get(&hash) {
+            Some(known) if self.clock.wall_ms() / 1000 < known.expires_at_s => known,
+            Some(_) | None => {
+                let known = self.check(token).await?;
+                self.known.insert(hash, known);
+                known
+            }
+        };
+        if known.is_rehearsal && !self.settings.rehearsal_allowed {
+            return Err(Refusal::PermissionDenied(
+                "tokens of a rehearsal don't count here",
+            ));
+        }
+        Ok(Authenticated(known.user))
+    }
+
+    async fn check(&self, token: &str) -> Result<Known, Refusal> {
+        let claims = match self.verifier.verify(token) {
+            Err(TokenError::UnknownKey) => {
+                self.ask_for_keys(self.settings.unknown_key_pause()).await;
+                self.verifier.verify(token)
+            }
+            claims => claims,
+        };
+        let claims = claims.map_err(|error| match error {
+            // Without any key we can't say that the token is bad.
+            TokenError::UnknownKey if !self.has_keys.load(Ordering::Relaxed) => {
+                Refusal::UpstreamUnavailable
+            }
+            TokenError::UnknownKey
+            | TokenError::Malformed
+            | TokenError::Algorithm
+            | TokenError::Signature
+            | TokenError::Claim(_)
+            | TokenError::Issuer
+            | TokenError::Audience
+            | TokenError::Expired
+            | TokenError::NotYet => Refusal::Unauthenticated("the access token doesn't hold"),
+        })?;
+        let user = claims.subject.parse();
+        let user = user.map_err(|_| Refusal::Unauthenticated("the access token names no buyer"))?;
+        let expires_at_s = claims.expires_at_s;
+        Ok(Known {
+            user,
+            is_rehearsal: claims.rehearsal,
+            expires_at_s,
+        })
+    }
+
+    /// Asks user-svc for its keys unless someone did less than `pause` ago; those who come
+    /// meanwhile wait for that answer. Forged key ids so cost user-svc next to nothing.
+    async fn ask_for_keys(&self, pause: Duration) {
+        let mut asked_at = self.asked_at.lock().await;
+        let now = self.clock.now();
+        if asked_at.is_some_and(|at| now.saturating_sub(at) < pause) {
+            return;
+        }
+        match self.users.public_keys(self.settings.keys_limit()).await {
+            Ok((keys, issuer)) => {
+                if issuer != self.settings.issuer {
+                    let expected = &self.settings.issuer;
+                    tracing::error!(issuer, expected, "user-svc signs for another issuer");
+                }
+                let had_keys = self.has_keys.swap(!keys.is_empty(), Ordering::Relaxed);
+                if !had_keys {
+                    tracing::info!(keys = keys.len(), "the keys of access tokens are known");
+                }
+                self.verifier.set_keys(keys);
+            }
+            Err(status) => {
+                tracing::warn!(code = ?status.code(), "user-svc didn't tell its public keys");
+            }
+        }
+        *asked_at = Some(self.clock.now());
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Fetches keys until there are some, then again from time to time, until it is stopped.
+pub(crate) async fn keep_keys(identity: Arc<Identity>, stopper: Stopper) {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    while !stopper.is_stopped() {
+        identity.ask_for_keys(Duration::ZERO).await;
+        let wait = if identity.has_keys.load(Ordering::Relaxed) {
+            jittered(identity.settings.keys_interval())
+        } else {
+            backoff.next_wait()
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn bearer(metadata: &MetadataMap) -> Result<&str, Refusal> {
+    let value = metadata.get("authorization");
+    let value = value.ok_or(Refusal::Unauthenticated("an access token is missing"))?;
+    let text = value.to_str().ok().and_then(|text| text.split_once(' '));
+    match text {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token),
+        Some(_) | None => Err(Refusal::Unauthenticated(
+            "authorization must be Bearer and a token",
+        )),
+    }
+}

@@ -1,0 +1,102 @@
+//! The items that this gateway knows: immutable facts, each with the cells that hear of its stock.
+//! Bounded; an item that nobody asks for is forgotten, and then its stock isn't listened for.
+
+use std::{sync::Arc, time::Duration};
+
+use ids::{ItemId, UserId};
+
+use crate::{
+    domain::item::{Item, Shard},
+    stock::{Cell, Level, StockView},
+    upstream::{Inventory, ReadError},
+};
+
+/// An item and what is heard of its shards.
+#[derive(Debug)]
+pub(crate) struct KnownItem {
+    pub(crate) facts: Item,
+    /// One for each shard, in their order.
+    cells: Vec<Arc<Cell>>,
+}
+
+impl KnownItem {
+    /// The shard that serves a user, and its stock if it was heard of at most `fresh` ago.
+    pub(crate) fn shard_for(
+        &self,
+        user: UserId,
+        now: Duration,
+        fresh: Duration,
+    ) -> (Shard, Option<Level>) {
+        let place = self.facts.place_for(user);
+        (
+            self.facts.shards[place],
+            self.cells[place].level(now, fresh),
+        )
+    }
+
+    /// Units left over all shards; `None` if one of them wasn't heard of lately.
+    pub(crate) fn units_left(&self, now: Duration, fresh: Duration) -> Option<u32> {
+        let mut levels = self.cells.iter().map(|cell| cell.level(now, fresh));
+        levels.try_fold(0_u32, |sum, level| {
+            Some(sum.saturating_add(level?.units_left))
+        })
+    }
+}
+
+/// All items that this gateway knows.
+#[derive(Debug)]
+pub(crate) struct Items {
+    known: moka::future::Cache<ItemId, Arc<KnownItem>>,
+    inventory: Inventory,
+    stock: Arc<StockView>,
+    read_limit: Duration,
+}
+
+impl Items {
+    /// Knows none; remembers at most `known_max`, each until it wasn't asked for during `idle`.
+    pub(crate) fn new(
+        inventory: Inventory,
+        stock: Arc<StockView>,
+        known_max: u64,
+        idle: Duration,
+        read_limit: Duration,
+    ) -> Self {
+        let known = moka::future::Cache::builder()
+            .max_capacity(known_max)
+            .time_to_idle(idle);
+        Self {
+            known: known.build(),
+            inventory,
+            stock,
+            read_limit,
+        }
+    }
+
+    /// An item of a scheduled sale. However many ask at once, the catalog is asked once.
+    pub(crate) async fn get(&self, id: ItemId) -> Result<Arc<KnownItem>, ReadError> {
+        if let Some(known) = self.known.get(&id).await {
+            return Ok(known);
+        }
+        let ask = async { Ok(self.with_cells(self.inventory.item(id, self.read_limit).await?)) };
+        self.known
+            .try_get_with(id, ask)
+            .await
+            .map_err(|error: Arc<ReadError>| (*error).clone())
+    }
+
+    /// Remembers an item that came with its sale.
+    pub(crate) async fn adopt(&self, item: Item) -> Arc<KnownItem> {
+        self.known
+            .get_with(item.id, async { self.with_cells(item) })
+            .await
+    }
+
+    fn with_cells(&self, facts: Item) -> Arc<KnownItem> {
+        let cells = facts
+            .shards
+            .iter()
+            .map(|shard| self.stock.cell(shard.no))
+            .collect();
+        Arc::new(KnownItem { facts, cells })
+    }
+}

@@ -1,0 +1,78 @@
+//! Bounds the calls that one serving core works on: beyond it they are refused at once, in constant
+//! time, and never wait. A stream counts until it begins; what flows then has bounds of its own.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+use tonic::{body::Body, server::NamedService};
+use tower::Service;
+
+use crate::{domain::refusal::Refusal, edge::status::status};
+
+/// How many more calls a core may take. Clones count together.
+#[derive(Debug, Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+impl Room {
+    /// For so many calls.
+    pub(crate) fn new(calls_max: usize) -> Self {
+        Self(Arc::new(Semaphore::new(
+            calls_max.min(Semaphore::MAX_PERMITS),
+        )))
+    }
+}
+
+/// A service with a bound on its calls.
+#[derive(Debug, Clone)]
+pub(crate) struct InFlight<S> {
+    inner: S,
+    room: Room,
+}
+
+impl<S> InFlight<S> {
+    /// Puts `inner` behind the bound.
+    pub(crate) fn new(inner: S, room: Room) -> Self {
+        Self { inner, room }
+    }
+}
+
+impl<S: NamedService> NamedService for InFlight<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Request<Body>> for InFlight<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match Arc::clone(&self.room.0).try_acquire_owned() {
+            Ok(seat) => {
+                let answer = self.inner.call(request);
+                Box::pin(async move {
+                    let answer = answer.await;
+                    drop(seat);
+                    answer
+                })
+            }
+            Err(_full) => {
+                let answer = status(Refusal::Overloaded).into_http();
+                Box::pin(std::future::ready(Ok(answer)))
+            }
+        }
+    }
+}
