@@ -2,6 +2,10 @@
 //! one attempt, and the shell that performs its steps. Exclusion doesn't rest on anything here: the
 //! log elects the epoch, so attempts can't hurt each other.
 
+pub mod attempt;
+pub mod loader;
 mod requests;
+mod steps;
 
+pub use loader::{Cause, Loader, Rooms};
 pub use requests::{LoadRequests, Why};

@@ -1,1 +1,274 @@
-//! The catalog in one SQLite file.
+//! The catalog in one SQLite file. One writer with `BEGIN IMMEDIATE` makes each call one step;
+//! readers see what was committed before they began, so every read is of the primary. Compare-
+//! and-set is the WHERE of one UPDATE.
+
+mod rows;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ids::{Epoch, ItemId, SaleId, ShardNo};
+use sqlx::{SqliteConnection, sqlite::SqliteQueryResult};
+use store::sqlite::Sqlite;
+
+use super::{Catalog, Claim, Error, ItemKey, LeaseRows, Page, Scheduled, Seen};
+use crate::domain::sale::{Item, NewItem, NewSale, Sale, Schedule, Scheduling, Shard, State};
+
+/// This catalog's schema.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// A catalog in a file.
+pub struct SqliteCatalog {
+    db: Sqlite,
+    partitions: u32,
+}
+
+impl SqliteCatalog {
+    /// In a file that has the schema. New shards are spread over `partitions` of the journal.
+    pub fn new(db: Sqlite, partitions: u32) -> Self {
+        Self { db, partitions }
+    }
+
+    async fn insert_item(
+        &self,
+        tx: &mut SqliteConnection,
+        sale: SaleId,
+        position: i64,
+        new: &NewItem,
+    ) -> Result<(), sqlx::Error> {
+        let item = ItemId::random();
+        sqlx::query(
+            "INSERT INTO item (item_id, sale_id, position, sku, title, currency, unit_price, \
+             total_units, limit_per_user, pay_within_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(item.as_bytes().as_slice())
+        .bind(sale.as_bytes().as_slice())
+        .bind(position)
+        .bind(&new.sku)
+        .bind(&new.title)
+        .bind(&new.currency)
+        .bind(new.unit_price)
+        .bind(new.total_units)
+        .bind(new.limit_per_user)
+        .bind(new.pay_within_s)
+        .execute(&mut *tx)
+        .await?;
+        // One shard per item for now; the partition follows from the number that it gets.
+        let shard = sqlx::query(
+            "INSERT INTO shard (item_id, position, partition_id, total_units, lease_ms, phase) \
+             VALUES (?, 0, 0, ?, ?, 'NEW')",
+        )
+        .bind(item.as_bytes().as_slice())
+        .bind(new.total_units)
+        .bind(rows::millis(new.lease))
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("UPDATE shard SET partition_id = shard_no % ? WHERE shard_no = ?")
+            .bind(self.partitions)
+            .bind(shard.last_insert_rowid())
+            .execute(&mut *tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn numbers(
+        &self,
+        query: sqlx::query::QueryScalar<'_, sqlx::Sqlite, u32, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<Vec<ShardNo>, Error> {
+        let numbers = query.fetch_all(&self.db.reader).await?;
+        numbers.into_iter().map(rows::shard_no).collect()
+    }
+}
+
+#[async_trait]
+impl Catalog for SqliteCatalog {
+    async fn create_sale(&self, new: &NewSale, by: &str, now_ms: u64) -> Result<Sale, Error> {
+        let mut tx = self.db.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let known: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT sale_id FROM sale WHERE created_by = ? AND request_id = ?")
+                .bind(by)
+                .bind(new.request_id())
+                .fetch_optional(&mut *tx)
+                .await?;
+        let id = match known {
+            Some(bytes) => rows::sale_id(&bytes)?,
+            None => {
+                let id = SaleId::random();
+                sqlx::query(
+                    "INSERT INTO sale (sale_id, created_by, request_id, title, created_at_ms) \
+                     VALUES (?, ?, ?, ?, ?)",
+                )
+                .bind(id.as_bytes().as_slice())
+                .bind(by)
+                .bind(new.request_id())
+                .bind(new.title())
+                .bind(rows::to_db(now_ms))
+                .execute(&mut *tx)
+                .await?;
+                for (position, item) in (0..).zip(new.items()) {
+                    self.insert_item(&mut tx, id, position, item).await?;
+                }
+                id
+            }
+        };
+        let sale = rows::read_sale(&mut tx, id).await?.ok_or(Error::lost_row())?;
+        tx.commit().await?;
+        Ok(sale)
+    }
+
+    async fn schedule(&self, id: SaleId, schedule: Schedule) -> Result<Scheduled, Error> {
+        let mut tx = self.db.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let Some(mut sale) = rows::read_sale(&mut tx, id).await? else {
+            return Ok(Scheduled::NotFound);
+        };
+        match sale.state.schedule(&schedule) {
+            Scheduling::Already => return Ok(Scheduled::Done(sale)),
+            Scheduling::OtherWindow => return Ok(Scheduled::OtherWindow(sale)),
+            Scheduling::Fresh => {}
+        }
+        let Schedule { opens_ms, closes_ms, warm_up_s } = schedule;
+        sqlx::query("UPDATE sale SET opens_ms = ?, closes_ms = ?, warm_up_s = ? WHERE sale_id = ?")
+            .bind(rows::to_db(opens_ms))
+            .bind(rows::to_db(closes_ms))
+            .bind(warm_up_s)
+            .bind(id.as_bytes().as_slice())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        sale.state = State::Scheduled(schedule);
+        Ok(Scheduled::Done(sale))
+    }
+
+    async fn sale(&self, id: SaleId) -> Result<Option<Sale>, Error> {
+        let mut tx = self.db.reader.begin().await?;
+        rows::read_sale(&mut tx, id).await
+    }
+
+    async fn sales(&self, before: Option<Page>, count: u32) -> Result<Vec<(Page, Sale)>, Error> {
+        let found = sqlx::query("SELECT * FROM sale WHERE seq < ? ORDER BY seq DESC LIMIT ?")
+            .bind(before.map_or(i64::MAX, |page| page.0))
+            .bind(count)
+            .fetch_all(&self.db.reader)
+            .await?;
+        found.iter().map(rows::sale_head).collect()
+    }
+
+    async fn item(&self, by: ItemKey) -> Result<Option<(Item, State)>, Error> {
+        let mut tx = self.db.reader.begin().await?;
+        rows::read_item(&mut tx, by).await
+    }
+
+    async fn lease_rows(&self) -> Result<LeaseRows, Error> {
+        let rows = sqlx::query(
+            "SELECT highest, shard_no, epoch, phase, paused, lease_ms \
+             FROM (SELECT coalesce(max(shard_no), 0) AS highest FROM shard) \
+             LEFT JOIN shard ON phase IN ('NEW', 'LOADING', 'OPEN')",
+        )
+        .fetch_all(&self.db.reader)
+        .await?;
+        rows::lease_rows(&rows)
+    }
+
+    async fn shard(&self, shard: ShardNo) -> Result<Option<Shard>, Error> {
+        let row = sqlx::query("SELECT * FROM shard WHERE shard_no = ?")
+            .bind(shard.get())
+            .fetch_optional(&self.db.reader)
+            .await?;
+        row.as_ref().map(rows::shard).transpose()
+    }
+
+    async fn due_to_open(&self, now_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error> {
+        // A sale that was over before it was ever loaded has nothing to load.
+        let query = sqlx::query_scalar(
+            "SELECT shard_no FROM shard JOIN item USING (item_id) JOIN sale USING (sale_id) \
+             WHERE phase = 'NEW' AND opens_ms - warm_up_s * 1000 <= ?1 AND ?1 < closes_ms \
+             ORDER BY opens_ms, shard_no LIMIT ?2",
+        );
+        self.numbers(query.bind(rows::to_db(now_ms)).bind(count)).await
+    }
+
+    async fn abandoned(
+        &self,
+        now_ms: u64,
+        lease_most: Duration,
+        count: u32,
+    ) -> Result<Vec<ShardNo>, Error> {
+        let query = sqlx::query_scalar(
+            "SELECT shard_no FROM shard WHERE phase = 'LOADING' \
+             AND (loader_until_ms <= ?1 OR loader_until_ms > ?1 + ?2) \
+             ORDER BY loader_until_ms LIMIT ?3",
+        );
+        let query = query.bind(rows::to_db(now_ms)).bind(rows::millis(lease_most)).bind(count);
+        self.numbers(query).await
+    }
+
+    async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error> {
+        let done = sqlx::query(
+            "UPDATE shard SET phase = 'LOADING', epoch = ?, loader_until_ms = ?, \
+             ledger_address = ? WHERE shard_no = ? AND phase = ? AND epoch = ?",
+        )
+        .bind(claim.to.get())
+        .bind(rows::to_db(claim.until_ms))
+        .bind(claim.ledger_address)
+        .bind(seen.shard.get())
+        .bind(rows::phase_text(seen.phase))
+        .bind(Epoch::to_wire(seen.epoch))
+        .execute(&self.db.writer)
+        .await?;
+        Ok(changed(&done))
+    }
+
+    async fn renew(&self, shard: ShardNo, to: Epoch, until_ms: u64) -> Result<bool, Error> {
+        let done = sqlx::query(
+            "UPDATE shard SET loader_until_ms = ? \
+             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        )
+        .bind(rows::to_db(until_ms))
+        .bind(shard.get())
+        .bind(to.get())
+        .execute(&self.db.writer)
+        .await?;
+        Ok(changed(&done))
+    }
+
+    async fn still_loading(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
+        let row: Option<u32> = sqlx::query_scalar(
+            "SELECT shard_no FROM shard WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        )
+        .bind(shard.get())
+        .bind(to.get())
+        .fetch_optional(&self.db.reader)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    async fn open(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
+        let done = sqlx::query(
+            "UPDATE shard SET phase = 'OPEN', loader_until_ms = 0 \
+             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        )
+        .bind(shard.get())
+        .bind(to.get())
+        .execute(&self.db.writer)
+        .await?;
+        Ok(changed(&done))
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1").execute(&self.db.reader).await?;
+        Ok(())
+    }
+}
+
+fn changed(done: &SqliteQueryResult) -> bool {
+    done.rows_affected() == 1
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! What we do unasked. A step is idempotent, takes no input, bounds its own time and logs its own
+//! failures; the loop around it is the chassis's. The service can't go on without any of them.
+
+mod compare_books;
+mod load_requested;
+mod open_due;
+mod refresh_lease;
+mod roll_forward;
+mod take_over_dead;
+mod watch_keeper;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use chassis::{Health, Kind, Stopper, Tasks, job::Beat};
+use tokio::runtime::Handle;
+
+use self::{
+    compare_books::CompareBooks, load_requested::LoadRequested, open_due::OpenDue,
+    refresh_lease::RefreshLease, roll_forward::RollForward, take_over_dead::TakeOverDead,
+    watch_keeper::WatchKeeper,
+};
+use crate::{
+    catalog::Catalog,
+    commands::{Inventory, watch::StockWatch},
+    config::Config,
+    loading::{Loader, Rooms},
+    upstream::operators::Operators,
+};
+
+/// How often the catalog is asked whether it answers, for readiness.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How soon the operators' keys are read again that couldn't be read at all.
+const KEYS_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a job does at each beat.
+trait Step: Send + Sync + 'static {
+    fn step(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// All jobs and what they work with.
+pub(crate) struct Jobs {
+    pub(crate) config: Config,
+    pub(crate) rooms: Rooms,
+    pub(crate) inventory: Inventory,
+    pub(crate) stock: StockWatch,
+    pub(crate) operators: Arc<Operators>,
+    pub(crate) health: Health,
+    pub(crate) loader: Loader,
+}
+
+impl Jobs {
+    /// Reads the epoch lease once.
+    pub(crate) async fn read_lease(&self) {
+        self.refresh_lease().step().await;
+    }
+
+    fn refresh_lease(&self) -> RefreshLease {
+        RefreshLease {
+            catalog: Arc::clone(&self.rooms.catalog),
+            view: self.inventory.leases.clone(),
+            clock: self.rooms.clock.clone(),
+            interval_max: self.config.lease.refresh_max(),
+        }
+    }
+
+    /// Starts them as tasks of `tasks` on `background`.
+    pub(crate) fn spawn(self, tasks: &Tasks, background: &Handle) {
+        let refresh_lease = self.refresh_lease();
+        let Self { config, rooms, inventory, stock, operators, health, loader } = self;
+        let Rooms { catalog, ledger, journal, books, clock } = rooms;
+        let Inventory { leases, loads, .. } = inventory;
+        let (loading, roll_forward) = (config.loading, config.roll_forward);
+        let stopper = tasks.stopper();
+        let spawn = Spawn { tasks, background };
+
+        spawn.job("refresh_lease", refresh_lease.run(stopper.clone()));
+        let requested = LoadRequested { requests: loads.clone(), loader: loader.clone() };
+        spawn.job("load_requested", requested.run(stopper.clone()));
+        let poller = stopper.clone();
+        spawn.job("watch_stock", async move { stock.poll(&poller).await });
+        spawn.job("health", watch_catalog(Arc::clone(&catalog), health, stopper.clone()));
+        spawn.job(
+            "read_keys",
+            read_keys(operators, config.upstream.keys_interval(), stopper.clone()),
+        );
+
+        let open = OpenDue {
+            catalog: Arc::clone(&catalog),
+            loader: loader.clone(),
+            clock: clock.clone(),
+        };
+        spawn.every("open_due", loading.look(), open);
+        let loader_lease = loading.loader_lease();
+        let take_over =
+            TakeOverDead { catalog: Arc::clone(&catalog), loader, clock, loader_lease };
+        spawn.every("take_over_dead", loading.look(), take_over);
+        let keeper = WatchKeeper {
+            ledger: Arc::clone(&ledger),
+            view: leases.clone(),
+            requests: loads.clone(),
+            known: Mutex::default(),
+        };
+        spawn.every("watch_keeper", loading.keeper(), keeper);
+        let compare =
+            CompareBooks { view: leases, books: books.clone(), requests: loads.clone() };
+        spawn.every("compare_books", loading.compare(), compare);
+        let budget = roll_forward::budget(roll_forward.holds_per_s_max, roll_forward.interval());
+        let roll = RollForward { catalog, ledger, books, journal, requests: loads, budget };
+        spawn.every("roll_forward", roll_forward.interval(), roll);
+    }
+}
+
+struct Spawn<'a> {
+    tasks: &'a Tasks,
+    background: &'a Handle,
+}
+
+impl Spawn<'_> {
+    fn job(&self, name: &'static str, job: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn_on(self.background, Kind::Essential, name, job);
+    }
+
+    fn every(&self, name: &'static str, interval: Duration, job: impl Step) {
+        let mut beat = Beat::new(interval, self.tasks.stopper());
+        self.job(name, async move {
+            while beat.next().await {
+                job.step().await;
+            }
+        });
+    }
+}
+
+/// Keeps readiness true to whether the catalog answers, and logs when that changes.
+async fn watch_catalog(catalog: Arc<dyn Catalog>, health: Health, stopper: Stopper) {
+    let mut beat = Beat::new(HEALTH_INTERVAL, &stopper);
+    let mut was_ready = true;
+    while beat.next().await {
+        let answer = catalog.ping().await;
+        match &answer {
+            Ok(()) if !was_ready => tracing::info!("the catalog answers again"),
+            Err(error) if was_ready => tracing::warn!(%error, "not ready"),
+            Ok(()) | Err(_) => {}
+        }
+        was_ready = answer.is_ok();
+        health.set_ready(was_ready && !stopper.is_stopped()).await;
+    }
+    health.set_ready(false).await;
+}
+
+/// Reads the operators' keys, soon again until that has worked once.
+async fn read_keys(operators: Arc<Operators>, interval: Duration, stopper: Stopper) {
+    while !stopper.is_stopped() {
+        if let Err(error) = operators.read_keys().await {
+            tracing::warn!(%error, "operators' keys could not be read");
+        }
+        let wait = if operators.has_keys() { interval } else { KEYS_AGAIN.min(interval) };
+        tokio::select! {
+            biased;
+            () = stopper.stopped() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}

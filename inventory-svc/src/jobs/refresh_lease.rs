@@ -1,0 +1,50 @@
+//! Keeps the epoch lease: reads all shards from the catalog's primary, stamped before the query is
+//! sent, often enough that an answer or two may be late.
+
+use std::{sync::Arc, time::Duration};
+
+use chassis::{Clock, Stopper};
+
+use crate::{catalog::Catalog, lease::LeaseView};
+
+/// What the job needs.
+pub(crate) struct RefreshLease {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) view: LeaseView,
+    pub(crate) clock: Clock,
+    /// The longest time between two reads.
+    pub(crate) interval_max: Duration,
+}
+
+impl RefreshLease {
+    /// Reads until `stopper` stops.
+    pub(crate) async fn run(self, stopper: Stopper) {
+        while !stopper.is_stopped() {
+            let interval = self.interval();
+            // A read that takes as long as the shortest lease is of no use any more.
+            let limit = (interval * 8).max(Duration::from_millis(200));
+            if tokio::time::timeout(limit, self.step()).await.is_err() {
+                tracing::warn!("the catalog was too slow for the epoch lease");
+            }
+            tokio::select! {
+                biased;
+                () = stopper.stopped() => {}
+                () = tokio::time::sleep(interval) => {}
+            }
+        }
+    }
+
+    pub(crate) async fn step(&self) {
+        // Before it is sent (protocol section 9: stamped after, an ACCEPTED is lost).
+        let asked_at = self.clock.now();
+        match self.catalog.lease_rows().await {
+            Ok(rows) => self.view.show(asked_at, rows),
+            Err(error) => tracing::warn!(%error, "the epoch lease was not refreshed"),
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        let shortest = self.view.shortest_lease().unwrap_or(self.interval_max);
+        self.interval_max.min(shortest / 8)
+    }
+}

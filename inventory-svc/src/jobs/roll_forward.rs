@@ -1,0 +1,167 @@
+//! Rolls open holds forward that the books have not settled in time: asks the ledger which are due,
+//! the books which they know, and performs the core's plan. A failure leaves the rest due; nothing
+//! here may happen only once.
+
+use std::{sync::Arc, time::Duration};
+
+use ids::{CommandId, Epoch, OrderId, ShardNo};
+use journal::{AppendError, Journal};
+
+use super::Step;
+use crate::{
+    catalog::{Catalog, LeaseRow},
+    domain::sale::Phase,
+    ledger::{Error, Holds, Ledger, Settlement},
+    loading::{LoadRequests, Why},
+    roll_forward::{self, Known, Plan},
+    upstream::{Silent, books::Books},
+};
+
+/// As many as the books tell about in one question.
+const DUE_MAX: usize = 4_096;
+
+/// How often one shard is asked within one step; the rest waits for the next.
+const ROUNDS_MAX: usize = 8;
+
+pub(crate) struct RollForward {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) books: Books,
+    pub(crate) journal: Journal,
+    pub(crate) requests: LoadRequests,
+    /// Holds that one step may publish, over all shards.
+    pub(crate) budget: usize,
+}
+
+/// Why a shard is left for the next step.
+enum Stop {
+    Ledger(Error),
+    Books(Silent),
+    Journal(AppendError),
+}
+
+impl Step for RollForward {
+    /// One round over all shards that have an epoch.
+    async fn step(&self) {
+        let shards = match self.catalog.lease_rows().await {
+            Ok(answer) => answer.rows,
+            Err(error) => {
+                tracing::warn!(%error, "the roll-forward could not read the shards");
+                return;
+            }
+        };
+        let mut budget = self.budget;
+        for row in shards {
+            let Some(epoch) = row.epoch else { continue };
+            match self.shard(&row, epoch, &mut budget).await {
+                Ok(()) => {}
+                // Being loaded: the loader reads what is left of it.
+                Err(Stop::Ledger(Error::Fenced)) if row.phase != Phase::Open => {}
+                Err(Stop::Ledger(Error::Fenced)) => {
+                    self.requests.request(row.shard, Why::Fenced(epoch));
+                }
+                Err(Stop::Ledger(error)) => {
+                    tracing::warn!(shard = %row.shard, %error, "the roll-forward stopped");
+                }
+                // Neither is there for the next shard.
+                Err(Stop::Books(error)) => {
+                    tracing::warn!(%error, "the roll-forward stopped");
+                    return;
+                }
+                Err(Stop::Journal(error)) => {
+                    tracing::warn!(%error, "the roll-forward stopped");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl RollForward {
+    async fn shard(&self, row: &LeaseRow, open: Epoch, budget: &mut usize) -> Result<(), Stop> {
+        for _ in 0..ROUNDS_MAX {
+            let due = self.ledger.due(row.shard, DUE_MAX).await.map_err(Stop::Ledger)?;
+            if row.phase == Phase::Open && due.epoch != open {
+                self.requests.request(row.shard, Why::StaleEpoch(open));
+            }
+            let (epoch, count) = (due.epoch, due.holds.len());
+            if count == 0 {
+                return Ok(());
+            }
+            let known = self.ask(row.shard, &due).await.map_err(Stop::Books)?;
+            let plan = roll_forward::plan(due, &known, *budget);
+            let published = plan.publish.iter().map(Vec::len).sum::<usize>();
+            tracing::info!(
+                shard = %row.shard, settled = plan.settle.len(), published, "holds rolled forward"
+            );
+            self.perform(row.shard, epoch, plan).await?;
+            *budget -= published;
+            if count < DUE_MAX || *budget == 0 {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, shard: ShardNo, due: &Holds) -> Result<Known, Silent> {
+        let orders: Vec<OrderId> = due.holds.iter().map(|open| open.hold.order).collect();
+        let known = self.books.find(&orders).await?;
+        let generation = known.generations.iter().find(|(of, _)| *of == shard);
+        Ok(Known {
+            decided: known.decided.into_iter().collect(),
+            generation: generation.map(|(_, generation)| *generation),
+        })
+    }
+
+    async fn perform(&self, shard: ShardNo, epoch: Epoch, plan: Plan) -> Result<(), Stop> {
+        if plan.books_are_older {
+            self.requests.request(shard, Why::LowerGeneration(epoch));
+        }
+        if !plan.settle.is_empty() {
+            // Without a generation: newer settles may have overtaken this look at the books.
+            let settled = self.ledger.settle(shard, epoch, None, &plan.settle).await;
+            match settled.map_err(Stop::Ledger)? {
+                Settlement::Applied { rejected: 0 } | Settlement::OtherEpoch => {}
+                Settlement::Applied { rejected } => {
+                    tracing::error!(%shard, rejected, "the books refused holds of an open epoch");
+                    self.requests.request(shard, Why::Rejected(epoch));
+                }
+                Settlement::GenerationLower { .. } => {
+                    self.requests.request(shard, Why::LowerGeneration(epoch));
+                }
+            }
+        }
+        // The shard's partition never changes; without the row there is nothing to publish to.
+        let partition = match self.catalog.shard(shard).await {
+            Ok(Some(row)) => row.partition,
+            Ok(None) | Err(_) => return Ok(()),
+        };
+        for holds in plan.publish {
+            if !self.journal.has_room(partition) {
+                return Err(Stop::Journal(AppendError::Full));
+            }
+            let record = roll_forward::record(CommandId::random(), shard, epoch, &holds);
+            match self.journal.append(partition, &record).await {
+                // Not written for certain: they stay due.
+                Err(error @ (AppendError::Full | AppendError::Refused(_))) => {
+                    return Err(Stop::Journal(error));
+                }
+                Ok(_) | Err(AppendError::Unknown(_)) => {}
+            }
+            let orders: Vec<OrderId> = holds.iter().map(|hold| hold.order).collect();
+            match self.ledger.postpone(shard, epoch, &orders).await {
+                // Loaded anew meanwhile: these holds are gone from there.
+                Ok(()) | Err(Error::StaleEpoch { .. } | Error::Fenced) => {}
+                Err(error) => return Err(Stop::Ledger(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What one step may publish at `per_second`, when steps come every `interval`; at least one hold,
+/// or nothing would ever move.
+pub(crate) fn budget(per_second: u32, interval: Duration) -> usize {
+    let holds = u128::from(per_second) * interval.as_millis() / 1_000;
+    usize::try_from(holds).unwrap_or(usize::MAX).max(1)
+}

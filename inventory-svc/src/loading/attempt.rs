@@ -1,0 +1,324 @@
+//! One attempt to load a shard: the pure core of protocol section 7. It is told what came of each
+//! step and says which one is next; it does no I/O, reads no clock and draws no random numbers. It
+//! keeps I-2 (an epoch ends in the log only when no lease of it can still run) and never repeats a
+//! step that isn't idempotent. Attempts know nothing of each other: the log elects one, the
+//! catalog and the ledger's mark refuse the rest.
+
+use std::time::Duration;
+
+use ids::Epoch;
+
+/// What an attempt is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Plan {
+    /// The attempt's id: fresh, random, never used again (law B).
+    pub to: Epoch,
+    /// The shard was never loaded, so the books must know it before it is claimed.
+    pub is_opening: bool,
+    /// L of the protocol, from the shard's catalog row.
+    pub lease: Duration,
+    /// From then on nothing is tried again.
+    pub give_up_at: Duration,
+    /// How fast things are tried again.
+    pub pace: Pace,
+}
+
+/// How fast things are tried again: each wait is twice the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pace {
+    /// The first wait before a question is asked again.
+    pub ask_first: Duration,
+    /// The longest such wait.
+    pub ask_most: Duration,
+    /// The first wait before a command is sent again that the books don't show.
+    pub send_first: Duration,
+    /// The longest such wait.
+    pub send_most: Duration,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Nothing before this moment.
+    Wait(Duration),
+    /// Read the shard's row on the books' primary.
+    ReadBooks,
+    /// Append `ItemOpened` to the log.
+    PublishItemOpened,
+    /// Catalog: (LOADING, `to`) if the shard still is what was seen.
+    Claim,
+    /// Ledger: close the shard and leave the mark `to`.
+    Close,
+    /// Catalog: whether it is still (LOADING, `to`).
+    CheckClaim,
+    /// Append every open hold that the ledger can still show to the log; done when all of them are
+    /// acknowledged, or there is nothing left to read.
+    PublishHolds,
+    /// Append `EpochChanged { from, to }` to the log.
+    PublishChange {
+        /// The epoch that it ends.
+        from: Option<Epoch>,
+    },
+    /// Stage one snapshot of the books that itself shows `to` as the open epoch. Refused: it shows
+    /// another one, or the ledger's mark is another attempt's.
+    Stage,
+    /// Ledger: make what was staged the shard's epoch. Sent once.
+    Activate,
+    /// Catalog: (OPEN, `to`) if it is still (LOADING, `to`).
+    Open,
+    /// Nothing any more.
+    End(End),
+}
+
+/// What came of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// It isn't done and won't be: what it was conditional on isn't so.
+    Refused,
+    /// No answer: it may or may not be done.
+    Silent,
+    /// To [`Action::ReadBooks`]: the shard's open epoch.
+    Row(Option<Epoch>),
+    /// To [`Action::ReadBooks`]: the books don't know the shard.
+    NoRow,
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The shard is open with this attempt's epoch.
+    Opened,
+    /// The catalog shows that someone else has taken over.
+    Overtaken,
+    /// Only an attempt with a new id can go on.
+    StartOver(Why),
+    /// Something didn't answer for too long.
+    OutOfPatience,
+}
+
+/// Why an attempt can't go on with its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Whether the catalog took the claim isn't known.
+    ClaimUnknown,
+    /// The log elected another attempt, or the books show an older copy.
+    OtherElected,
+    /// The snapshot shows another epoch, or the ledger has another attempt's mark.
+    StagingRefused,
+    /// The ledger refused to activate.
+    ActivateRefused,
+    /// Whether the ledger has activated isn't known, and it must not be sent twice.
+    ActivateUnknown,
+    /// An answer that doesn't belong to the action, or an id that isn't fresh: a mistake in the
+    /// shell.
+    Confused,
+}
+
+/// An attempt and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    plan: Plan,
+    step: Step,
+    /// The step's action is due from then on.
+    not_before: Duration,
+    /// How often the step was answered with nothing new.
+    tries: u32,
+    /// The command that the books should come to show.
+    sent: Sent,
+}
+
+/// How often a command was sent, and when it is due again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+struct Sent {
+    times: u32,
+    again_at: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Step {
+    Read(Reading),
+    PublishItemOpened(Reading),
+    Claim,
+    Close,
+    CheckClaim { from: Option<Epoch> },
+    PublishHolds { from: Epoch },
+    PublishChange { from: Option<Epoch> },
+    Stage,
+    Activate,
+    Open,
+    Ended(End),
+}
+
+/// What the books are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Reading {
+    /// Whether they know the shard at all.
+    Guard,
+    /// Which epoch is to end. The ledger answered `close` at that moment.
+    From { closed_at: Duration },
+    /// Whether the change counts.
+    Election { from: Option<Epoch> },
+}
+
+impl Attempt {
+    /// An attempt that has done nothing yet.
+    pub fn new(plan: Plan) -> Self {
+        let step = if plan.is_opening { Step::Read(Reading::Guard) } else { Step::Claim };
+        Self { plan, step, not_before: Duration::ZERO, tries: 0, sent: Sent::default() }
+    }
+
+    /// The attempt's id.
+    pub fn to(&self) -> Epoch {
+        self.plan.to
+    }
+
+    /// What to do at `now`. Changes nothing: asked again, it says the same.
+    pub fn next(&self, now: Duration) -> Action {
+        if let Step::Ended(end) = self.step {
+            return Action::End(end);
+        }
+        if now < self.not_before {
+            return Action::Wait(self.not_before);
+        }
+        match self.step {
+            Step::Read(_) => Action::ReadBooks,
+            Step::PublishItemOpened(_) => Action::PublishItemOpened,
+            Step::Claim => Action::Claim,
+            Step::Close => Action::Close,
+            Step::CheckClaim { .. } => Action::CheckClaim,
+            Step::PublishHolds { .. } => Action::PublishHolds,
+            Step::PublishChange { from } => Action::PublishChange { from },
+            Step::Stage => Action::Stage,
+            Step::Activate => Action::Activate,
+            Step::Open => Action::Open,
+            Step::Ended(end) => Action::End(end),
+        }
+    }
+
+    /// Takes the answer to the action that [`Attempt::next`] gave, as it arrived at `now`.
+    pub fn answered(&mut self, answer: Answer, now: Duration) {
+        use Answer::{Done, NoRow, Refused, Row, Silent};
+        match (self.step, answer) {
+            (Step::Ended(_), _) => {}
+
+            (Step::Read(reading), Row(open)) => self.read(reading, open, now),
+            (Step::Read(reading), NoRow) => self.no_row(reading, now),
+            // Whatever came of it, the books will tell.
+            (Step::PublishItemOpened(reading), Done | Refused | Silent) => {
+                self.command_sent(Step::Read(reading), now);
+            }
+
+            (Step::Claim, Done) => self.go(Step::Close),
+            (Step::Claim, Refused) => self.end(End::Overtaken),
+            // Sent again it would be refused by what it did itself.
+            (Step::Claim, Silent) => self.end(End::StartOver(Why::ClaimUnknown)),
+            (Step::Close, Done) => self.go(Step::Read(Reading::From { closed_at: now })),
+            (Step::CheckClaim { from }, Done) => {
+                self.sent = Sent::default();
+                self.go(publish(from));
+            }
+            (Step::CheckClaim { .. }, Refused) => self.end(End::Overtaken),
+
+            // The change is fenced by its place in the log, so it follows the last hold's
+            // acknowledgement.
+            (Step::PublishHolds { from }, Done) => {
+                self.go(Step::PublishChange { from: Some(from) });
+            }
+            (Step::PublishChange { from }, Done | Refused | Silent) => {
+                self.command_sent(Step::Read(Reading::Election { from }), now);
+            }
+
+            (Step::Stage, Done) => self.go(Step::Activate),
+            (Step::Stage, Refused) => self.end(End::StartOver(Why::StagingRefused)),
+            (Step::Activate, Done) => self.go(Step::Open),
+            (Step::Activate, Refused) => self.end(End::StartOver(Why::ActivateRefused)),
+            (Step::Activate, Silent) => self.end(End::StartOver(Why::ActivateUnknown)),
+            (Step::Open, Done) => self.end(End::Opened),
+            (Step::Open, Refused) => self.end(End::Overtaken),
+
+            // What is left may be asked or sent again: reads, close, staging, and the catalog's
+            // OPEN, which this attempt's id alone can make.
+            (Step::PublishHolds { .. } | Step::Close, Refused) | (_, Silent) => {
+                self.ask_again(now);
+            }
+            (_, Done | Refused | Row(_) | NoRow) => self.end(End::StartOver(Why::Confused)),
+        }
+    }
+
+    fn read(&mut self, reading: Reading, open: Option<Epoch>, now: Duration) {
+        match reading {
+            Reading::Guard => self.go(Step::Claim),
+            // The id isn't fresh.
+            Reading::From { .. } if open == Some(self.plan.to) => {
+                self.end(End::StartOver(Why::Confused));
+            }
+            Reading::From { closed_at } => {
+                self.go(Step::CheckClaim { from: open });
+                // Epoch leases last L/2 and start before the shard was claimed; answers that say
+                // ACCEPTED last L from within those. Without an epoch there is no lease.
+                if open.is_some() {
+                    self.not_before = closed_at + 2 * self.plan.lease;
+                }
+            }
+            Reading::Election { .. } if open == Some(self.plan.to) => self.go(Step::Stage),
+            Reading::Election { from } if open == from => {
+                // An acknowledged record may be lost with the log's tail (law C).
+                if now < self.sent.again_at { self.ask_again(now) } else { self.go(publish(from)) }
+            }
+            Reading::Election { .. } => self.end(End::StartOver(Why::OtherElected)),
+        }
+    }
+
+    fn no_row(&mut self, reading: Reading, now: Duration) {
+        match reading {
+            Reading::Guard | Reading::From { .. } if now < self.sent.again_at => {
+                self.ask_again(now);
+            }
+            Reading::Guard | Reading::From { .. } => self.go(Step::PublishItemOpened(reading)),
+            // They had a row before the change was sent.
+            Reading::Election { .. } => self.end(End::StartOver(Why::OtherElected)),
+        }
+    }
+
+    fn command_sent(&mut self, then: Step, now: Duration) {
+        let Pace { send_first, send_most, .. } = self.plan.pace;
+        let wait = doubled(send_first, self.sent.times, send_most);
+        self.sent = Sent { times: self.sent.times.saturating_add(1), again_at: now + wait };
+        self.go(then);
+        self.ask_again(now);
+    }
+
+    fn ask_again(&mut self, now: Duration) {
+        if now >= self.plan.give_up_at {
+            return self.end(End::OutOfPatience);
+        }
+        let Pace { ask_first, ask_most, .. } = self.plan.pace;
+        self.not_before = now + doubled(ask_first, self.tries, ask_most);
+        self.tries = self.tries.saturating_add(1);
+    }
+
+    fn go(&mut self, step: Step) {
+        (self.step, self.not_before, self.tries) = (step, Duration::ZERO, 0);
+    }
+
+    fn end(&mut self, end: End) {
+        self.go(Step::Ended(end));
+    }
+}
+
+/// Holds of `from` are published before the change that ends it; without an epoch none can count.
+fn publish(from: Option<Epoch>) -> Step {
+    match from {
+        Some(from) => Step::PublishHolds { from },
+        None => Step::PublishChange { from: None },
+    }
+}
+
+fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(20)).min(most)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! The shell around attempts: one load per shard and process, a few at once, each a row of attempts
+//! with fresh ids until the shard is open or someone else has opened it. Whoever starts a load may
+//! be wrong: it begins with a look at the catalog's primary.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use chassis::{Clock, Kind, Tasks};
+use ids::{Epoch, ShardNo};
+use journal::Journal;
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, sync::Semaphore};
+
+use super::{
+    Why,
+    attempt::{Action, Answer, Attempt, End, Plan},
+    steps::Steps,
+};
+use crate::{
+    catalog::{self, Catalog, ItemKey},
+    config::Loading,
+    domain::sale::{Item, Phase, Schedule, Shard, State},
+    ledger::Ledger,
+    upstream::books::Books,
+};
+
+/// Attempts in a row before the load is left to whoever asks for it next.
+const ATTEMPTS_MAX: usize = 8;
+
+/// A wait is looked at again so often, since the clock that it is measured by may jump ahead.
+const NAP: Duration = Duration::from_millis(50);
+
+/// What a load needs to reach.
+#[derive(Clone)]
+pub struct Rooms {
+    /// The plan, and which epoch may be used.
+    pub catalog: Arc<dyn Catalog>,
+    /// What is loaded.
+    pub ledger: Arc<dyn Ledger>,
+    /// What elects the epoch.
+    pub journal: Journal,
+    /// What is loaded from.
+    pub books: Books,
+    /// Leases are measured by it.
+    pub clock: Clock,
+}
+
+/// Why a load is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Its sale's warm-up has begun.
+    Opening,
+    /// Its loader's lease has run out.
+    Abandoned,
+    /// Someone met a sick epoch.
+    Requested(Why),
+}
+
+/// Starts loads. Clones are the same one.
+#[derive(Clone)]
+pub struct Loader(Arc<Inner>);
+
+struct Inner {
+    rooms: Rooms,
+    settings: Loading,
+    ledger_address: String,
+    tasks: Tasks,
+    background: Handle,
+    slots: Arc<Semaphore>,
+    loading: Mutex<HashSet<ShardNo>>,
+}
+
+/// What an attempt came to, as the shell sees it.
+enum Outcome {
+    /// The attempt's own end.
+    Ended(End),
+    /// The catalog shows nothing to load any more.
+    NothingToDo,
+    /// The catalog gave no answer before anything was begun.
+    NotBegun,
+}
+
+impl Loader {
+    /// A loader whose loads are tasks of `tasks` on `background`.
+    pub fn new(
+        rooms: Rooms,
+        settings: Loading,
+        ledger_address: String,
+        tasks: Tasks,
+        background: Handle,
+    ) -> Self {
+        let slots = Arc::new(Semaphore::new(settings.loads_max));
+        let loading = Mutex::default();
+        Self(Arc::new(Inner {
+            rooms,
+            settings,
+            ledger_address,
+            tasks,
+            background,
+            slots,
+            loading,
+        }))
+    }
+
+    /// Starts to load `shard`. False: every slot is taken, ask again. A shard that is being loaded
+    /// by this process is left to that load.
+    pub fn start(&self, shard: ShardNo, cause: Cause) -> bool {
+        let Some(seat) = self.seat(shard) else { return self.is_loading(shard) };
+        let inner = Arc::clone(&self.0);
+        self.0.tasks.spawn_on(&self.0.background, Kind::Disposable, "load", async move {
+            inner.load(shard, cause).await;
+            drop(seat);
+        });
+        true
+    }
+
+    fn is_loading(&self, shard: ShardNo) -> bool {
+        self.0.loading.lock().unwrap_or_else(PoisonError::into_inner).contains(&shard)
+    }
+
+    fn seat(&self, shard: ShardNo) -> Option<Seat> {
+        let mut loading = self.0.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if loading.contains(&shard) {
+            return None;
+        }
+        let slot = Arc::clone(&self.0.slots).try_acquire_owned().ok()?;
+        loading.insert(shard);
+        Some(Seat { inner: Arc::clone(&self.0), shard, _slot: slot })
+    }
+}
+
+/// A load's place among those of this process; it gives it back when the load ends in any way.
+struct Seat {
+    inner: Arc<Inner>,
+    shard: ShardNo,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.inner.loading.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.shard);
+    }
+}
+
+impl Inner {
+    async fn load(&self, shard: ShardNo, cause: Cause) {
+        let mut backoff = self.settings.backoff();
+        // The ids of this load's attempts: whatever is left of them may be overtaken at once.
+        let mut mine = Vec::new();
+        for _ in 0..ATTEMPTS_MAX {
+            match self.attempt(shard, cause, &mut mine).await {
+                Outcome::Ended(End::Opened) => {
+                    let epoch = mine.last().map(|epoch: &Epoch| epoch.get());
+                    tracing::info!(%shard, epoch, ?cause, "a shard was loaded");
+                    return;
+                }
+                Outcome::Ended(End::Overtaken) => {
+                    tracing::info!(%shard, ?cause, "someone else loads the shard");
+                    return;
+                }
+                Outcome::NothingToDo => return,
+                Outcome::Ended(end @ (End::StartOver(_) | End::OutOfPatience)) => {
+                    tracing::warn!(%shard, ?end, "an attempt to load a shard has failed");
+                }
+                Outcome::NotBegun => {}
+            }
+            tokio::time::sleep(backoff.next_wait()).await;
+        }
+        tracing::error!(%shard, ?cause, "a shard could not be loaded; it will be tried again");
+    }
+
+    async fn attempt(&self, shard: ShardNo, cause: Cause, mine: &mut Vec<Epoch>) -> Outcome {
+        let plan = match self.plan(shard, cause, mine).await {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return Outcome::NothingToDo,
+            Err(error) => {
+                tracing::warn!(%shard, %error, "loading: the catalog gave no answer");
+                return Outcome::NotBegun;
+            }
+        };
+        let to = Epoch::from_random_bits(rand::random());
+        mine.push(to);
+        let lease = plan.0.lease;
+        let attempt = Attempt::new(Plan {
+            to,
+            is_opening: plan.0.phase == Phase::New,
+            lease,
+            give_up_at: self.rooms.clock.now() + self.settings.patience() + 2 * lease,
+            pace: self.settings.pace(),
+        });
+        let loader_lease = self.settings.loader_lease();
+        let steps = Steps::new(&self.rooms, plan, to, loader_lease, &self.ledger_address);
+        let is_claimed = AtomicBool::new(false);
+        tokio::select! {
+            end = self.drive(attempt, steps, &is_claimed) => Outcome::Ended(end),
+            () = self.keep_claim(shard, to, &is_claimed) => Outcome::Ended(End::Overtaken),
+        }
+    }
+
+    /// What is to be loaded, if the catalog's primary shows that it should be.
+    async fn plan(
+        &self,
+        shard: ShardNo,
+        cause: Cause,
+        mine: &[Epoch],
+    ) -> Result<Option<(Shard, Item, Schedule)>, catalog::Error> {
+        let catalog = &self.rooms.catalog;
+        let Some(row) = catalog.shard(shard).await? else { return Ok(None) };
+        if !is_wanted(&row, cause, mine) {
+            return Ok(None);
+        }
+        Ok(match catalog.item(ItemKey::Shard(shard)).await? {
+            Some((item, State::Scheduled(schedule))) => Some((row, item, schedule)),
+            Some((_, State::Draft)) | None => None,
+        })
+    }
+
+    async fn drive(
+        &self,
+        mut attempt: Attempt,
+        mut steps: Steps<'_>,
+        is_claimed: &AtomicBool,
+    ) -> End {
+        let clock = &self.rooms.clock;
+        loop {
+            let now = clock.now();
+            match attempt.next(now) {
+                Action::End(end) => return end,
+                Action::Wait(until) => {
+                    tokio::time::sleep(until.saturating_sub(now).min(NAP)).await;
+                }
+                action => {
+                    let limit = step_time(&self.settings, &action);
+                    let answer = tokio::time::timeout(limit, steps.perform(action)).await;
+                    let answer = answer.unwrap_or(Answer::Silent);
+                    tracing::debug!(to = %attempt.to(), ?action, ?answer, "loading");
+                    if (action, answer) == (Action::Claim, Answer::Done) {
+                        is_claimed.store(true, Ordering::SeqCst);
+                    }
+                    attempt.answered(answer, clock.now());
+                }
+            }
+        }
+    }
+
+    /// Renews the loader's lease while the attempt has claimed the shard; returns once someone else
+    /// has.
+    async fn keep_claim(&self, shard: ShardNo, to: Epoch, is_claimed: &AtomicBool) {
+        let lease = self.settings.loader_lease();
+        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        loop {
+            tokio::time::sleep(lease / 4).await;
+            if !is_claimed.load(Ordering::SeqCst) {
+                continue;
+            }
+            let until_ms = self.rooms.clock.wall_ms().saturating_add(lease_ms);
+            match self.rooms.catalog.renew(shard, to, until_ms).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%shard, %error, "a loader's lease was not renewed"),
+            }
+        }
+    }
+}
+
+/// Whether a shard that the catalog's primary shows so should be loaded because of `cause`, by
+/// whoever made the attempts `mine` before.
+fn is_wanted(row: &Shard, cause: Cause, mine: &[Epoch]) -> bool {
+    match (row.phase, cause) {
+        (Phase::Retired, _) => false,
+        (Phase::New, cause) => cause == Cause::Opening,
+        (Phase::Loading, cause) => {
+            let is_mine = row.epoch.is_some_and(|epoch| mine.contains(&epoch));
+            // After the first attempt someone else's claim is a fresh one.
+            is_mine || (cause == Cause::Abandoned && mine.is_empty())
+        }
+        (Phase::Open, Cause::Requested(why)) => row.epoch == Some(why.epoch()),
+        (Phase::Open, Cause::Opening | Cause::Abandoned) => false,
+    }
+}
+
+fn step_time(settings: &Loading, action: &Action) -> Duration {
+    match action {
+        // Both work through everything that a shard has.
+        Action::PublishHolds | Action::Stage => settings.long_step(),
+        Action::Wait(_)
+        | Action::End(_)
+        | Action::ReadBooks
+        | Action::PublishItemOpened
+        | Action::Claim
+        | Action::Close
+        | Action::CheckClaim
+        | Action::PublishChange { .. }
+        | Action::Activate
+        | Action::Open => settings.step(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

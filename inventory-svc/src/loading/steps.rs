@@ -1,0 +1,235 @@
+//! Performs what the core of an attempt asks for. Each step ends in one of the core's answers; an
+//! error is "no answer" unless the room says that nothing was or will be done.
+
+use std::time::Duration;
+
+use ids::{CommandId, Epoch};
+use journal::{Command, ItemOpened, Record};
+
+use super::{
+    attempt::{Action, Answer},
+    loader::Rooms,
+};
+use crate::{
+    catalog::{Claim, Seen},
+    domain::{
+        Terms,
+        sale::{Item, Schedule, Shard},
+    },
+    ledger::{ActivateError, Activation, Error, Identity, StageError},
+    roll_forward,
+    upstream::books::{SnapshotError, SnapshotHead},
+};
+
+/// One attempt's view of its shard, and what it carries from step to step.
+pub(super) struct Steps<'a> {
+    pub(super) rooms: &'a Rooms,
+    pub(super) shard: Shard,
+    pub(super) item: Item,
+    pub(super) schedule: Schedule,
+    pub(super) seen: Seen,
+    pub(super) to: Epoch,
+    pub(super) loader_lease: Duration,
+    pub(super) ledger_address: &'a str,
+    /// Whoever sends a command again sends the same id.
+    opened_id: CommandId,
+    changed_id: CommandId,
+    staged: Option<(Identity, SnapshotHead)>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(
+        rooms: &'a Rooms,
+        plan: (Shard, Item, Schedule),
+        to: Epoch,
+        loader_lease: Duration,
+        ledger_address: &'a str,
+    ) -> Self {
+        let (shard, item, schedule) = plan;
+        let seen = Seen { shard: shard.no, phase: shard.phase, epoch: shard.epoch };
+        Self {
+            rooms,
+            shard,
+            item,
+            schedule,
+            seen,
+            to,
+            loader_lease,
+            ledger_address,
+            opened_id: CommandId::random(),
+            changed_id: CommandId::random(),
+            staged: None,
+        }
+    }
+
+    /// Performs one action. Not for those that end an attempt or let it wait.
+    pub(super) async fn perform(&mut self, action: Action) -> Answer {
+        let Rooms { catalog, ledger, clock, .. } = self.rooms;
+        let shard = self.shard.no;
+        match action {
+            // The loop around this sees to both.
+            Action::Wait(_) | Action::End(_) => Answer::Done,
+            Action::ReadBooks => self.read_books().await,
+            Action::PublishItemOpened => {
+                let opened = Command::ItemOpened(self.item_opened());
+                self.append(self.opened_id, opened).await
+            }
+            Action::PublishChange { from } => {
+                let changed = Command::EpochChanged { from, to: self.to };
+                self.append(self.changed_id, changed).await
+            }
+            Action::PublishHolds => self.publish_holds().await,
+            Action::Claim => {
+                let lease_ms = u64::try_from(self.loader_lease.as_millis()).unwrap_or(u64::MAX);
+                let until_ms = clock.wall_ms().saturating_add(lease_ms);
+                let claim = Claim { to: self.to, until_ms, ledger_address: self.ledger_address };
+                self.set(catalog.begin_loading(self.seen, claim).await)
+            }
+            Action::CheckClaim => self.set(catalog.still_loading(shard, self.to).await),
+            Action::Open => self.set(catalog.open(shard, self.to).await),
+            Action::Close => match ledger.close(shard, self.to).await {
+                Ok(()) => Answer::Done,
+                Err(error) => self.silent("the ledger was not closed", &error),
+            },
+            Action::Stage => self.stage().await,
+            Action::Activate => self.activate().await,
+        }
+    }
+
+    async fn read_books(&self) -> Answer {
+        match self.rooms.books.shard(self.shard.no).await {
+            Ok(Some(row)) => Answer::Row(row.open),
+            Ok(None) => Answer::NoRow,
+            Err(error) => self.silent("the books' row was not read", &error),
+        }
+    }
+
+    fn item_opened(&self) -> ItemOpened {
+        let item = &self.item;
+        ItemOpened {
+            sale: item.sale,
+            item: item.id,
+            total: self.shard.total_units,
+            limit_per_user: item.limit_per_user,
+            unit_price: item.unit_price,
+            currency: item.currency.clone(),
+            pay_within_s: item.pay_within_s,
+        }
+    }
+
+    async fn append(&self, command_id: CommandId, command: Command) -> Answer {
+        let record = Record { command_id, shard: self.shard.no, command };
+        match self.rooms.journal.append(self.shard.partition, &record).await {
+            Ok(_) => Answer::Done,
+            Err(error) => self.silent("a command was not acknowledged", &error),
+        }
+    }
+
+    async fn publish_holds(&self) -> Answer {
+        let (shard, partition) = (self.shard.no, self.shard.partition);
+        let mut after = None;
+        loop {
+            let page =
+                self.rooms.ledger.holds(shard, after.as_ref(), roll_forward::RECORD_HOLDS).await;
+            let page = match page {
+                Ok(page) => page,
+                // The keeper was lost, and with it what could be read.
+                Err(Error::Fenced) => return Answer::Done,
+                Err(error) => return self.silent("the open holds were not read", &error),
+            };
+            let is_last = page.holds.len() < roll_forward::RECORD_HOLDS;
+            after = page.holds.last().cloned();
+            let holds: Vec<_> = page.holds.into_iter().map(|open| open.hold).collect();
+            if !holds.is_empty() {
+                let id = CommandId::random();
+                let record = roll_forward::record(id, shard, page.epoch, &holds);
+                if let Err(error) = self.rooms.journal.append(partition, &record).await {
+                    return self.silent("open holds were not acknowledged", &error);
+                }
+            }
+            if is_last {
+                return Answer::Done;
+            }
+        }
+    }
+
+    async fn stage(&mut self) -> Answer {
+        let (shard, ledger) = (self.shard.no, &self.rooms.ledger);
+        let mut snapshot = match self.rooms.books.snapshot(shard, self.to).await {
+            Ok(snapshot) => snapshot,
+            Err(SnapshotError::OtherEpoch) => return Answer::Refused,
+            Err(error) => return self.silent("the books gave no snapshot", &error),
+        };
+        let identity = match ledger.begin_staging(shard, self.to).await {
+            Ok(identity) => identity,
+            Err(error) => return self.not_staged(&error),
+        };
+        loop {
+            match snapshot.next_orders().await {
+                Ok(Some(orders)) => {
+                    if let Err(error) = ledger.stage(shard, self.to, &identity, orders).await {
+                        return self.not_staged(&error);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return self.silent("the snapshot broke off", &error),
+            }
+        }
+        self.staged = Some((identity, snapshot.head));
+        Answer::Done
+    }
+
+    fn not_staged(&self, error: &StageError) -> Answer {
+        match error {
+            StageError::MarkLost | StageError::IdentityChanged => Answer::Refused,
+            StageError::Ledger(error) => self.silent("the ledger staged nothing", error),
+        }
+    }
+
+    async fn activate(&mut self) -> Answer {
+        // Taken out: what was staged is activated once.
+        let Some((identity, head)) = self.staged.take() else { return Answer::Refused };
+        // Can't be: the books' guard forbids it. Selling nothing is the safe answer.
+        if let Err(violation) = law::no_oversell(head.total, head.sold) {
+            tracing::error!(%violation, shard = %self.shard.no, "the books are damaged");
+        }
+        let stock = head.total.saturating_sub(head.sold);
+        let activation = Activation {
+            to: self.to,
+            identity,
+            terms: Terms {
+                opens_ms: self.schedule.opens_ms,
+                closes_ms: self.schedule.closes_ms,
+                limit_per_user: self.item.limit_per_user,
+            },
+            stock: u32::try_from(stock).unwrap_or(u32::MAX),
+            orders: head.orders,
+            generation: head.generation,
+            movement_watermark: head.movement_watermark,
+        };
+        match self.rooms.ledger.activate(self.shard.no, activation).await {
+            Ok(()) => Answer::Done,
+            Err(ActivateError::Ledger(error)) => {
+                self.silent("whether the ledger has activated isn't known", &error)
+            }
+            Err(error) => {
+                tracing::info!(shard = %self.shard.no, %error, "the ledger refused to activate");
+                Answer::Refused
+            }
+        }
+    }
+
+    fn set(&self, answer: Result<bool, crate::catalog::Error>) -> Answer {
+        match answer {
+            Ok(true) => Answer::Done,
+            Ok(false) => Answer::Refused,
+            Err(error) => self.silent("the catalog gave no answer", &error),
+        }
+    }
+
+    fn silent(&self, message: &str, error: &dyn std::fmt::Display) -> Answer {
+        let (shard, to) = (self.shard.no, self.to);
+        tracing::warn!(%shard, %to, %error, "loading: {message}");
+        Answer::Silent
+    }
+}
