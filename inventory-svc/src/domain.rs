@@ -4,7 +4,8 @@ pub mod hold;
 pub mod refusal;
 pub mod sale;
 pub mod stock;
+mod waiting;
 
 pub use hold::{EntryAnswer, Hold, OpenHold, ReserveEntry, Settled, StagedOrder};
 pub use refusal::Refusal;
-pub use stock::Terms;
+pub use stock::{Count, Found, Opening, Settlement, Staging, Stock, Terms};

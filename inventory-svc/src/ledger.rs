@@ -3,13 +3,18 @@
 //! Only an admitted hold ever lowers what can be sold (law A). Who keeps it is in the files below;
 //! `contract` is one suite for all of them. Leases, the journal and the books are not known here.
 
+pub mod contract;
+mod memory;
+
 use std::{fmt, sync::Arc};
 
 use ids::{Epoch, OrderId, ShardNo};
 
 pub use crate::domain::{
-    EntryAnswer, Hold, OpenHold, Refusal, ReserveEntry, Settled, StagedOrder, Terms,
+    Count, EntryAnswer, Found, Hold, OpenHold, Refusal, ReserveEntry, Settled, Settlement,
+    StagedOrder, Terms,
 };
+pub use memory::MemoryLedger;
 
 /// Which process keeps the ledger. A keeper that restarted, or that lost writes in a failover, has
 /// another identity.
@@ -68,25 +73,6 @@ pub struct Reserved {
     pub answers: Vec<EntryAnswer>,
 }
 
-/// What the ledger did with decisions of the books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settlement {
-    /// All that it knows of these orders is settled.
-    Applied {
-        /// How many live holds the books refused. That can't be while the ledger is right: alarm,
-        /// and load the shard.
-        rejected: u32,
-    },
-    /// Nothing was done: a higher generation was seen before, so the books are an older copy. Load
-    /// the shard.
-    GenerationLower {
-        /// The highest one seen.
-        seen: u64,
-    },
-    /// Nothing was done: another epoch is loaded, so these holds are not there.
-    OtherEpoch,
-}
-
 /// One look at a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peek {
@@ -108,17 +94,6 @@ pub enum Peek {
     Fenced,
 }
 
-/// What the ledger knows of an order id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// An open hold.
-    Open,
-    /// The books have decided it.
-    Settled(Settled),
-    /// Nothing: it was never taken, or in an epoch that doesn't count.
-    Nothing,
-}
-
 /// Some of a shard's open holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holds {
@@ -129,33 +104,6 @@ pub struct Holds {
     pub generation: u64,
     /// At most as many as were asked for.
     pub holds: Vec<OpenHold>,
-}
-
-/// What one shard holds, counted one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
-    /// The epoch that is loaded.
-    pub epoch: Epoch,
-    /// Units for sale.
-    pub stock: u64,
-    /// Holds that the books have not decided.
-    pub open_holds: u64,
-    /// Their units.
-    pub open_units: u64,
-    /// Orders that are live in the books, as far as the ledger was told.
-    pub placed_orders: u64,
-    /// Their units.
-    pub placed_units: u64,
-    /// Ids that can't be taken again.
-    pub tombstones: u64,
-    /// The units that the limit counts, summed user by user.
-    pub user_units: u64,
-    /// The most that one user has.
-    pub user_units_max: u32,
-    /// The last movement that was applied.
-    pub movement_watermark: u64,
-    /// Age of the oldest open hold in milliseconds, 0 if there is none.
-    pub oldest_open_ms: u64,
 }
 
 /// Everything about an epoch but its orders, which were staged.
@@ -318,12 +266,8 @@ pub trait Ledger: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Fenced`], then [`Error::StaleEpoch`].
-    async fn postpone(
-        &self,
-        shard: ShardNo,
-        epoch: Epoch,
-        orders: &[OrderId],
-    ) -> Result<(), Error>;
+    async fn postpone(&self, shard: ShardNo, epoch: Epoch, orders: &[OrderId])
+    -> Result<(), Error>;
 
     /// A page of all open holds, also of a closed shard: the first ones, or those that follow
     /// `after`, the last one of the page before. A page with fewer than `limit` is the last.

@@ -1,0 +1,59 @@
+use super::*;
+use crate::{
+    commands::bench::{Bench, LEASE, entry, epoch, order, shard},
+    domain::sale::Phase,
+    ledger::{Error, Ledger, Settled},
+    loading::Why,
+};
+
+#[tokio::test]
+async fn what_the_ledger_knows_is_told() {
+    let bench = Bench::open(9).await;
+    let asked = vec![entry(1), entry(2)];
+    bench.ledger.reserve(shard(1), epoch(1), false, asked).await.unwrap();
+    let placed = [(order(2), Settled::Placed)];
+    bench.ledger.settle(shard(1), epoch(1), None, &placed).await.unwrap();
+    let found = find(&bench.inventory, shard(1), &[order(1), order(2), order(3)]).await;
+    let wanted = [Found::Open, Found::Settled(Settled::Placed), Found::Nothing];
+    assert_eq!(found.as_deref(), Some(&wanted[..]));
+}
+
+#[tokio::test]
+async fn nothing_is_said_without_a_lease_before() {
+    let bench = Bench::open(9).await;
+    bench.shift.jump(LEASE / 2);
+    assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, None);
+    bench.show(Phase::Loading, 2);
+    assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, None);
+    assert_eq!(find(&bench.inventory, shard(3), &[order(1)]).await, None);
+}
+
+#[tokio::test]
+async fn nothing_is_said_without_a_lease_after() {
+    for point in ["inventory.before_ledger", "inventory.after_ledger"] {
+        let bench = Bench::open(9).await;
+        let handle = bench.inventory.pause.arm(point);
+        let frozen = async {
+            handle.hit(1).await;
+            bench.shift.jump(LEASE / 2);
+            handle.release();
+        };
+        let asked = [order(1)];
+        let found = find(&bench.inventory, shard(1), &asked);
+        let (found, ()) = tokio::join!(found, frozen);
+        assert_eq!(found, None, "frozen at {point}");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_fenced_or_silent_says_nothing() {
+    let bench = Bench::open(9).await;
+    bench.ledger.swap_for_empty();
+    assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, None);
+    assert_eq!(bench.loads(), [(shard(1), Why::Fenced(epoch(1)))]);
+    for error in [Error::Unreachable, Error::Unknown] {
+        let bench = Bench::failing(error).await;
+        assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, None);
+        assert_eq!(bench.loads(), []);
+    }
+}

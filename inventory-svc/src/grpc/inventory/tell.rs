@@ -1,0 +1,133 @@
+//! Answers, as messages. Straight translation: nothing is decided and nothing is left out.
+
+use bytes::Bytes;
+use ids::{Epoch, ShardNo};
+use proto::inventory::v1::{
+    CountShardResponse, EntryAnswer as ToldAnswer, EntryRefusal, FindResponse, FoundState,
+    Hold as ToldHold, ReserveResponse, ReservedBatch, SettledState,
+    ShardRefusal as ToldShardRefusal, WatchStockResponse, entry_answer, reserve_response,
+};
+
+use super::ask::EntryIds;
+use crate::{
+    commands::{reserve::ShardRefusal, watch::Left},
+    ledger::{Count, EntryAnswer, Found, Hold, Refusal, Reserved, Settled},
+};
+
+/// `ids` are those of the request's entries.
+pub(super) fn batch(reserved: Reserved, lease_lapsed: bool, ids: Vec<EntryIds>) -> ReserveResponse {
+    let Reserved { epoch, left, version, answers } = reserved;
+    let answers = answers.into_iter().zip(ids).map(|(answer, ids)| ToldAnswer {
+        answer: Some(match answer {
+            EntryAnswer::Held(held) => entry_answer::Answer::Held(hold(held, ids)),
+            EntryAnswer::Open(open) => entry_answer::Answer::Open(hold(open, ids)),
+            EntryAnswer::Settled(state) => entry_answer::Answer::Settled(settled(state).into()),
+            EntryAnswer::Refused(refusal) => {
+                entry_answer::Answer::Refusal(entry_refusal(refusal).into())
+            }
+        }),
+    });
+    let answers = answers.collect();
+    let batch = ReservedBatch { epoch: epoch.get(), left, version, lease_lapsed, answers };
+    ReserveResponse { answer: Some(reserve_response::Answer::Batch(batch)) }
+}
+
+fn hold(hold: Hold, ids: EntryIds) -> ToldHold {
+    let Hold { order, user, quantity, unit_price, taken_at_ms, traceparent } = hold;
+    ToldHold {
+        order_id: the_same(ids.order, order.as_bytes()),
+        user_id: the_same(ids.user, user.as_bytes()),
+        quantity,
+        unit_price,
+        taken_at_ms,
+        traceparent,
+    }
+}
+
+/// What was stored, in the request's own bytes where they are the same.
+fn the_same(asked: Bytes, stored: &[u8; 16]) -> Bytes {
+    if asked[..] == stored[..] { asked } else { Bytes::copy_from_slice(stored) }
+}
+
+fn settled(state: Settled) -> SettledState {
+    match state {
+        Settled::Placed => SettledState::Placed,
+        Settled::Rejected => SettledState::Rejected,
+        Settled::Released => SettledState::Released,
+    }
+}
+
+fn entry_refusal(refusal: Refusal) -> EntryRefusal {
+    match refusal {
+        Refusal::NotOpen => EntryRefusal::NotOpen,
+        Refusal::Closed => EntryRefusal::Closed,
+        Refusal::TicketExpired => EntryRefusal::TicketExpired,
+        Refusal::Paused => EntryRefusal::Paused,
+        Refusal::LimitReached => EntryRefusal::LimitReached,
+        Refusal::SoldOut => EntryRefusal::SoldOut,
+    }
+}
+
+pub(super) fn shard_refusal(refusal: ShardRefusal) -> ReserveResponse {
+    let refusal = match refusal {
+        ShardRefusal::Loading => ToldShardRefusal::Loading,
+        ShardRefusal::Unreachable => ToldShardRefusal::Unreachable,
+        ShardRefusal::Retired => ToldShardRefusal::Retired,
+        ShardRefusal::UnknownShard => ToldShardRefusal::UnknownShard,
+    };
+    ReserveResponse { answer: Some(reserve_response::Answer::Refusal(refusal.into())) }
+}
+
+/// `found` is none if it can't be told for any of the `asked` orders.
+pub(super) fn found(found: Option<Vec<Found>>, asked: usize) -> FindResponse {
+    let state = |found| match found {
+        Found::Open => FoundState::Open,
+        Found::Settled(Settled::Placed | Settled::Rejected | Settled::Released) => {
+            FoundState::Settled
+        }
+        Found::Nothing => FoundState::Nothing,
+    };
+    let states = match found {
+        Some(found) => found.into_iter().map(|found| state(found).into()).collect(),
+        None => vec![FoundState::Unknown.into(); asked],
+    };
+    FindResponse { states }
+}
+
+pub(super) fn left(shard: ShardNo, left: Left) -> WatchStockResponse {
+    let shard_no = shard.get();
+    match left {
+        Left::Open { epoch, version, left, paused } => WatchStockResponse {
+            shard_no,
+            is_open: true,
+            epoch: epoch.get(),
+            version,
+            left,
+            paused,
+        },
+        Left::NotOpen => WatchStockResponse {
+            shard_no,
+            is_open: false,
+            epoch: Epoch::to_wire(None),
+            version: 0,
+            left: 0,
+            paused: false,
+        },
+    }
+}
+
+pub(super) fn count(count: Count) -> CountShardResponse {
+    CountShardResponse {
+        epoch: count.epoch.get(),
+        stock: count.stock,
+        open_holds: count.open_holds,
+        open_units: count.open_units,
+        placed_orders: count.placed_orders,
+        placed_units: count.placed_units,
+        tombstones: count.tombstones,
+        user_units: count.user_units,
+        user_units_max: count.user_units_max,
+        movement_watermark: count.movement_watermark,
+        oldest_open_ms: count.oldest_open_ms,
+    }
+}

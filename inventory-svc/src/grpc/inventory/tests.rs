@@ -1,0 +1,299 @@
+use bytes::Bytes;
+use chassis::status::reason_of;
+use ids::{OrderId, ShardNo};
+use proptest::prelude::*;
+use proto::inventory::v1::{
+    Decision, EntryRefusal, FoundState, Hold as ToldHold, ReserveEntry, SettledState, ShardRefusal,
+    entry_answer::Answer, reserve_response,
+};
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use super::*;
+use crate::{
+    commands::bench::{Bench, epoch, load, order, shard},
+    ledger::Error,
+};
+
+fn handlers(bench: &Bench) -> Handlers {
+    let stock = StockWatch::new(bench.inventory.clone());
+    Handlers { inventory: bench.inventory.clone(), stock, stopper: Stopper::new() }
+}
+
+fn bytes(name: u8) -> Bytes {
+    Bytes::copy_from_slice(order(name).as_bytes())
+}
+
+fn entry(name: u8) -> ReserveEntry {
+    ReserveEntry {
+        order_id: bytes(name),
+        user_id: Bytes::copy_from_slice(&[name; 16]),
+        quantity: 1,
+        unit_price: 4_999,
+        ticket_expires_ms: u64::MAX,
+        traceparent: format!("trace {name}"),
+    }
+}
+
+fn decision(name: u8, state: SettledState) -> Decision {
+    Decision { order_id: bytes(name), state: state.into() }
+}
+
+async fn reserve(handlers: &Handlers, entries: Vec<ReserveEntry>) -> Result<Vec<Answer>, Status> {
+    let request = Request::new(ReserveRequest { shard_no: 1, entries });
+    match handlers.reserve(request).await?.into_inner().answer {
+        Some(reserve_response::Answer::Batch(batch)) => {
+            assert!(!batch.lease_lapsed);
+            Ok(batch.answers.into_iter().map(|answer| answer.answer.unwrap()).collect())
+        }
+        refusal => panic!("{refusal:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_entry_by_entry_with_what_was_stored() {
+    let bench = Bench::open(2).await;
+    let handlers = handlers(&bench);
+    let other_user = ReserveEntry { user_id: Bytes::copy_from_slice(&[9; 16]), ..entry(1) };
+    let asked = vec![entry(1), other_user, entry(2), entry(3)];
+    let answers = reserve(&handlers, asked).await.unwrap();
+    let [Answer::Held(held), Answer::Open(open), Answer::Held(_), Answer::Refusal(refusal)] =
+        &answers[..]
+    else {
+        panic!("{answers:?}")
+    };
+    let ToldHold { order_id, user_id, quantity, unit_price, taken_at_ms, traceparent } = held;
+    assert_eq!((order_id, &user_id[..]), (&bytes(1), &[1; 16][..]));
+    assert_eq!((*quantity, *unit_price, traceparent.as_str()), (1, 4_999, "trace 1"));
+    assert!(*taken_at_ms <= bench.clock.wall_ms());
+    assert_eq!(open, held, "not what the second one asked for");
+    assert_eq!(*refusal, i32::from(EntryRefusal::SoldOut));
+}
+
+#[tokio::test]
+async fn settled_orders_are_found_and_answered() {
+    let bench = Bench::open(9).await;
+    let handlers = handlers(&bench);
+    reserve(&handlers, vec![entry(1), entry(2), entry(3)]).await.unwrap();
+    let decisions = vec![decision(1, SettledState::Placed), decision(2, SettledState::Rejected)];
+    let request = SettleRequest { shard_no: 1, epoch: 1, generation: 5, decisions };
+    handlers.settle(Request::new(request)).await.unwrap();
+
+    let order_ids = vec![bytes(1), bytes(2), bytes(3), bytes(4)];
+    let ids = FindRequest { shard_no: 1, order_ids };
+    let found = handlers.find(Request::new(ids.clone())).await.unwrap().into_inner();
+    let wanted = [FoundState::Settled, FoundState::Settled, FoundState::Open, FoundState::Nothing];
+    assert_eq!(found.states, wanted.map(i32::from));
+
+    let answers = reserve(&handlers, vec![entry(1), entry(2)]).await.unwrap();
+    let wanted = [SettledState::Placed, SettledState::Rejected];
+    assert_eq!(answers, wanted.map(|state| Answer::Settled(state.into())));
+
+    let request = Request::new(CountShardRequest { shard_no: 1 });
+    let count = handlers.count_shard(request).await.unwrap().into_inner();
+    assert_eq!((count.epoch, count.stock, count.open_units, count.placed_units), (1, 6, 1, 1));
+    assert_eq!((count.tombstones, count.user_units, count.user_units_max), (1, 2, 1));
+
+    bench.ledger.swap_for_empty();
+    let found = handlers.find(Request::new(ids)).await.unwrap().into_inner();
+    assert_eq!(found.states, [i32::from(FoundState::Unknown); 4]);
+}
+
+#[tokio::test]
+async fn a_whole_shard_is_refused_inside_the_answer() {
+    let bench = Bench::open(9).await;
+    let handlers = handlers(&bench);
+    load(&*bench.ledger, shard(1), epoch(2), 9, bench.clock.wall_ms()).await;
+    for (shard_no, wanted) in
+        [(1, ShardRefusal::Loading), (2, ShardRefusal::Retired), (3, ShardRefusal::UnknownShard)]
+    {
+        let order = OrderId::mint(ShardNo::new(shard_no).unwrap(), [1; 12]);
+        let order_id = Bytes::copy_from_slice(order.as_bytes());
+        let entries = vec![ReserveEntry { order_id, ..entry(1) }];
+        let request = Request::new(ReserveRequest { shard_no, entries });
+        let answer = handlers.reserve(request).await.unwrap().into_inner().answer;
+        assert_eq!(answer, Some(reserve_response::Answer::Refusal(wanted.into())));
+    }
+}
+
+#[tokio::test]
+async fn no_answer_of_the_ledger_is_unavailable_and_unreachable_is_not() {
+    let handlers_of = |bench: &Bench| handlers(bench);
+    let bench = Bench::failing(Error::Unknown).await;
+    let handlers = handlers_of(&bench);
+    let status = reserve(&handlers, vec![entry(1)]).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let decisions = vec![decision(1, SettledState::Placed)];
+    let request = SettleRequest { shard_no: 1, epoch: 1, generation: 1, decisions };
+    let status = handlers.settle(Request::new(request)).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(reason_of(&status).as_deref(), Some("UPSTREAM_UNAVAILABLE"));
+
+    let bench = Bench::failing(Error::Unreachable).await;
+    let request = Request::new(ReserveRequest { shard_no: 1, entries: vec![entry(1)] });
+    let answer = handlers_of(&bench).reserve(request).await.unwrap().into_inner().answer;
+    let wanted = ShardRefusal::Unreachable;
+    assert_eq!(answer, Some(reserve_response::Answer::Refusal(wanted.into())));
+}
+
+#[tokio::test]
+async fn a_count_that_can_not_be_made_says_why() {
+    let bench = Bench::open(9).await;
+    let handlers = handlers(&bench);
+    let refused = async |shard_no| {
+        let request = Request::new(CountShardRequest { shard_no });
+        let status = handlers.count_shard(request).await.unwrap_err();
+        (status.code(), reason_of(&status).unwrap_or_default())
+    };
+    assert_eq!(refused(3).await, (Code::NotFound, "NOT_FOUND".to_owned()));
+    bench.ledger.swap_for_empty();
+    assert_eq!(refused(1).await, (Code::Unavailable, "LOADING".to_owned()));
+}
+
+#[tokio::test]
+async fn the_stock_is_streamed() {
+    let bench = Bench::open(9).await;
+    let handlers = handlers(&bench);
+    let (poller, stopper) = (handlers.stock.clone(), handlers.stopper.clone());
+    let request = Request::new(WatchStockRequest { shard_nos: vec![1] });
+    let mut news = handlers.watch_stock(request).await.unwrap().into_inner();
+    let read = async {
+        let told = news.next().await.unwrap().unwrap();
+        stopper.stop();
+        assert!(news.next().await.is_none(), "it ends with the process");
+        told
+    };
+    let (told, ()) = tokio::join!(read, poller.poll(&stopper));
+    let wanted = WatchStockResponse {
+        shard_no: 1,
+        is_open: true,
+        epoch: 1,
+        version: 1,
+        left: 9,
+        paused: false,
+    };
+    assert_eq!(told, wanted);
+}
+
+/// The one field that a refused request is refused for.
+fn wrong_field<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
+    let status = answer.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(reason_of(&status).as_deref(), Some("INVALID_INPUT"));
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    assert_eq!(violations.len(), 1);
+    let says = &violations[0].description;
+    assert!(says.starts_with("must "), "{says}");
+    violations[0].field.clone()
+}
+
+#[test]
+fn each_wrong_field_of_a_batch_is_named() {
+    let foreign = OrderId::mint(ShardNo::new(2).unwrap(), [1; 12]);
+    let wrong = |change: fn(&mut ReserveEntry)| {
+        let mut second = entry(2);
+        change(&mut second);
+        let request = ReserveRequest { shard_no: 1, entries: vec![entry(1), second] };
+        wrong_field(ask::reserve(request))
+    };
+    assert_eq!(wrong(|entry| entry.order_id = Bytes::new()), "entries[1].order_id");
+    assert_eq!(wrong(|entry| entry.order_id = Bytes::from_static(&[0; 17])), "entries[1].order_id");
+    assert_eq!(
+        wrong(|entry| entry.order_id = Bytes::from_static(&[0xff; 16])),
+        "entries[1].order_id"
+    );
+    assert_eq!(wrong(|entry| entry.user_id = Bytes::from_static(b"me")), "entries[1].user_id");
+    assert_eq!(wrong(|entry| entry.quantity = 0), "entries[1].quantity");
+    assert_eq!(wrong(|entry| entry.unit_price = -1), "entries[1].unit_price");
+    assert_eq!(wrong(|entry| entry.traceparent = "x".repeat(129)), "entries[1].traceparent");
+
+    let order_id = Bytes::copy_from_slice(foreign.as_bytes());
+    let entries = vec![ReserveEntry { order_id, ..entry(1) }];
+    assert_eq!(
+        wrong_field(ask::reserve(ReserveRequest { shard_no: 1, entries })),
+        "entries[0].order_id"
+    );
+    for (shard_no, count, field) in [(0, 1, "shard_no"), (1, 0, "entries"), (1, 1_025, "entries")] {
+        let request = ReserveRequest { shard_no, entries: vec![entry(1); count] };
+        assert_eq!(wrong_field(ask::reserve(request)), field);
+    }
+    let most = ReserveRequest { shard_no: 1, entries: vec![entry(1); 1_024] };
+    assert_eq!(ask::reserve(most).unwrap().entries.len(), 1_024);
+}
+
+#[test]
+fn each_wrong_field_of_the_others_is_named() {
+    let settle = |epoch, decisions| {
+        wrong_field(ask::settle(&SettleRequest { shard_no: 1, epoch, generation: 0, decisions }))
+    };
+    let placed = decision(1, SettledState::Placed);
+    let foreign = Decision { order_id: Bytes::from_static(&[1; 16]), ..placed.clone() };
+    assert_eq!(settle(0, vec![placed.clone()]), "epoch");
+    assert_eq!(settle(-1, vec![placed.clone()]), "epoch");
+    assert_eq!(settle(1, vec![]), "decisions");
+    assert_eq!(settle(1, vec![placed.clone(); 4_097]), "decisions");
+    assert_eq!(settle(1, vec![placed.clone(), foreign]), "decisions[1].order_id");
+    assert_eq!(settle(1, vec![decision(1, SettledState::Unspecified)]), "decisions[0].state");
+    assert_eq!(settle(1, vec![Decision { state: 99, ..placed }]), "decisions[0].state");
+
+    let find = |order_ids| wrong_field(ask::find(&FindRequest { shard_no: 1, order_ids }));
+    assert_eq!(find(vec![]), "order_ids");
+    assert_eq!(find(vec![bytes(1); 1_025]), "order_ids");
+    assert_eq!(find(vec![bytes(1), Bytes::new()]), "order_ids[1]");
+
+    let watch = |shard_nos| wrong_field(ask::watch_stock(&WatchStockRequest { shard_nos }));
+    assert_eq!(watch(vec![]), "shard_nos");
+    assert_eq!(watch(vec![1; 1_025]), "shard_nos");
+    assert_eq!(watch(vec![1, 0]), "shard_nos[1]");
+
+    assert_eq!(wrong_field(ask::count_shard(&CountShardRequest { shard_no: 0 })), "shard_no");
+}
+
+/// Bytes that are nearly ids, and bytes that aren't.
+fn any_id() -> impl Strategy<Value = Bytes> {
+    prop_oneof![
+        (0u8..6).prop_map(bytes),
+        prop::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from),
+    ]
+}
+
+fn any_entry() -> impl Strategy<Value = ReserveEntry> {
+    let quantity = prop_oneof![0u32..4, any::<u32>()];
+    let traceparent = "\\PC{0,140}";
+    (any_id(), any_id(), quantity, any::<i64>(), any::<u64>(), traceparent).prop_map(
+        |(order_id, user_id, quantity, unit_price, ticket_expires_ms, traceparent)| ReserveEntry {
+            order_id,
+            user_id,
+            quantity,
+            unit_price,
+            ticket_expires_ms,
+            traceparent,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn no_input_panics(
+        shard_no in 0u32..4,
+        entries in prop::collection::vec(any_entry(), 0..4),
+        decisions in prop::collection::vec((any_id(), -1i32..5), 0..4),
+        order_ids in prop::collection::vec(any_id(), 0..4),
+        epoch in -1i64..3,
+        generation: u64,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let bench = Bench::open(9).await;
+            let handlers = handlers(&bench);
+            let _ = handlers.reserve(Request::new(ReserveRequest { shard_no, entries })).await;
+            let decisions = decisions.into_iter();
+            let decision = |(order_id, state)| Decision { order_id, state };
+            let decisions = decisions.map(decision).collect();
+            let request = SettleRequest { shard_no, epoch, generation, decisions };
+            let _ = handlers.settle(Request::new(request)).await;
+            let _ = handlers.find(Request::new(FindRequest { shard_no, order_ids })).await;
+            let _ = handlers.count_shard(Request::new(CountShardRequest { shard_no })).await;
+        });
+    }
+}
