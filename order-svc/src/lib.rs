@@ -1,7 +1,197 @@
-//! What was bought: the books, and the life of an order in them.
+//! What was bought: the books, and the life of an order in them. Consumes the journal, one writer a
+//! partition and one transaction a batch (I-1, I-2, I-4, I-6); tells the ledger what it decided;
+//! answers what an order or a shard is. Knows nothing of tickets, tokens or the ledger's inside.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use chassis::{
+    Clock, Cores, Health, Kind, Listeners, PausePoints, Stopper, TaskOwner, Tasks, channel,
+    reflection,
+};
+use journal::Journal;
+use tonic::service::Routes;
 
 mod domain;
 
 pub mod fold;
 
+pub mod books;
+
+mod consumer;
+
+mod settle;
+
+mod upstream;
+
+mod grpc;
+
+mod config;
+
+pub use config::{BooksSettings, Config};
+pub use consumer::ConsumerSettings;
 pub use domain::{Guard, Order, Refusal};
+pub use grpc::SnapshotSettings;
+pub use upstream::inventory::SettleSettings;
+
+use books::{Books, sqlite, sqlite::SqliteBooks};
+use consumer::{Consumer, Halted};
+use grpc::OrderApi;
+use settle::{LeftOver, Settles};
+
+/// What a caller may put in.
+pub struct Seams {
+    /// The time.
+    pub clock: Clock,
+    /// Has `order.before_commit` and `order.after_commit`.
+    pub pause: PausePoints,
+    /// Where everything runs.
+    pub cores: Arc<Cores>,
+    /// The log.
+    pub journal: Journal,
+}
+
+/// Why the service can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The books can't be opened.
+    #[error("the books can't be used: {0}")]
+    Store(#[from] store::OpenError),
+    /// The books' schema isn't this version's.
+    #[error("the books can't be used: {0}")]
+    Schema(#[from] store::MigrateError),
+    /// A partition has no reader.
+    #[error("the journal can't be read: {0}")]
+    Journal(#[from] journal::Error),
+    /// `inventory_url` is no address.
+    #[error(transparent)]
+    Address(#[from] channel::BadAddress),
+    /// A fault of the build.
+    #[error(transparent)]
+    Reflection(#[from] reflection::BadDescriptors),
+}
+
+/// Why it ended without being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A task that must not end did.
+    #[error("the task {0} of order-svc ended")]
+    TaskEnded(&'static str),
+}
+
+/// The service, ready to run. Dropping it, or the future of [`App::run`], is a crash: nothing is
+/// tidied up.
+pub struct App {
+    config: Config,
+    listeners: Listeners,
+    seams: Seams,
+    books: Arc<dyn Books>,
+    readers: Vec<journal::PartitionReader>,
+    inventory: tonic::transport::Channel,
+    reflection: Routes,
+}
+
+/// Makes or updates the books' schema.
+///
+/// # Errors
+/// If the books can't be opened or changed.
+pub async fn migrate(config: &Config) -> Result<(), BuildError> {
+    let store = store::sqlite::open(&config.books.url, &config.books.pool).await?;
+    store::migrate(&store.writer, &sqlite::MIGRATIONS).await?;
+    Ok(())
+}
+
+/// Opens the books and checks everything that can be checked before anyone is served.
+///
+/// # Errors
+/// See [`BuildError`].
+pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
+    let store = store::sqlite::open(&config.books.url, &config.books.pool).await?;
+    if config.books.migrate_on_start {
+        store::migrate(&store.writer, &sqlite::MIGRATIONS).await?;
+    } else {
+        store::check(&store.writer, &sqlite::MIGRATIONS).await?;
+    }
+    let books = SqliteBooks::new(store, seams.journal.identity(), seams.pause.clone());
+    let partitions = 0..seams.journal.partitions();
+    let readers = partitions.map(|partition| seams.journal.reader(partition));
+    let readers = readers.collect::<Result<Vec<_>, _>>()?;
+    let background = seams.cores.background();
+    let inventory = channel::connect_lazy(background, &config.inventory_url, &config.channel)?;
+    let reflection = grpc::reflection()?;
+    let books = Arc::new(books);
+    Ok(App { config, listeners, seams, books, readers, inventory, reflection })
+}
+
+impl App {
+    /// Where it is served.
+    pub fn addr(&self) -> SocketAddr {
+        self.listeners.addr()
+    }
+
+    /// Serves and consumes until `stopper` stops, then drains.
+    ///
+    /// # Errors
+    /// [`RunError`] if something that must not end did.
+    pub async fn run(self, stopper: Stopper) -> Result<(), RunError> {
+        let owner = TaskOwner::new("order-svc", stopper.clone());
+        let drain = Duration::from_millis(self.config.drain_ms);
+        let cores = Arc::clone(&self.seams.cores);
+        self.spawn(&owner.tasks(), &cores);
+        let ended = tokio::select! {
+            biased;
+            () = stopper.stopped() => None,
+            name = owner.essential_ended() => Some(name),
+        };
+        owner.drain(drain).await;
+        match ended {
+            None => Ok(()),
+            Some(name) => Err(RunError::TaskEnded(name)),
+        }
+    }
+
+    fn spawn(self, tasks: &Tasks, cores: &Cores) {
+        let Self { config, listeners, seams, books, readers, inventory, reflection } = self;
+        let Seams { clock, pause, .. } = seams;
+        let background = cores.background();
+
+        let log_every = Duration::from_secs(config.settle.log_every_s);
+        let left_over = LeftOver::new(clock.clone(), log_every);
+        let (settles, entries) = Settles::new(config.settle.queue_len_max, left_over.clone());
+        let stopper = tasks.stopper().clone();
+        let telling =
+            upstream::inventory::settle_all(entries, inventory, config.settle, left_over, stopper);
+        tasks.spawn_on(background, Kind::Drained, "settle", telling);
+
+        let halted = Halted::default();
+        for reader in readers {
+            let consumer = Consumer {
+                books: Arc::clone(&books),
+                reader,
+                settles: settles.clone(),
+                halted: halted.clone(),
+                clock: clock.clone(),
+                pause: pause.clone(),
+                settings: config.consumer.clone(),
+            };
+            let following = consumer.run(tasks.stopper().clone());
+            tasks.spawn_on(background, Kind::Essential, "consumer", following);
+        }
+
+        let (health, health_service) = Health::new();
+        let every = Duration::from_millis(config.health_every_ms);
+        let (stopper, asked) = (tasks.stopper().clone(), Arc::clone(&books));
+        tasks.spawn_on(background, Kind::Essential, "health", async move {
+            health.watch(every, &stopper, async || is_ready(&*asked, &halted, every).await).await;
+        });
+
+        let api = OrderApi::new(books, tasks.clone(), background.clone(), &config.snapshot);
+        let routes = api.routes(reflection).add_service(health_service);
+        chassis::serve(tasks, cores, listeners, &config.server, |_core| routes.clone());
+    }
+}
+
+/// Its own store answers, and no partition has halted.
+async fn is_ready(books: &dyn Books, halted: &Halted, within: Duration) -> bool {
+    let answer = tokio::time::timeout(within, books.ping()).await;
+    matches!(answer, Ok(Ok(()))) && !halted.any()
+}

@@ -1,0 +1,126 @@
+//! What every keeper of the books must do, whoever it is: each test here is a promise of
+//! [`Books`](super::Books). A keeper brings a [`Fixture`]: books on a fresh store, and others on the
+//! same one. The other tests of this service stand on it as well.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+use chassis::PausePoints;
+use futures::{FutureExt, TryStreamExt};
+use ids::{CommandId, Epoch, ItemId, OrderId, SaleId, ShardNo, UserId};
+use journal::{Command, ItemOpened, PlacedHold, Record};
+use law::OrderState;
+
+use super::{Applied, Books, PageEnd, Position, Snapshot};
+use crate::fold::{Entry, Outcome};
+
+mod batches;
+mod reads;
+
+/// Books on a store of their own, which goes with this.
+pub(crate) struct Fixture {
+    pub(crate) books: Arc<dyn Books>,
+    /// Others on the same store: another process.
+    pub(crate) others: Arc<dyn Books>,
+    /// Of `books`.
+    pub(crate) pause: PausePoints,
+    /// Of the journal that both read.
+    pub(crate) _store: tempfile::TempDir,
+}
+
+pub(crate) const PARTITION: u32 = 0;
+pub(super) const NOW_MS: u64 = 1_700_000_000_000;
+
+impl Fixture {
+    pub(super) async fn start() -> Self {
+        Self::of_journal("a-journal").await
+    }
+
+    /// Books of the journal with this identity.
+    pub(crate) async fn of_journal(identity: &str) -> Self {
+        super::sqlite::tests::fixture(identity).await
+    }
+
+    /// Applies records at the end of what is there; they must count as a batch of their own.
+    pub(super) async fn apply(&self, contents: Vec<Option<(ShardNo, Command)>>) -> Outcome {
+        let position = self.books.position(PARTITION).await.unwrap();
+        let entries = entries(position.next_offset, contents);
+        committed(self.books.apply(PARTITION, &position, &entries, NOW_MS).await.unwrap()).1
+    }
+
+    /// Opens a shard with its first epoch, 7.
+    pub(super) async fn open(&self, shard: ShardNo, total: u32, limit: u32) {
+        let change = Command::EpochChanged { from: None, to: epoch(7) };
+        self.apply(vec![Some((shard, opened(total, limit))), Some((shard, change))]).await;
+    }
+}
+
+pub(crate) fn committed(applied: Applied) -> (Position, Outcome) {
+    match applied {
+        Applied::Committed { position, outcome } => (position, outcome),
+        Applied::PositionMoved => panic!("the position was ours"),
+    }
+}
+
+pub(crate) fn entries(from: u64, contents: Vec<Option<(ShardNo, Command)>>) -> Vec<Entry> {
+    let entry = |(offset, content): (u64, Option<(ShardNo, Command)>)| {
+        let record = |(shard, command)| Record { command_id: CommandId::random(), shard, command };
+        let decoded = content.map(record).ok_or_else(|| "not a record".to_owned());
+        let bytes = match &decoded {
+            Ok(record) => journal::encode(record),
+            Err(_) => Bytes::copy_from_slice(&offset.to_be_bytes()),
+        };
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&offset.to_be_bytes());
+        Entry { offset, digest, bytes, decoded }
+    };
+    (from..).zip(contents).map(entry).collect()
+}
+
+pub(crate) fn opened(total: u32, limit_per_user: u32) -> Command {
+    Command::ItemOpened(ItemOpened {
+        sale: SaleId::from_bytes([1; 16]),
+        item: ItemId::from_bytes([2; 16]),
+        total,
+        limit_per_user,
+        unit_price: 990,
+        currency: "EUR".to_owned(),
+        pay_within_s: 900,
+    })
+}
+
+pub(crate) fn holds(
+    shard: ShardNo,
+    of_epoch: i64,
+    holds: impl IntoIterator<Item = (u32, u32, u32)>,
+) -> Option<(ShardNo, Command)> {
+    let holds = holds.into_iter().map(|(id, user_no, quantity)| PlacedHold {
+        order: order(shard, id),
+        user: user(user_no),
+        quantity,
+        unit_price: 990,
+        taken_at_ms: NOW_MS - 5,
+        traceparent: String::new(),
+    });
+    Some((shard, Command::HoldsPlaced { epoch: epoch(of_epoch), holds: holds.collect() }))
+}
+
+pub(crate) fn shard(number: u32) -> ShardNo {
+    ShardNo::new(number).unwrap()
+}
+
+pub(crate) fn epoch(number: i64) -> Epoch {
+    Epoch::new(number).unwrap()
+}
+
+pub(crate) fn user(number: u32) -> UserId {
+    let mut bytes = [0xaa; 16];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    UserId::from_bytes(bytes)
+}
+
+pub(crate) fn order(shard: ShardNo, number: u32) -> OrderId {
+    let mut hash = [0x55; 12];
+    hash[8..].copy_from_slice(&number.to_be_bytes());
+    OrderId::mint(shard, hash)
+}

@@ -1,0 +1,101 @@
+//! Promises about what is read from the books.
+
+use super::*;
+
+#[tokio::test]
+async fn what_is_not_there_is_none() {
+    let fixture = Fixture::start().await;
+    let books = &fixture.books;
+    books.ping().await.unwrap();
+    assert_eq!(books.order(order(shard(1), 1)).await.unwrap(), None);
+    assert_eq!(books.guard(shard(1)).await.unwrap(), None);
+    assert_eq!(books.count(shard(1)).await.unwrap(), None);
+    assert_eq!(books.orders_of(user(1), None, 9).await.unwrap(), []);
+    let found = books.find(&[order(shard(1), 1)]).await.unwrap();
+    assert!(found.orders.is_empty() && found.generations.is_empty());
+    let snapshot = books.snapshot(shard(1), epoch(7)).await.unwrap();
+    assert!(matches!(snapshot, Snapshot::UnknownShard));
+}
+
+#[tokio::test]
+async fn ids_are_found_with_the_generation_of_their_shard() {
+    let fixture = Fixture::start().await;
+    fixture.open(shard(1), 9, 9).await;
+    fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1), (2, 2, 1)])]).await;
+    let ids = [order(shard(1), 2), order(shard(1), 3), order(shard(2), 1)];
+    let found = fixture.books.find(&ids).await.unwrap();
+    let known: Vec<_> = found.orders.iter().map(|order| order.id).collect();
+    assert_eq!(known, [ids[0]]);
+    assert_eq!(found.generations, [(shard(1), 2)]);
+}
+
+#[tokio::test]
+async fn pages_of_a_user_begin_with_the_newest_and_miss_nothing() {
+    let fixture = Fixture::start().await;
+    fixture.open(shard(1), 99, 99).await;
+    // Three moments, several orders in each, and others' orders between them.
+    for (n, now_ms) in [(0, NOW_MS), (1, NOW_MS + 10), (2, NOW_MS + 20)] {
+        let position = fixture.books.position(PARTITION).await.unwrap();
+        let all = (0..8).map(|m| (n * 10 + m, m % 2, 1));
+        let batch = entries(position.next_offset, vec![holds(shard(1), 7, all)]);
+        committed(fixture.books.apply(PARTITION, &position, &batch, now_ms).await.unwrap());
+    }
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = fixture.books.orders_of(user(1), after, 5).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(PageEnd { placed_at_ms: last.placed_at_ms, order: last.id });
+        seen.extend(page.into_iter().map(|order| (order.placed_at_ms, order.id, order.user)));
+    }
+    assert_eq!(seen.len(), 12);
+    assert!(seen.iter().all(|(_, _, theirs)| *theirs == user(1)));
+    assert!(seen.is_sorted_by(|a, b| (a.0, a.1) > (b.0, b.1)), "the newest first, each once");
+}
+
+#[tokio::test]
+async fn a_snapshot_shows_one_moment_of_the_open_epoch() {
+    let fixture = Fixture::start().await;
+    fixture.open(shard(1), 5_000, 9).await;
+    // Others' rows on both sides of the shard's.
+    fixture.open(shard(2), 9, 9).await;
+    fixture.apply(vec![holds(shard(2), 7, [(1, 1, 1)])]).await;
+    for from in (0..5_000).step_by(1000) {
+        fixture.apply(vec![holds(shard(1), 7, (from..from + 1000).map(|id| (id, id, 1)))]).await;
+    }
+    fixture.apply(vec![holds(shard(1), 7, [(5_000, 1, 1)])]).await;
+
+    let other = fixture.books.snapshot(shard(1), epoch(8)).await.unwrap();
+    assert!(matches!(other, Snapshot::OtherEpoch(Some(open)) if open == epoch(7)));
+    let snapshot = fixture.books.snapshot(shard(1), epoch(7)).await.unwrap();
+    let Snapshot::Open { guarded, movement_watermark, orders, pages } = snapshot else {
+        panic!("7 is open")
+    };
+    // What comes after its first read doesn't show.
+    let change = Command::EpochChanged { from: Some(epoch(7)), to: epoch(9) };
+    fixture.apply(vec![Some((shard(1), change)), holds(shard(1), 9, [(6_000, 2, 1)])]).await;
+
+    let pages: Vec<_> = pages.try_collect().await.unwrap();
+    let lengths: Vec<_> = pages.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [4_096, 905]);
+    let rows = pages.concat();
+    let ids: BTreeSet<_> = rows.iter().map(|row| row.id).collect();
+    assert_eq!((orders, ids.len()), (5_001, 5_001));
+    assert!(ids.iter().all(|id| id.shard() == shard(1)));
+    let live = rows.iter().filter(|row| row.state.is_live()).map(|row| u64::from(row.quantity));
+    assert_eq!((guarded.guard.sold, live.sum()), (5_000, 5_000));
+    assert_eq!((movement_watermark, guarded.generation), (0, 9));
+    let later = fixture.books.snapshot(shard(1), epoch(7)).await.unwrap();
+    assert!(matches!(later, Snapshot::OtherEpoch(Some(open)) if open == epoch(9)));
+}
+
+#[tokio::test]
+async fn rows_are_counted_by_state_and_user() {
+    let fixture = Fixture::start().await;
+    fixture.open(shard(1), 5, 3).await;
+    fixture.apply(vec![holds(shard(1), 7, [(1, 1, 2), (2, 1, 1), (3, 2, 2), (4, 3, 1)])]).await;
+    let count = fixture.books.count(shard(1)).await.unwrap().unwrap();
+    assert_eq!((count.live_orders, count.live_units, count.rejected_orders), (3, 5, 1));
+    assert_eq!((count.user_units_max, count.guard.limit_per_user), (3, 3));
+    assert_eq!((count.duplicate_orders, count.dead_letters, count.movement_watermark), (0, 0, 0));
+}

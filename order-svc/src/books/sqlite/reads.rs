@@ -1,0 +1,199 @@
+//! What is read: for a batch, for an answer, for a load.
+
+use std::collections::BTreeMap;
+
+use ids::{ItemId, OrderId, ShardNo, UserId};
+use law::OrderState;
+use sqlx::{QueryBuilder, SqliteConnection};
+
+use super::rows;
+use crate::{
+    books::{Error, PageEnd, SnapshotOrder},
+    domain::{Guard, Order},
+    fold::{Touched, View},
+};
+
+/// Rows that a batch touches, and nothing else. Inside a write transaction they stay true.
+pub(super) async fn view(
+    connection: &mut SqliteConnection,
+    touched: &Touched,
+) -> Result<View, Error> {
+    let shards: Vec<_> = touched.shards.iter().copied().collect();
+    let guards = guards(connection, &shards).await?;
+    let guards: BTreeMap<_, _> = guards.into_iter().map(|guard| (guard.shard, guard)).collect();
+    let ids: Vec<_> = touched.orders.iter().copied().collect();
+    let orders = states(connection, &ids).await?;
+    let mut user_units = BTreeMap::new();
+    for (item, users) in touched.users(&guards) {
+        let users: Vec<_> = users.into_iter().collect();
+        add_units(connection, item, &users, &mut user_units).await?;
+    }
+    Ok(View { guards, orders, user_units, ..View::default() })
+}
+
+pub(super) async fn guards(
+    connection: &mut SqliteConnection,
+    shards: &[ShardNo],
+) -> Result<Vec<Guard>, Error> {
+    let mut guards = Vec::new();
+    for chunk in rows::chunks(shards) {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(rows::GUARD_COLUMNS).push(" FROM shard WHERE shard_no IN (");
+        let mut list = query.separated(", ");
+        for shard in chunk {
+            list.push_bind(i64::from(shard.get()));
+        }
+        query.push(")");
+        let found = query.build().fetch_all(&mut *connection).await?;
+        guards.extend(found.iter().map(rows::guard).collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(guards)
+}
+
+async fn states(
+    connection: &mut SqliteConnection,
+    ids: &[OrderId],
+) -> Result<BTreeMap<OrderId, OrderState>, Error> {
+    let mut states = BTreeMap::new();
+    for chunk in rows::chunks(ids) {
+        let mut query = QueryBuilder::new("SELECT order_id, state FROM orders WHERE order_id IN (");
+        let mut list = query.separated(", ");
+        for id in chunk {
+            list.push_bind(id.as_bytes().as_slice());
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut *connection).await? {
+            states.insert(rows::order_id(&row, 0)?, rows::state(&row, 1)?);
+        }
+    }
+    Ok(states)
+}
+
+async fn add_units(
+    connection: &mut SqliteConnection,
+    item: ItemId,
+    users: &[UserId],
+    units: &mut BTreeMap<(ItemId, UserId), u64>,
+) -> Result<(), Error> {
+    for chunk in rows::chunks(users) {
+        let mut query = QueryBuilder::new(
+            "SELECT user_id, SUM(quantity) FROM orders WHERE state IN (1, 2) AND item_id = ",
+        );
+        query.push_bind(item.as_bytes().as_slice()).push(" AND user_id IN (");
+        let mut list = query.separated(", ");
+        for user in chunk {
+            list.push_bind(user.as_bytes().as_slice());
+        }
+        query.push(") GROUP BY user_id");
+        for row in query.build().fetch_all(&mut *connection).await? {
+            let user = UserId::from_bytes(rows::blob(&row, 0)?);
+            units.insert((item, user), rows::number(&row, 1)?);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn orders(
+    connection: &mut SqliteConnection,
+    ids: &[OrderId],
+) -> Result<Vec<Order>, Error> {
+    let mut orders = Vec::new();
+    for chunk in rows::chunks(ids) {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(rows::ORDER_COLUMNS).push(" FROM orders WHERE order_id IN (");
+        let mut list = query.separated(", ");
+        for id in chunk {
+            list.push_bind(id.as_bytes().as_slice());
+        }
+        query.push(")");
+        let found = query.build().fetch_all(&mut *connection).await?;
+        orders.extend(found.iter().map(rows::order).collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(orders)
+}
+
+pub(super) async fn orders_of(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    after: Option<PageEnd>,
+    len_max: u32,
+) -> Result<Vec<Order>, Error> {
+    let mut query = QueryBuilder::new("SELECT ");
+    query.push(rows::ORDER_COLUMNS).push(" FROM orders WHERE user_id = ");
+    query.push_bind(user.as_bytes().as_slice());
+    if let Some(PageEnd { placed_at_ms, order }) = &after {
+        query.push(" AND (placed_at_ms, order_id) < (");
+        query.push_bind(rows::signed(*placed_at_ms)?).push(", ");
+        query.push_bind(order.as_bytes().as_slice()).push(")");
+    }
+    query.push(" ORDER BY placed_at_ms DESC, order_id DESC LIMIT ");
+    query.push_bind(i64::from(len_max));
+    let found = query.build().fetch_all(connection).await?;
+    found.iter().map(rows::order).collect()
+}
+
+/// 0 while the journal's partition was never read.
+pub(super) async fn generation(
+    connection: &mut SqliteConnection,
+    journal_identity: &str,
+    partition: u32,
+) -> Result<u64, Error> {
+    let row = sqlx::query(
+        "SELECT generation FROM journal_position WHERE journal_identity = ? AND partition_id = ?",
+    )
+    .bind(journal_identity)
+    .bind(i64::from(partition))
+    .fetch_optional(connection)
+    .await?;
+    row.map_or(Ok(0), |row| rows::number(&row, 0))
+}
+
+/// How many orders [`page`]s of a shard have in all.
+pub(super) async fn count_for_snapshot(
+    connection: &mut SqliteConnection,
+    shard: ShardNo,
+) -> Result<u64, Error> {
+    let (low, high) = stretch(shard);
+    let row = sqlx::query("SELECT COUNT(*) FROM orders WHERE order_id > ? AND order_id <= ?")
+        .bind(low.as_slice())
+        .bind(high.as_slice())
+        .fetch_one(connection)
+        .await?;
+    rows::number(&row, 0)
+}
+
+pub(super) async fn page(
+    connection: &mut SqliteConnection,
+    shard: ShardNo,
+    after: Option<OrderId>,
+    len_max: usize,
+) -> Result<Vec<SnapshotOrder>, Error> {
+    let (low, high) = stretch(shard);
+    let low = after.map_or(low, |id| *id.as_bytes());
+    let found = sqlx::query(
+        "SELECT order_id, user_id, quantity, state FROM orders \
+         WHERE order_id > ? AND order_id <= ? ORDER BY order_id LIMIT ?",
+    )
+    .bind(low.as_slice())
+    .bind(high.as_slice())
+    .bind(i64::try_from(len_max).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await?;
+    let order = |row| {
+        Ok(SnapshotOrder {
+            id: rows::order_id(row, 0)?,
+            user: UserId::from_bytes(rows::blob(row, 1)?),
+            quantity: rows::number(row, 2)?,
+            state: rows::state(row, 3)?,
+        })
+    };
+    found.iter().map(order).collect()
+}
+
+/// Before the first and at the last id that a shard's orders can have: they begin with its number.
+fn stretch(shard: ShardNo) -> ([u8; 16], [u8; 16]) {
+    let (mut low, mut high) = ([0; 16], [0xff; 16]);
+    low[..4].copy_from_slice(&shard.get().to_be_bytes());
+    high[..4].copy_from_slice(&shard.get().to_be_bytes());
+    (low, high)
+}

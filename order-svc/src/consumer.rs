@@ -1,0 +1,249 @@
+//! The shell around the fold: one per partition. Reads on from where the books are, hands batches
+//! to the books, tells the ledger. It never gives up, never skips a record, and believes the books
+//! rather than itself: after anything unexpected it reads the position again and starts there.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chassis::{Clock, PausePoints, Stopper, job::Backoff};
+use journal::{Command, PartitionReader, Raw, ReadError};
+use serde::Deserialize;
+
+use crate::{
+    books::{self, Applied, Books, Position},
+    fold::{Entry, Outcome},
+    settle::{Settle, Settles},
+};
+
+mod place;
+
+use place::{Place, place};
+
+/// How partitions are read. The reasons stand in `config.default.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsumerSettings {
+    /// Records that are read at a time.
+    pub batch_records_max: usize,
+    /// Holds that go into one transaction; a record is never cut.
+    pub batch_holds_max: usize,
+    /// How long a read waits for the first record.
+    pub read_wait_ms: u64,
+    /// The wait after a failure; it doubles.
+    pub retry_first_ms: u64,
+    /// The longest wait after a failure, and between two looks at a partition that halted.
+    pub retry_max_ms: u64,
+}
+
+/// Partitions that have halted, since the journal lost what the books had not read. Clones share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Halted(Arc<Mutex<BTreeSet<u32>>>);
+
+impl Halted {
+    /// Whether any has.
+    pub(crate) fn any(&self) -> bool {
+        !self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Whether that is news.
+    fn set(&self, partition: u32, is_halted: bool) -> bool {
+        let mut halted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_halted { halted.insert(partition) } else { halted.remove(&partition) }
+    }
+}
+
+/// What a consumer works with.
+pub(crate) struct Consumer {
+    /// Where records go.
+    pub books: Arc<dyn Books>,
+    /// Of the consumer's partition, and nobody else's.
+    pub reader: PartitionReader,
+    /// Where decisions go.
+    pub settles: Settles,
+    /// Names this partition while it has halted.
+    pub halted: Halted,
+    /// For the time of new rows.
+    pub clock: Clock,
+    /// Has `order.after_commit`.
+    pub pause: PausePoints,
+    /// See there.
+    pub settings: ConsumerSettings,
+}
+
+/// Why reading has to begin anew from the books' position.
+#[derive(Debug, thiserror::Error)]
+enum Setback {
+    #[error("someone else moved the position")]
+    PositionMoved,
+    #[error("records before offset {low} are gone, and the books are at {next_offset}")]
+    UnreadGone { next_offset: u64, low: u64 },
+    #[error(transparent)]
+    Books(#[from] books::Error),
+    #[error(transparent)]
+    Journal(#[from] ReadError),
+}
+
+impl Consumer {
+    /// Reads until `stopper` stops; a batch that was begun is finished. May be dropped at any
+    /// await.
+    pub(crate) async fn run(mut self, stopper: Stopper) {
+        let first = Duration::from_millis(self.settings.retry_first_ms);
+        let longest = Duration::from_millis(self.settings.retry_max_ms);
+        let mut backoff = Backoff::new(first, longest);
+        while !stopper.is_stopped() {
+            let Err(setback) = self.follow(&stopper, &mut backoff).await else { break };
+            let wait = match setback {
+                Setback::UnreadGone { .. } => longest,
+                Setback::PositionMoved | Setback::Books(_) | Setback::Journal(_) => {
+                    backoff.next_wait()
+                }
+            };
+            self.log(&setback);
+            tokio::select! {
+                biased;
+                () = stopper.stopped() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn log(&self, setback: &Setback) {
+        let partition = self.reader.partition();
+        match setback {
+            Setback::PositionMoved => {
+                tracing::info!(partition, "another writer folds this partition too");
+            }
+            Setback::UnreadGone { .. } => {
+                if self.halted.set(partition, true) {
+                    tracing::error!(partition, error = %setback, "the partition halts");
+                }
+            }
+            Setback::Books(_) | Setback::Journal(_) => {
+                tracing::warn!(partition, error = %setback, "reading begins anew");
+            }
+        }
+    }
+
+    /// Returns on a stop; anything else is a setback.
+    async fn follow(&mut self, stopper: &Stopper, backoff: &mut Backoff) -> Result<(), Setback> {
+        let position = self.books.position(self.reader.partition()).await?;
+        let mut position = self.verified(position).await?;
+        self.halted.set(self.reader.partition(), false);
+        self.reader.start(position.next_offset)?;
+        self.reader.committed(position.next_offset);
+        let wait = Duration::from_millis(self.settings.read_wait_ms);
+        let records_max = self.settings.batch_records_max.max(1);
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = stopper.stopped() => return Ok(()),
+                batch = self.reader.next_batch(records_max, wait) => batch?,
+            };
+            let entries: Vec<_> = batch.into_iter().map(entry).collect();
+            for batch in batches(&entries, self.settings.batch_holds_max) {
+                position = self.commit(&position, batch).await?;
+                backoff.reset();
+            }
+        }
+    }
+
+    /// The place to read from: the position, if the log shows before it what the books saw there.
+    async fn verified(&mut self, position: Position) -> Result<Position, Setback> {
+        let partition = self.reader.partition();
+        let (low, high) = self.reader.watermarks().await?;
+        let next_offset = position.next_offset;
+        let is_same = match place(next_offset, low, high) {
+            Place::UnreadGone => return Err(Setback::UnreadGone { next_offset, low }),
+            Place::NothingBefore => true,
+            Place::BehindTheEnd => false,
+            Place::After(offset) => {
+                let digest = self.reader.record_at(offset).await?.map(|raw| raw.digest());
+                digest.is_some() && digest == position.last_digest
+            }
+        };
+        if is_same {
+            return Ok(position);
+        }
+        tracing::error!(
+            partition,
+            next_offset,
+            low,
+            high,
+            "the journal has lost records that the books have read; all of it is read again"
+        );
+        let rewound = self.books.rewind(partition, &position, low).await?;
+        rewound.ok_or(Setback::PositionMoved)
+    }
+
+    async fn commit(&self, expected: &Position, batch: &[Entry]) -> Result<Position, Setback> {
+        let partition = self.reader.partition();
+        let now_ms = self.clock.wall_ms();
+        let applied = self.books.apply(partition, expected, batch, now_ms).await?;
+        let Applied::Committed { position, outcome } = applied else {
+            return Err(Setback::PositionMoved);
+        };
+        self.reader.committed(position.next_offset);
+        self.pause.reach("order.after_commit").await;
+        alarm(partition, &outcome);
+        for ((shard, epoch), decisions) in outcome.settles {
+            let generation = position.generation;
+            self.settles.offer(Settle { shard, epoch, generation, decisions });
+        }
+        Ok(position)
+    }
+}
+
+fn alarm(partition: u32, outcome: &Outcome) {
+    if let Some(first) = outcome.dead_letters.first() {
+        let count = outcome.dead_letters.len();
+        let (offset, reason) = (first.offset, first.reason.as_str());
+        tracing::error!(partition, count, offset, reason, "records became dead letters");
+    }
+    if let Some(first) = outcome.alarms.first() {
+        let count = outcome.alarms.len();
+        let (shard, epoch) = (first.shard.get(), first.epoch.get());
+        let reason = &first.refusal;
+        tracing::error!(partition, count, shard, epoch, %reason, "the books refused open holds");
+    }
+    if outcome.ignored > 0 {
+        let count = outcome.ignored;
+        tracing::debug!(partition, count, "records do not count where they stand");
+    }
+}
+
+fn entry(raw: Raw) -> Entry {
+    Entry {
+        offset: raw.offset,
+        digest: raw.digest(),
+        decoded: journal::decode(&raw.bytes).map_err(|error| error.to_string()),
+        bytes: raw.bytes,
+    }
+}
+
+/// Cuts what was read into transactions of a bounded size. The borders don't matter to the books.
+fn batches(mut entries: &[Entry], holds_max: usize) -> impl Iterator<Item = &[Entry]> {
+    std::iter::from_fn(move || {
+        let mut holds = 0;
+        let is_over = |entry: &Entry| {
+            holds += match &entry.decoded {
+                Ok(record) => match &record.command {
+                    Command::HoldsPlaced { holds, .. } => holds.len(),
+                    Command::ItemOpened(_) | Command::EpochChanged { .. } => 0,
+                },
+                Err(_) => 0,
+            };
+            holds > holds_max
+        };
+        let fitting = entries.iter().position(is_over).unwrap_or(entries.len());
+        // A record that is too large by itself is a batch of its own.
+        let (batch, later) = entries.split_at(fitting.max(1).min(entries.len()));
+        entries = later;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+#[cfg(test)]
+mod tests;

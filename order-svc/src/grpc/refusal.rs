@@ -1,0 +1,51 @@
+//! Every status that this service answers with, but for those of the chassis.
+
+use std::time::Duration;
+
+use chassis::{job::jittered, status::Refusal};
+use ids::Epoch;
+use proto::error::v1::ErrorReason;
+use tonic::{Code, Status};
+
+use crate::books;
+
+pub(super) fn refusal(code: Code, reason: ErrorReason, message: impl Into<String>) -> Refusal {
+    Refusal::new(code, proto::reason_text(reason), proto::ERROR_DOMAIN, message)
+}
+
+pub(super) fn not_found(message: &str) -> Status {
+    refusal(Code::NotFound, ErrorReason::NotFound, message).into_status()
+}
+
+/// A snapshot of an epoch that isn't the open one.
+pub(super) fn other_epoch(open: Option<Epoch>) -> Status {
+    let message = match open {
+        None => "no epoch is open yet",
+        Some(_) => "another epoch is open",
+    };
+    refusal(Code::FailedPrecondition, ErrorReason::WrongState, message)
+        .meta("state", message)
+        .meta("open_epoch", Epoch::to_wire(open).to_string())
+        .into_status()
+}
+
+pub(super) fn overloaded(message: &str) -> Status {
+    refusal(Code::Unavailable, ErrorReason::Overloaded, message)
+        .retry_after(jittered(Duration::from_secs(1)))
+        .into_status()
+}
+
+/// The books could not be read. What they said is logged and stays here.
+pub(super) fn unanswered(error: books::Error) -> Status {
+    tracing::warn!(%error, "a read of the books failed");
+    let (code, reason, message) = match error {
+        books::Error::Busy(_) | books::Error::Lost(_) => {
+            (Code::Unavailable, ErrorReason::UpstreamUnavailable, "the books do not answer")
+        }
+        books::Error::Damaged(_) | books::Error::Failed(_) => {
+            return Status::internal("the books can't be read");
+        }
+    };
+    let wait = jittered(Duration::from_millis(500));
+    refusal(code, reason, message).retry_after(wait).into_status()
+}

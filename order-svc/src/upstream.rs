@@ -1,0 +1,3 @@
+//! Other services, as their clients see them.
+
+pub(crate) mod inventory;
