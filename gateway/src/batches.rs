@@ -64,15 +64,7 @@ impl Batches {
     /// With nothing to carry.
     pub(crate) fn new(bounds: Bounds, lanes_max: usize, road: Road, tasks: Tasks) -> Self {
         let lanes = Mutex::default();
-        Self {
-            carrier: Arc::new(Carrier {
-                bounds,
-                lanes_max,
-                lanes,
-                road,
-                tasks,
-            }),
-        }
+        Self { carrier: Arc::new(Carrier { bounds, lanes_max, lanes, road, tasks }) }
     }
 
     /// Takes a wish to buy into the shard's next batch. Must be called on the runtime of the core.
@@ -82,17 +74,13 @@ impl Batches {
         if lanes.len() >= self.carrier.lanes_max && !lanes.contains_key(&shard.no) {
             return Err(Overloaded);
         }
-        let lane = lanes
-            .entry(shard.no)
-            .or_insert_with(|| Coalescer::new(self.carrier.bounds));
+        let lane = lanes.entry(shard.no).or_insert_with(|| Coalescer::new(self.carrier.bounds));
         match lane.arrived(admitted.into_entry(), sender) {
             Arrival::Gathered => {}
             Arrival::Overloaded(_) => return Err(Overloaded),
             Arrival::Send(batch) => {
                 let carrier = Arc::clone(&self.carrier);
-                self.carrier
-                    .tasks
-                    .spawn(Kind::Drained, "batches", carrier.run(shard, batch));
+                self.carrier.tasks.spawn(Kind::Drained, "batches", carrier.run(shard, batch));
             }
         }
         Ok(reply)
@@ -106,9 +94,7 @@ impl Carrier {
         while let Some(batch) = next {
             // A panic must not leave the lane occupied for ever. Those who waited for the batch
             // lose their sender with it, and answer PROCESSING.
-            let carried = AssertUnwindSafe(self.road.carry(shard, batch))
-                .catch_unwind()
-                .await;
+            let carried = AssertUnwindSafe(self.road.carry(shard, batch)).catch_unwind().await;
             if carried.is_err() {
                 tracing::error!(shard = %shard.no, "carrying a batch panicked");
             }
@@ -151,10 +137,7 @@ impl Road {
         }
         // Before the call is sent: the lease counts from here, whenever the call arrives.
         let before = self.clock.now();
-        let outcome = self
-            .inventory
-            .reserve(shard.no, entries, reserve_limit(shard.lease))
-            .await;
+        let outcome = self.inventory.reserve(shard.no, entries, reserve_limit(shard.lease)).await;
         self.pause.reach("gateway.after_reserve").await;
         match outcome {
             ReserveOutcome::Answered(reserved) => self.told(shard, before, reserved).await,
@@ -165,21 +148,13 @@ impl Road {
     }
 
     async fn told(&self, shard: Shard, before: Duration, reserved: Reserved) -> Vec<Answer> {
-        let Reserved {
-            epoch,
-            lease_lapsed,
-            answers: stored,
-        } = reserved;
+        let Reserved { epoch, lease_lapsed, answers: stored } = reserved;
         let holds: Vec<_> = stored.iter().filter_map(placed).collect();
         let recorded = if holds.is_empty() {
             Recorded::Unsure
         } else {
             let command = Command::HoldsPlaced { epoch, holds };
-            let record = Record {
-                command_id: CommandId::random(),
-                shard: shard.no,
-                command,
-            };
+            let record = Record { command_id: CommandId::random(), shard: shard.no, command };
             let appended = self.journal.append(shard.partition, &record).await;
             self.pause.reach("gateway.after_produce").await;
             match appended {
@@ -207,22 +182,8 @@ fn reserve_limit(lease: Duration) -> Duration {
 fn placed(answer: &EntryAnswer) -> Option<PlacedHold> {
     match answer {
         EntryAnswer::Hold(hold) => {
-            let Hold {
-                order,
-                user,
-                quantity,
-                unit_price,
-                taken_at_ms,
-                traceparent,
-            } = hold.clone();
-            Some(PlacedHold {
-                order,
-                user,
-                quantity,
-                unit_price,
-                taken_at_ms,
-                traceparent,
-            })
+            let Hold { order, user, quantity, unit_price, taken_at_ms, traceparent } = hold.clone();
+            Some(PlacedHold { order, user, quantity, unit_price, taken_at_ms, traceparent })
         }
         EntryAnswer::Settled(_) | EntryAnswer::Refused(_) => None,
     }

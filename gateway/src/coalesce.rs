@@ -101,12 +101,8 @@ impl<W> Coalescer<W> {
             there.waiters.more.push(waiter);
             return Arrival::Gathered;
         }
-        self.places
-            .insert(entry.order, self.front + self.gathering.len() as u64);
-        let waiters = Waiters {
-            first: waiter,
-            more: Vec::new(),
-        };
+        self.places.insert(entry.order, self.front + self.gathering.len() as u64);
+        let waiters = Waiters { first: waiter, more: Vec::new() };
         self.gathering.push_back(Gathered { entry, waiters });
         match self.take() {
             Some(batch) => Arrival::Send(batch),
@@ -131,10 +127,8 @@ impl<W> Coalescer<W> {
             return None;
         }
         let len = self.gathering.len().min(self.bounds.batch_len_max);
-        let mut batch = Batch {
-            entries: Vec::with_capacity(len),
-            waiters: Vec::with_capacity(len),
-        };
+        let mut batch =
+            Batch { entries: Vec::with_capacity(len), waiters: Vec::with_capacity(len) };
         for Gathered { entry, waiters } in self.gathering.drain(..len) {
             self.places.remove(&entry.order);
             self.waiting -= 1 + waiters.more.len();

@@ -187,14 +187,8 @@ impl Config {
         }
         let above_zero = [
             ("calls_per_core_max", self.calls_per_core_max),
-            (
-                "purchase.gathering_len_max",
-                self.purchase.gathering_len_max,
-            ),
-            (
-                "purchase.batches_in_flight_max",
-                self.purchase.batches_in_flight_max,
-            ),
+            ("purchase.gathering_len_max", self.purchase.gathering_len_max),
+            ("purchase.batches_in_flight_max", self.purchase.batches_in_flight_max),
             ("purchase.lanes_max", self.purchase.lanes_max),
             ("purchase.sent_orders_max", self.purchase.sent_orders_max),
         ];
@@ -207,14 +201,9 @@ impl Config {
             ("watch.poll_ms", self.watch.poll_ms),
             ("watch.stream_ms_max", self.watch.stream_ms_max),
         ];
-        let zero = above_zero
-            .iter()
-            .find(|(_, value)| *value == 0)
-            .map(|(name, _)| name);
-        let zero = zero.or(above_zero_ms
-            .iter()
-            .find(|(_, value)| *value == 0)
-            .map(|(name, _)| name));
+        let zero = above_zero.iter().find(|(_, value)| *value == 0).map(|(name, _)| name);
+        let zero =
+            zero.or(above_zero_ms.iter().find(|(_, value)| *value == 0).map(|(name, _)| name));
         zero.map_or(Ok(()), |name| wrong(format!("{name} must be above 0")))
     }
 
@@ -310,13 +299,7 @@ mod tests {
     fn the_defaults_are_understood_and_lack_only_the_keys() {
         let config = Config::load(None).unwrap();
         assert!(!config.identity.rehearsal_allowed);
-        assert!(
-            config
-                .check()
-                .unwrap_err()
-                .to_string()
-                .starts_with("tickets.key_file")
-        );
+        assert!(config.check().unwrap_err().to_string().starts_with("tickets.key_file"));
         good().check().unwrap();
     }
 
@@ -329,14 +312,8 @@ mod tests {
                 "tickets.order_id_key_file",
             ),
             (|config| config.identity.issuer.clear(), "identity.issuer"),
-            (
-                |config| config.purchase.batch_len_max = 1025,
-                "purchase.batch_len_max",
-            ),
-            (
-                |config| config.purchase.batch_len_max = 0,
-                "purchase.batch_len_max",
-            ),
+            (|config| config.purchase.batch_len_max = 1025, "purchase.batch_len_max"),
+            (|config| config.purchase.batch_len_max = 0, "purchase.batch_len_max"),
             (|config| config.purchase.lanes_max = 0, "purchase.lanes_max"),
             (|config| config.watch.poll_ms = 0, "watch.poll_ms"),
         ];

@@ -58,11 +58,7 @@ pub(crate) struct Edge {
 impl Edge {
     /// Streams end when `stopper` stops.
     pub(crate) fn new(shop: Arc<Shop>, batches: Batches, stopper: Stopper) -> Self {
-        Self {
-            shop,
-            batches,
-            stopper,
-        }
+        Self { shop, batches, stopper }
     }
 }
 
@@ -71,20 +67,14 @@ impl Shop {
     fn remaining(&self, extensions: &Extensions) -> Duration {
         // Without the layer there would be no bound at all, so a read's is taken.
         let deadline = Deadline::of(extensions);
-        deadline.map_or(self.config.upstream.read_limit(), |deadline| {
-            deadline.remaining(&self.clock)
-        })
+        deadline
+            .map_or(self.config.upstream.read_limit(), |deadline| deadline.remaining(&self.clock))
     }
 
     /// When a read on behalf of the caller must be over.
     fn until(&self, extensions: &Extensions) -> Until {
-        let limit = self
-            .remaining(extensions)
-            .min(self.config.upstream.read_limit());
-        Until::within(
-            &self.clock,
-            limit.saturating_sub(self.config.purchase.answer_margin()),
-        )
+        let limit = self.remaining(extensions).min(self.config.upstream.read_limit());
+        Until::within(&self.clock, limit.saturating_sub(self.config.purchase.answer_margin()))
     }
 }
 

@@ -88,9 +88,7 @@ impl Identity {
             }
         };
         if known.is_rehearsal && !self.settings.rehearsal_allowed {
-            return Err(Refusal::PermissionDenied(
-                "tokens of a rehearsal don't count here",
-            ));
+            return Err(Refusal::PermissionDenied("tokens of a rehearsal don't count here"));
         }
         Ok(Authenticated(known.user))
     }
@@ -121,11 +119,7 @@ impl Identity {
         let user = claims.subject.parse();
         let user = user.map_err(|_| Refusal::Unauthenticated("the access token names no buyer"))?;
         let expires_at_s = claims.expires_at_s;
-        Ok(Known {
-            user,
-            is_rehearsal: claims.rehearsal,
-            expires_at_s,
-        })
+        Ok(Known { user, is_rehearsal: claims.rehearsal, expires_at_s })
     }
 
     /// Asks user-svc for its keys unless someone did less than `pause` ago; those who come
@@ -158,9 +152,7 @@ impl Identity {
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -184,8 +176,6 @@ fn bearer(metadata: &MetadataMap) -> Result<&str, Refusal> {
     let text = value.to_str().ok().and_then(|text| text.split_once(' '));
     match text {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token),
-        Some(_) | None => Err(Refusal::Unauthenticated(
-            "authorization must be Bearer and a token",
-        )),
+        Some(_) | None => Err(Refusal::Unauthenticated("authorization must be Bearer and a token")),
     }
 }

@@ -28,18 +28,13 @@ impl KnownItem {
         fresh: Duration,
     ) -> (Shard, Option<Level>) {
         let place = self.facts.place_for(user);
-        (
-            self.facts.shards[place],
-            self.cells[place].level(now, fresh),
-        )
+        (self.facts.shards[place], self.cells[place].level(now, fresh))
     }
 
     /// Units left over all shards; `None` if one of them wasn't heard of lately.
     pub(crate) fn units_left(&self, now: Duration, fresh: Duration) -> Option<u32> {
         let mut levels = self.cells.iter().map(|cell| cell.level(now, fresh));
-        levels.try_fold(0_u32, |sum, level| {
-            Some(sum.saturating_add(level?.units_left))
-        })
+        levels.try_fold(0_u32, |sum, level| Some(sum.saturating_add(level?.units_left)))
     }
 }
 
@@ -61,15 +56,8 @@ impl Items {
         idle: Duration,
         read_limit: Duration,
     ) -> Self {
-        let known = moka::future::Cache::builder()
-            .max_capacity(known_max)
-            .time_to_idle(idle);
-        Self {
-            known: known.build(),
-            inventory,
-            stock,
-            read_limit,
-        }
+        let known = moka::future::Cache::builder().max_capacity(known_max).time_to_idle(idle);
+        Self { known: known.build(), inventory, stock, read_limit }
     }
 
     /// An item of a scheduled sale. However many ask at once, the catalog is asked once.
@@ -78,25 +66,16 @@ impl Items {
             return Ok(known);
         }
         let ask = async { Ok(self.with_cells(self.inventory.item(id, self.read_limit).await?)) };
-        self.known
-            .try_get_with(id, ask)
-            .await
-            .map_err(|error: Arc<ReadError>| (*error).clone())
+        self.known.try_get_with(id, ask).await.map_err(|error: Arc<ReadError>| (*error).clone())
     }
 
     /// Remembers an item that came with its sale.
     pub(crate) async fn adopt(&self, item: Item) -> Arc<KnownItem> {
-        self.known
-            .get_with(item.id, async { self.with_cells(item) })
-            .await
+        self.known.get_with(item.id, async { self.with_cells(item) }).await
     }
 
     fn with_cells(&self, facts: Item) -> Arc<KnownItem> {
-        let cells = facts
-            .shards
-            .iter()
-            .map(|shard| self.stock.cell(shard.no))
-            .collect();
+        let cells = facts.shards.iter().map(|shard| self.stock.cell(shard.no)).collect();
         Arc::new(KnownItem { facts, cells })
     }
 }

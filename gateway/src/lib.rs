@@ -15,6 +15,7 @@ mod edge;
 mod identity;
 mod items;
 mod layers;
+mod offered;
 mod orders;
 mod sales;
 mod sent;
@@ -146,7 +147,12 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     );
 
     let (health, health_service) = Health::new();
-    let descriptors = [proto::DESCRIPTORS, tonic_types::pb::FILE_DESCRIPTOR_SET];
+    let offered = offered::descriptors();
+    let descriptors = [
+        offered.as_slice(),
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_types::pb::FILE_DESCRIPTOR_SET,
+    ];
     let routes = reflection(&descriptors)?.add_service(health_service);
     let shop = Shop {
         clock: clock.clone(),
@@ -160,16 +166,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         config,
     };
     let shop = Arc::new(shop);
-    Ok(App {
-        seams,
-        listeners,
-        shop,
-        users,
-        inventories,
-        stock,
-        health,
-        routes,
-    })
+    Ok(App { seams, listeners, shop, users, inventories, stock, health, routes })
 }
 
 impl App {
@@ -206,11 +203,8 @@ impl App {
 
     /// The routes of a core.
     fn doors(&self, tasks: &Tasks) -> impl Fn(usize) -> Routes + use<> {
-        let (shop, users, routes) = (
-            Arc::clone(&self.shop),
-            self.users.clone(),
-            self.routes.clone(),
-        );
+        let (shop, users, routes) =
+            (Arc::clone(&self.shop), self.users.clone(), self.routes.clone());
         let (inventories, seams, tasks) =
             (self.inventories.clone(), self.seams.clone(), tasks.clone());
         move |core| {
@@ -224,12 +218,7 @@ impl App {
             let batches = Batches::new(purchase.bounds(), purchase.lanes_max, road, tasks.clone());
             let edge = Edge::new(Arc::clone(&shop), batches, tasks.stopper().clone());
             let reception = Reception::new(Arc::clone(&shop), users.clone());
-            stack::routes(
-                routes.clone(),
-                edge,
-                reception,
-                shop.config.calls_per_core_max,
-            )
+            stack::routes(routes.clone(), edge, reception, shop.config.calls_per_core_max)
         }
     }
 
@@ -268,11 +257,7 @@ fn read_keys(settings: &TicketSettings) -> Result<Tickets, BuildError> {
     };
     let order_ids = read_key(&settings.order_id_key_file)?;
     let previous = previous.as_ref().map(|key| key.expose().as_bytes());
-    let keys = Tickets::new(
-        current.expose().as_bytes(),
-        previous,
-        order_ids.expose().as_bytes(),
-    );
+    let keys = Tickets::new(current.expose().as_bytes(), previous, order_ids.expose().as_bytes());
     Ok(keys?)
 }
 

@@ -44,19 +44,9 @@ impl Sales {
         known_for: Duration,
         read_limit: Duration,
     ) -> Self {
-        let pages = moka::future::Cache::builder()
-            .max_capacity(known_max)
-            .time_to_live(known_for);
-        let views = moka::future::Cache::builder()
-            .max_capacity(known_max)
-            .time_to_live(known_for);
-        Self {
-            pages: pages.build(),
-            views: views.build(),
-            items,
-            inventory,
-            read_limit,
-        }
+        let pages = moka::future::Cache::builder().max_capacity(known_max).time_to_live(known_for);
+        let views = moka::future::Cache::builder().max_capacity(known_max).time_to_live(known_for);
+        Self { pages: pages.build(), views: views.build(), items, inventory, read_limit }
     }
 
     /// A page of sales that have a window.
@@ -66,10 +56,7 @@ impl Sales {
             let (sales, next_token) = self.inventory.sales(size, token, self.read_limit).await?;
             Ok(Arc::new(Page { sales, next_token }))
         };
-        self.pages
-            .try_get_with(key, ask)
-            .await
-            .map_err(|error: Arc<ReadError>| (*error).clone())
+        self.pages.try_get_with(key, ask).await.map_err(|error: Arc<ReadError>| (*error).clone())
     }
 
     /// One sale that has a window.
@@ -82,9 +69,6 @@ impl Sales {
             }
             Ok(Arc::new(SaleView { sale, items }))
         };
-        self.views
-            .try_get_with(id, ask)
-            .await
-            .map_err(|error: Arc<ReadError>| (*error).clone())
+        self.views.try_get_with(id, ask).await.map_err(|error: Arc<ReadError>| (*error).clone())
     }
 }

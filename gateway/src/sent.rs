@@ -29,10 +29,7 @@ impl Sent {
     /// Remembers about `len_max` orders.
     pub(crate) fn new(len_max: usize) -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self {
-            stripes,
-            generation_len_max: (len_max / STRIPES / 2).max(1),
-        }
+        Self { stripes, generation_len_max: (len_max / STRIPES / 2).max(1) }
     }
 
     /// Remembers an order.
@@ -53,9 +50,7 @@ impl Sent {
     fn stripe(&self, order: OrderId) -> std::sync::MutexGuard<'_, Generations> {
         // The last byte is of a keyed hash, so it spreads.
         let place = usize::from(order.as_bytes()[15]) % STRIPES;
-        self.stripes[place]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.stripes[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,9 +72,7 @@ mod tests {
         let sent = Sent::new(STRIPES * 8);
         for number in 0..100 {
             sent.insert(order(number));
-            let remembered = (0..=number)
-                .filter(|number| sent.has(order(*number)))
-                .count();
+            let remembered = (0..=number).filter(|number| sent.has(order(*number))).count();
             assert!(remembered <= 8, "{remembered} after {number}");
             for latest in number.saturating_sub(3)..=number {
                 assert!(sent.has(order(latest)), "{latest} after {number}");

@@ -58,10 +58,7 @@ impl Cell {
             return None;
         }
         let units_left = u32::try_from(word & u64::from(u32::MAX)).expect("the low 32 bits");
-        Some(Level {
-            units_left,
-            is_paused: word & IS_PAUSED != 0,
-        })
+        Some(Level { units_left, is_paused: word & IS_PAUSED != 0 })
     }
 
     fn hear(&self, level: Option<Level>, now: Duration) {
@@ -93,20 +90,11 @@ impl StockView {
     /// The cell of a shard, which from now on is listened for.
     pub(crate) fn cell(&self, shard: ShardNo) -> Arc<Cell> {
         let mut watched = self.lock();
-        if let Some(cell) = watched
-            .get(&shard)
-            .and_then(|watched| watched.cell.upgrade())
-        {
+        if let Some(cell) = watched.get(&shard).and_then(|watched| watched.cell.upgrade()) {
             return cell;
         }
         let cell = Arc::new(Cell::default());
-        watched.insert(
-            shard,
-            Watched {
-                cell: Arc::downgrade(&cell),
-                heard: (0, 0),
-            },
-        );
+        watched.insert(shard, Watched { cell: Arc::downgrade(&cell), heard: (0, 0) });
         drop(watched);
         self.wanted.notify_one();
         cell
@@ -139,10 +127,7 @@ impl StockView {
         shards.sort_unstable_by(|a, b| b.cmp(a));
         if shards.len() > WATCH_LEN_MAX {
             let left_out = shards.len() - WATCH_LEN_MAX;
-            tracing::warn!(
-                left_out,
-                "too many shards to watch the stock of all of them"
-            );
+            tracing::warn!(left_out, "too many shards to watch the stock of all of them");
             shards.truncate(WATCH_LEN_MAX);
         }
         shards
@@ -209,16 +194,8 @@ mod tests {
     }
 
     fn news(epoch: i64, version: u64, units_left: u32) -> News {
-        let level = Some(Level {
-            units_left,
-            is_paused: false,
-        });
-        News {
-            shard: shard(),
-            epoch,
-            version,
-            level,
-        }
+        let level = Some(Level { units_left, is_paused: false });
+        News { shard: shard(), epoch, version, level }
     }
 
     fn units(cell: &Cell, now: u64) -> Option<u32> {
@@ -244,13 +221,7 @@ mod tests {
         assert_eq!(units(&cell, 1001), Some(1));
         view.hear(&news(8, 1, 9), at(1002));
         assert_eq!(units(&cell, 1002), Some(9));
-        view.hear(
-            &News {
-                level: None,
-                ..news(0, 0, 0)
-            },
-            at(1003),
-        );
+        view.hear(&News { level: None, ..news(0, 0, 0) }, at(1003));
         assert_eq!(units(&cell, 1003), None, "loading");
         view.hear(&news(8, 1, 9), at(1004));
         assert_eq!(units(&cell, 1004), Some(9));

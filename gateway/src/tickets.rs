@@ -105,10 +105,7 @@ impl Tickets {
         }
         let keys = std::iter::once(current).chain(previous);
         let keys = keys.map(SigningKey::new).collect::<Result<_, _>>()?;
-        Ok(Self {
-            keys,
-            order_ids: keyed(order_ids)?,
-        })
+        Ok(Self { keys, order_ids: keyed(order_ids)? })
     }
 
     /// The order that a wish becomes, on the shard that serves its user.
@@ -146,52 +143,34 @@ impl Tickets {
         }
         // Room for whatever the longest text decodes to, so that its length can be judged.
         let mut bytes = [0; TEXT_LEN_MAX];
-        let len = URL_SAFE_NO_PAD
-            .decode_slice(text, &mut bytes)
-            .map_err(|_| Invalid)?;
+        let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).map_err(|_| Invalid)?;
         if len != LEN {
             return Err(Invalid);
         }
         let (signed, tag) = bytes[..LEN].split_at(SIGNED_LEN);
-        let key = self
-            .keys
-            .iter()
-            .find(|key| signed.starts_with(&key.id))
-            .ok_or(Invalid)?;
+        let key = self.keys.iter().find(|key| signed.starts_with(&key.id)).ok_or(Invalid)?;
         key.mac_of(signed).verify_slice(tag).map_err(|_| Invalid)?;
         let terms = read(signed).ok_or(Invalid)?;
-        if terms.user == user {
-            Ok(Ticket(terms))
-        } else {
-            Err(Invalid)
-        }
+        if terms.user == user { Ok(Ticket(terms)) } else { Err(Invalid) }
     }
 }
 
 impl std::fmt::Debug for Tickets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tickets")
-            .field("keys", &self.keys.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Tickets").field("keys", &self.keys.len()).finish_non_exhaustive()
     }
 }
 
 impl SigningKey {
     fn new(key: &[u8]) -> Result<Self, KeyError> {
         let mac = keyed(key)?;
-        let hash = Sha256::new()
-            .chain_update(KEY_ID_LABEL)
-            .chain_update(key)
-            .finalize();
+        let hash = Sha256::new().chain_update(KEY_ID_LABEL).chain_update(key).finalize();
         let id = [hash[0], hash[1], hash[2], hash[3]];
         Ok(Self { id, mac })
     }
 
     fn mac_of(&self, signed: &[u8]) -> Hmac<Sha256> {
-        self.mac
-            .clone()
-            .chain_update(TICKET_LABEL)
-            .chain_update(signed)
+        self.mac.clone().chain_update(TICKET_LABEL).chain_update(signed)
     }
 }
 

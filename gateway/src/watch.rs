@@ -80,10 +80,7 @@ impl Drop for Watching {
 impl Watchers {
     /// Nobody watches; at most `watchers_max` may.
     pub(crate) fn new(watchers_max: usize) -> Arc<Self> {
-        Arc::new(Self {
-            watched: Mutex::default(),
-            watchers_max,
-        })
+        Arc::new(Self { watched: Mutex::default(), watchers_max })
     }
 
     /// Watches an order of which `first` is known.
@@ -100,27 +97,18 @@ impl Watchers {
         }
         watched.watchers += 1;
         let told = watched.by_order.entry(key);
-        let told = told.or_insert_with(|| Told {
-            last: watch::Sender::new(first.clone()),
-            watchers: 0,
-        });
+        let told =
+            told.or_insert_with(|| Told { last: watch::Sender::new(first.clone()), watchers: 0 });
         told.watchers += 1;
         tell(&told.last, first);
         let news = told.last.subscribe();
         drop(watched);
-        Ok(Watching {
-            key,
-            news,
-            all: Arc::clone(self),
-        })
+        Ok(Watching { key, news, all: Arc::clone(self) })
     }
 
     fn keys(&self) -> Vec<Key> {
         let watched = self.lock();
-        let unfinished = watched
-            .by_order
-            .iter()
-            .filter(|(_, told)| !told.last.borrow().is_final());
+        let unfinished = watched.by_order.iter().filter(|(_, told)| !told.last.borrow().is_final());
         unfinished.map(|(key, _)| *key).collect()
     }
 
@@ -152,10 +140,8 @@ pub(crate) async fn poll(watchers: &Watchers, inquiry: &Inquiry, clock: &Clock, 
         let Ok(rows) = inquiry.books.find(&ids, limit).await else {
             return;
         };
-        let mut rows: HashMap<Key, _> = rows
-            .into_iter()
-            .map(|row| ((row.order, row.user), row))
-            .collect();
+        let mut rows: HashMap<Key, _> =
+            rows.into_iter().map(|row| ((row.order, row.user), row)).collect();
         let mut rowless: BTreeMap<ShardNo, Vec<Key>> = BTreeMap::new();
         for key in keys {
             match rows.remove(key) {

@@ -26,17 +26,10 @@ fn entry(number: u8) -> Entry {
 }
 
 fn shown(batch: Batch<u32>, names: &BTreeMap<OrderId, char>) -> String {
-    let parts = batch
-        .entries
-        .iter()
-        .zip(batch.waiters)
-        .map(|(entry, waiters)| {
-            let waiters: Vec<_> = waiters
-                .into_iter()
-                .map(|waiter| waiter.to_string())
-                .collect();
-            format!("{}{}", names[&entry.order], waiters.join("+"))
-        });
+    let parts = batch.entries.iter().zip(batch.waiters).map(|(entry, waiters)| {
+        let waiters: Vec<_> = waiters.into_iter().map(|waiter| waiter.to_string()).collect();
+        format!("{}{}", names[&entry.order], waiters.join("+"))
+    });
     format!("send {}", parts.collect::<Vec<_>>().join(" "))
 }
 
@@ -46,16 +39,10 @@ fn check(bounds: Bounds, script: &str) {
     let mut coalescer = Coalescer::new(bounds);
     let mut names = BTreeMap::new();
     let mut waiter = 0;
-    for line in script
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (input, expected) = line.split_once('→').unwrap();
         let got = match input.trim() {
-            "end" => coalescer
-                .batch_ended()
-                .map_or("-".into(), |batch| shown(batch, &names)),
+            "end" => coalescer.batch_ended().map_or("-".into(), |batch| shown(batch, &names)),
             name => {
                 let name = name.chars().next().unwrap();
                 let entry = entry(name as u8);
@@ -75,11 +62,7 @@ fn check(bounds: Bounds, script: &str) {
     }
 }
 
-const SMALL: Bounds = Bounds {
-    batch_len_max: 3,
-    gathering_len_max: 4,
-    batches_in_flight_max: 1,
-};
+const SMALL: Bounds = Bounds { batch_len_max: 3, gathering_len_max: 4, batches_in_flight_max: 1 };
 
 #[test]
 fn the_next_batch_gathers_while_one_is_in_flight() {
@@ -101,10 +84,7 @@ fn the_next_batch_gathers_while_one_is_in_flight() {
 #[test]
 fn two_batches_may_fly_at_once() {
     check(
-        Bounds {
-            batches_in_flight_max: 2,
-            ..SMALL
-        },
+        Bounds { batches_in_flight_max: 2, ..SMALL },
         "
         a   → send a1
         b   → send b2
@@ -174,13 +154,7 @@ fn of_two_tickets_for_one_order_the_later_end_counts() {
     let mut coalescer = Coalescer::new(SMALL);
     coalescer.arrived(entry(1), 1);
     for (waiter, ends) in [(2, 1000), (3, 3000), (4, 2000)] {
-        coalescer.arrived(
-            Entry {
-                ticket_expires_ms: ends,
-                ..entry(2)
-            },
-            waiter,
-        );
+        coalescer.arrived(Entry { ticket_expires_ms: ends, ..entry(2) }, waiter);
     }
     let batch = coalescer.batch_ended().unwrap();
     assert_eq!(batch.entries[0].ticket_expires_ms, 3000);

@@ -49,9 +49,7 @@ pub(crate) enum Verdict {
 pub(crate) fn look(entry: Entry, view: &View) -> Verdict {
     let View { now_ms, window, .. } = *view;
     if now_ms.saturating_add(view.clock_slack_ms) < window.opens_ms {
-        return Verdict::Refuse(Refusal::NotOpen {
-            opens_ms: window.opens_ms,
-        });
+        return Verdict::Refuse(Refusal::NotOpen { opens_ms: window.opens_ms });
     }
     if entry.ticket_expires_ms <= now_ms {
         return Verdict::Expired(entry);
@@ -60,11 +58,7 @@ pub(crate) fn look(entry: Entry, view: &View) -> Verdict {
     let is_cut = view.is_first_attempt
         && is_open
         && view.units_left.is_some_and(|units| units < entry.quantity);
-    if is_cut {
-        Verdict::Refuse(Refusal::SoldOut)
-    } else {
-        Verdict::Admit(Admitted(entry))
-    }
+    if is_cut { Verdict::Refuse(Refusal::SoldOut) } else { Verdict::Admit(Admitted(entry)) }
 }
 
 #[cfg(test)]
@@ -78,9 +72,7 @@ mod tests {
     fn check(case: &str) {
         let (input, expected) = case.split_once('→').unwrap();
         let words: Vec<_> = input.split_whitespace().collect();
-        let [now, attempt, left, wanted] = words[..] else {
-            panic!("{case}")
-        };
+        let [now, attempt, left, wanted] = words[..] else { panic!("{case}") };
         let entry = Entry {
             order: OrderId::mint(ShardNo::new(1).unwrap(), [7; 12]),
             user: UserId::from_bytes([1; 16]),
@@ -91,11 +83,7 @@ mod tests {
         };
         let view = View {
             now_ms: now.parse().unwrap(),
-            window: Window {
-                tickets_from_ms: 0,
-                opens_ms: 1000,
-                closes_ms: 9000,
-            },
+            window: Window { tickets_from_ms: 0, opens_ms: 1000, closes_ms: 9000 },
             clock_slack_ms: 100,
             is_first_attempt: attempt == "first",
             units_left: left.parse().ok(),

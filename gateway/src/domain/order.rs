@@ -103,10 +103,7 @@ mod tests {
             sale: SaleId::from_bytes([2; 16]),
             item: ItemId::from_bytes([3; 16]),
             quantity: 1,
-            unit_price: Money {
-                currency: "EUR".into(),
-                minor_units: 100,
-            },
+            unit_price: Money { currency: "EUR".into(), minor_units: 100 },
             state,
             placed_at_ms: Some(5),
             pay_by_ms: Some(6),

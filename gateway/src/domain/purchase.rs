@@ -116,10 +116,7 @@ pub(crate) fn answers(
     lease_lapsed: bool,
     recorded: Recorded,
 ) -> Vec<Answer> {
-    reserved
-        .iter()
-        .map(|answer| tell(answer, lease_lapsed, recorded))
-        .collect()
+    reserved.iter().map(|answer| tell(answer, lease_lapsed, recorded)).collect()
 }
 
 fn tell(answer: &EntryAnswer, lease_lapsed: bool, recorded: Recorded) -> Answer {
@@ -168,24 +165,9 @@ mod tests {
             (hold(), true, InsideLease, Answer::Processing),
             (placed.clone(), false, Unsure, Answer::Accepted),
             (placed, true, InsideLease, Answer::Processing),
-            (
-                EntryAnswer::Settled(Settled::Rejected),
-                false,
-                InsideLease,
-                Answer::Rejected,
-            ),
-            (
-                EntryAnswer::Settled(Settled::Released),
-                false,
-                InsideLease,
-                Answer::Rejected,
-            ),
-            (
-                sold_out.clone(),
-                false,
-                Unsure,
-                Answer::Refused(EntryRefusal::SoldOut),
-            ),
+            (EntryAnswer::Settled(Settled::Rejected), false, InsideLease, Answer::Rejected),
+            (EntryAnswer::Settled(Settled::Released), false, InsideLease, Answer::Rejected),
+            (sold_out.clone(), false, Unsure, Answer::Refused(EntryRefusal::SoldOut)),
             (sold_out, true, InsideLease, Answer::Processing),
         ];
         for (answer, lapsed, recorded, expected) in table {

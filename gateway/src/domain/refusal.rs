@@ -40,9 +40,6 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// A bad field of a request.
     pub(crate) fn field(field: &'static str, says: impl Into<String>) -> Self {
-        Self::InvalidInput(BadField {
-            field,
-            says: says.into(),
-        })
+        Self::InvalidInput(BadField { field, says: says.into() })
     }
 }

@@ -58,10 +58,7 @@ pub(super) async fn purchase(
             }
         }
     };
-    Ok(PurchaseResponse {
-        state: state.into(),
-        order_id: order.to_string(),
-    })
+    Ok(PurchaseResponse { state: state.into(), order_id: order.to_string() })
 }
 
 /// What this gateway can say by itself.
@@ -71,14 +68,7 @@ fn judge(
     ticket: &Ticket,
     request: &Request<PurchaseRequest>,
 ) -> (Shard, Verdict) {
-    let Terms {
-        order,
-        user,
-        quantity,
-        unit_price,
-        expires_ms,
-        ..
-    } = *ticket.terms();
+    let Terms { order, user, quantity, unit_price, expires_ms, .. } = *ticket.terms();
     let fresh = shop.config.stock.fresh();
     let (shard, level) = item.shard_for(user, shop.clock.now(), fresh);
     let entry = Entry {
@@ -95,9 +85,7 @@ fn judge(
         clock_slack_ms: shop.config.purchase.clock_slack_ms,
         is_first_attempt: request.get_ref().attempt == 1 && !shop.sent.has(order),
         // While paused, the ledger says PAUSED, which goes before SOLD_OUT.
-        units_left: level
-            .filter(|level| !level.is_paused)
-            .map(|level| level.units_left),
+        units_left: level.filter(|level| !level.is_paused).map(|level| level.units_left),
     };
     (shard, look(entry, &view))
 }
@@ -112,9 +100,7 @@ async fn ask(
     patience: Duration,
 ) -> Result<Answer, Refusal> {
     shop.sent.insert(admitted.order());
-    let reply = batches
-        .place(shard, admitted)
-        .map_err(|Overloaded| Refusal::Overloaded)?;
+    let reply = batches.place(shard, admitted).map_err(|Overloaded| Refusal::Overloaded)?;
     let margin = shop.config.purchase.answer_margin();
     let wait = shard.lease.min(patience.saturating_sub(margin));
     match tokio::time::timeout(wait, reply).await {
@@ -152,24 +138,18 @@ async fn retired(shop: &Shop, terms: &Terms, until: Until) -> Result<PurchaseSta
 
 fn refusal(why: EntryRefusal, item: &Item) -> Refusal {
     match why {
-        EntryRefusal::NotOpen => Refusal::NotOpen {
-            opens_ms: item.window.opens_ms,
-        },
+        EntryRefusal::NotOpen => Refusal::NotOpen { opens_ms: item.window.opens_ms },
         EntryRefusal::Closed => Refusal::Closed,
         EntryRefusal::TicketExpired => Refusal::TicketExpired,
         EntryRefusal::Paused => Refusal::Paused,
-        EntryRefusal::LimitReached => Refusal::LimitReached {
-            limit: item.limit_per_user,
-        },
+        EntryRefusal::LimitReached => Refusal::LimitReached { limit: item.limit_per_user },
         EntryRefusal::SoldOut => Refusal::SoldOut,
     }
 }
 
 /// The caller's trace, if it is one; a malformed one is nobody's problem.
 fn traceparent(metadata: &MetadataMap) -> String {
-    let text = metadata
-        .get("traceparent")
-        .and_then(|value| value.to_str().ok());
+    let text = metadata.get("traceparent").and_then(|value| value.to_str().ok());
     let is_one = |text: &&str| {
         let is_of_trace = |byte: u8| byte == b'-' || matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         text.len() == TRACEPARENT_LEN && text.bytes().all(is_of_trace)

@@ -17,23 +17,16 @@ pub(super) fn id<T: FromStr<Err = ParseError>>(
     field: &'static str,
     text: &str,
 ) -> Result<T, Refusal> {
-    text.parse()
-        .map_err(|error: ParseError| Refusal::field(field, error.to_string()))
+    text.parse().map_err(|error: ParseError| Refusal::field(field, error.to_string()))
 }
 
 /// The size of a page, and where it begins.
 pub(super) fn page(size: u32, token: String) -> Result<(u32, String), Refusal> {
     if size > PAGE_SIZE_MAX {
-        return Err(Refusal::field(
-            "page_size",
-            format!("must be 0 to {PAGE_SIZE_MAX}"),
-        ));
+        return Err(Refusal::field("page_size", format!("must be 0 to {PAGE_SIZE_MAX}")));
     }
     if token.len() > PAGE_TOKEN_LEN_MAX {
-        return Err(Refusal::field(
-            "page_token",
-            "must be empty or from an answer before",
-        ));
+        return Err(Refusal::field("page_token", "must be empty or from an answer before"));
     }
     Ok((if size == 0 { PAGE_SIZE_DEFAULT } else { size }, token))
 }
@@ -76,10 +69,7 @@ mod tests {
     fn request_ids_are_counted_in_characters() {
         assert_eq!(request_id(&"ü".repeat(64)), Ok("ü".repeat(64).as_str()));
         for bad in ["", &"ü".repeat(65), &"x".repeat(100_000)] {
-            assert_eq!(
-                says(request_id(bad)),
-                "request_id must have 1 to 64 characters"
-            );
+            assert_eq!(says(request_id(bad)), "request_id must have 1 to 64 characters");
         }
     }
 

@@ -33,9 +33,7 @@ pub(super) async fn get_order(
     let wire::GetOrderRequest { order_id, ticket } = request.get_ref();
     let asked = asked(shop, buyer, order_id, ticket)?;
     let became = became(shop, &asked, buyer.user(), until).await?;
-    Ok(wire::GetOrderResponse {
-        order: Some(wire_order(asked.order, &became)),
-    })
+    Ok(wire::GetOrderResponse { order: Some(wire_order(asked.order, &became)) })
 }
 
 pub(super) async fn list_orders(
@@ -44,24 +42,12 @@ pub(super) async fn list_orders(
 ) -> Result<wire::ListOrdersResponse, Refusal> {
     let buyer = shop.identity.authenticate(request.metadata()).await?;
     let until = shop.until(request.extensions());
-    let wire::ListOrdersRequest {
-        page_size,
-        page_token,
-    } = request.into_inner();
+    let wire::ListOrdersRequest { page_size, page_token } = request.into_inner();
     let (size, token) = input::page(page_size, page_token)?;
-    let page = shop
-        .inquiry
-        .books
-        .list(buyer.user(), size, token, until)
-        .await;
+    let page = shop.inquiry.books.list(buyer.user(), size, token, until).await;
     let (rows, next_page_token) = page.map_err(|error| no_result(error, "page"))?;
-    let orders = rows
-        .into_iter()
-        .map(|row| wire_order(row.order, &Became::Recorded(row)));
-    Ok(wire::ListOrdersResponse {
-        orders: orders.collect(),
-        next_page_token,
-    })
+    let orders = rows.into_iter().map(|row| wire_order(row.order, &Became::Recorded(row)));
+    Ok(wire::ListOrdersResponse { orders: orders.collect(), next_page_token })
 }
 
 pub(super) async fn watch_order(
@@ -108,14 +94,8 @@ fn stream(
             },
             Step::Over => return None,
         };
-        let next = if became.is_final() {
-            Step::Over
-        } else {
-            Step::Next
-        };
-        let answer = wire::WatchOrderResponse {
-            order: Some(wire_order(order, &became)),
-        };
+        let next = if became.is_final() { Step::Over } else { Step::Next };
+        let answer = wire::WatchOrderResponse { order: Some(wire_order(order, &became)) };
         Some((Ok(answer), (watching, end, next)))
     });
     states.boxed()
@@ -139,26 +119,14 @@ fn asked(
     };
     if ticket.is_empty() {
         let missing = || Refusal::field("order_id", "must be given if ticket isn't");
-        return Ok(Asked {
-            order: by_id.ok_or_else(missing)?,
-            has_ticket: false,
-        });
+        return Ok(Asked { order: by_id.ok_or_else(missing)?, has_ticket: false });
     }
-    let ticket = shop
-        .tickets
-        .open(ticket, buyer.user())
-        .map_err(|_| Refusal::TicketInvalid)?;
+    let ticket = shop.tickets.open(ticket, buyer.user()).map_err(|_| Refusal::TicketInvalid)?;
     let order = ticket.terms().order;
     if by_id.is_some_and(|by_id| by_id != order) {
-        return Err(Refusal::field(
-            "order_id",
-            "must name the order of the ticket",
-        ));
+        return Err(Refusal::field("order_id", "must name the order of the ticket"));
     }
-    Ok(Asked {
-        order,
-        has_ticket: true,
-    })
+    Ok(Asked { order, has_ticket: true })
 }
 
 async fn became(shop: &Shop, asked: &Asked, user: UserId, until: Until) -> Result<Became, Refusal> {

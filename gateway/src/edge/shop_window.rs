@@ -17,17 +17,9 @@ pub(super) async fn list_sales(
     request: wire::ListSalesRequest,
 ) -> Result<wire::ListSalesResponse, Refusal> {
     let (size, token) = input::page(request.page_size, request.page_token)?;
-    let page = shop
-        .sales
-        .page(size, token)
-        .await
-        .map_err(|error| no_result(error, "page"))?;
+    let page = shop.sales.page(size, token).await.map_err(|error| no_result(error, "page"))?;
     Ok(wire::ListSalesResponse {
-        sales: page
-            .sales
-            .iter()
-            .map(|sale| wire_sale(sale, Vec::new()))
-            .collect(),
+        sales: page.sales.iter().map(|sale| wire_sale(sale, Vec::new())).collect(),
         next_page_token: page.next_token.clone(),
     })
 }
@@ -37,27 +29,13 @@ pub(super) async fn get_sale(
     request: &wire::GetSaleRequest,
 ) -> Result<wire::GetSaleResponse, Refusal> {
     let id = input::id("sale_id", &request.sale_id)?;
-    let view = shop
-        .sales
-        .sale(id)
-        .await
-        .map_err(|error| no_result(error, "sale"))?;
-    let items = view
-        .items
-        .iter()
-        .map(|item| wire_item(shop, item))
-        .collect();
-    Ok(wire::GetSaleResponse {
-        sale: Some(wire_sale(&view.sale, items)),
-    })
+    let view = shop.sales.sale(id).await.map_err(|error| no_result(error, "sale"))?;
+    let items = view.items.iter().map(|item| wire_item(shop, item)).collect();
+    Ok(wire::GetSaleResponse { sale: Some(wire_sale(&view.sale, items)) })
 }
 
 fn wire_sale(sale: &Sale, items: Vec<wire::Item>) -> wire::Sale {
-    let Window {
-        tickets_from_ms,
-        opens_ms,
-        closes_ms,
-    } = sale.window;
+    let Window { tickets_from_ms, opens_ms, closes_ms } = sale.window;
     wire::Sale {
         sale_id: sale.id.to_string(),
         title: sale.title.clone(),
@@ -89,8 +67,5 @@ fn wire_item(shop: &Shop, item: &KnownItem) -> wire::Item {
 }
 
 pub(super) fn wire_money(money: &Money) -> wire::Money {
-    wire::Money {
-        currency: money.currency.clone(),
-        minor_units: money.minor_units,
-    }
+    wire::Money { currency: money.currency.clone(), minor_units: money.minor_units }
 }

@@ -39,10 +39,7 @@ fn detailed(refusal: Refusal) -> Detailed {
     match refusal {
         Refusal::Unauthenticated(why) => says(Code::Unauthenticated, Unauthenticated, why),
         Refusal::PermissionDenied(why) => says(Code::PermissionDenied, PermissionDenied, why),
-        Refusal::InvalidInput(BadField {
-            field,
-            says: description,
-        }) => {
+        Refusal::InvalidInput(BadField { field, says: description }) => {
             let message = format!("{field} {description}");
             says(Code::InvalidArgument, InvalidInput, &message).field(field, description)
         }
@@ -50,11 +47,9 @@ fn detailed(refusal: Refusal) -> Detailed {
             let message = "the ticket isn't one that was signed for this buyer";
             says(Code::InvalidArgument, TicketInvalid, message).field("ticket", message)
         }
-        Refusal::NotFound(what) => says(
-            Code::NotFound,
-            NotFound,
-            &format!("there is no such {what}"),
-        ),
+        Refusal::NotFound(what) => {
+            says(Code::NotFound, NotFound, &format!("there is no such {what}"))
+        }
         Refusal::NotOpen { opens_ms } => {
             let opens_at = timestamp(opens_ms).to_string();
             precondition(NotOpen, "the sale isn't open yet").meta("opens_at", opens_at)
@@ -69,16 +64,12 @@ fn detailed(refusal: Refusal) -> Detailed {
         Refusal::Rejected => precondition(Rejected, "the order was refused or given back"),
         Refusal::Loading => later(Loading, "the item's stock is being loaded", LOADING_WAIT),
         Refusal::Paused => later(Paused, "the sale is paused", PAUSED_WAIT),
-        Refusal::Overloaded => later(
-            Overloaded,
-            "more work is waiting than can be done in time",
-            OVERLOADED_WAIT,
-        ),
-        Refusal::UpstreamUnavailable => later(
-            UpstreamUnavailable,
-            "a service behind the door can't answer",
-            UNAVAILABLE_WAIT,
-        ),
+        Refusal::Overloaded => {
+            later(Overloaded, "more work is waiting than can be done in time", OVERLOADED_WAIT)
+        }
+        Refusal::UpstreamUnavailable => {
+            later(UpstreamUnavailable, "a service behind the door can't answer", UNAVAILABLE_WAIT)
+        }
     }
 }
 
@@ -107,70 +98,34 @@ mod tests {
             Unavailable,
         };
         let table = [
-            (
-                Refusal::Unauthenticated("why"),
-                Unauthenticated,
-                "UNAUTHENTICATED",
-            ),
-            (
-                Refusal::PermissionDenied("why"),
-                PermissionDenied,
-                "PERMISSION_DENIED",
-            ),
-            (
-                Refusal::field("quantity", "must be 1"),
-                InvalidArgument,
-                "INVALID_INPUT",
-            ),
+            (Refusal::Unauthenticated("why"), Unauthenticated, "UNAUTHENTICATED"),
+            (Refusal::PermissionDenied("why"), PermissionDenied, "PERMISSION_DENIED"),
+            (Refusal::field("quantity", "must be 1"), InvalidArgument, "INVALID_INPUT"),
             (Refusal::TicketInvalid, InvalidArgument, "TICKET_INVALID"),
             (Refusal::NotFound("item"), NotFound, "NOT_FOUND"),
-            (
-                Refusal::NotOpen { opens_ms: 1 },
-                FailedPrecondition,
-                "NOT_OPEN",
-            ),
+            (Refusal::NotOpen { opens_ms: 1 }, FailedPrecondition, "NOT_OPEN"),
             (Refusal::Closed, FailedPrecondition, "CLOSED"),
             (Refusal::TicketExpired, FailedPrecondition, "TICKET_EXPIRED"),
-            (
-                Refusal::LimitReached { limit: 2 },
-                FailedPrecondition,
-                "LIMIT_REACHED",
-            ),
+            (Refusal::LimitReached { limit: 2 }, FailedPrecondition, "LIMIT_REACHED"),
             (Refusal::SoldOut, FailedPrecondition, "SOLD_OUT"),
             (Refusal::Rejected, FailedPrecondition, "REJECTED"),
             (Refusal::Loading, Unavailable, "LOADING"),
             (Refusal::Paused, Unavailable, "PAUSED"),
             (Refusal::Overloaded, Unavailable, "OVERLOADED"),
-            (
-                Refusal::UpstreamUnavailable,
-                Unavailable,
-                "UPSTREAM_UNAVAILABLE",
-            ),
+            (Refusal::UpstreamUnavailable, Unavailable, "UPSTREAM_UNAVAILABLE"),
         ];
         for (refusal, code, reason) in table {
             let status = status(refusal);
-            assert_eq!(
-                (status.code(), reason_of(&status).as_deref()),
-                (code, Some(reason))
-            );
+            assert_eq!((status.code(), reason_of(&status).as_deref()), (code, Some(reason)));
             let waits = retry_after_of(&status).is_some();
-            assert_eq!(
-                waits,
-                code == Unavailable,
-                "{reason}: only what passes says when"
-            );
+            assert_eq!(waits, code == Unavailable, "{reason}: only what passes says when");
         }
     }
 
     #[test]
     fn details_say_what_a_client_needs() {
-        let not_open = status(Refusal::NotOpen {
-            opens_ms: 1_767_268_800_500,
-        });
-        assert_eq!(
-            meta_of(&not_open, "opens_at").as_deref(),
-            Some("2026-01-01T12:00:00.500Z")
-        );
+        let not_open = status(Refusal::NotOpen { opens_ms: 1_767_268_800_500 });
+        assert_eq!(meta_of(&not_open, "opens_at").as_deref(), Some("2026-01-01T12:00:00.500Z"));
         let limit = status(Refusal::LimitReached { limit: 2 });
         assert_eq!(meta_of(&limit, "limit").as_deref(), Some("2"));
         let field = status(Refusal::field("quantity", "must be 1 to 2"));

@@ -22,17 +22,10 @@ pub(super) async fn issue_ticket(
     if quantity == 0 {
         return Err(Refusal::field("quantity", "must be 1 or more"));
     }
-    let item = shop
-        .items
-        .get(item)
-        .await
-        .map_err(|error| no_result(error, "item"))?;
+    let item = shop.items.get(item).await.map_err(|error| no_result(error, "item"))?;
     let facts = &item.facts;
     if quantity > facts.limit_per_user {
-        let says = format!(
-            "must be 1 to {}, the item's limit per user",
-            facts.limit_per_user
-        );
+        let says = format!("must be 1 to {}, the item's limit per user", facts.limit_per_user);
         return Err(Refusal::field("quantity", says));
     }
     let lifetime_ms = u64::from(shop.config.tickets.lifetime_s) * 1000;
@@ -41,29 +34,12 @@ pub(super) async fn issue_ticket(
 
     let user = buyer.user();
     let unit_price = facts.price.minor_units;
-    let wish = Wish {
-        user,
-        item: facts.id,
-        quantity,
-        unit_price,
-        request_id,
-    };
+    let wish = Wish { user, item: facts.id, quantity, unit_price, request_id };
     let shard = facts.shards[facts.place_for(user)].no;
     let order = shop.tickets.order_id(shard, &wish);
-    let Life {
-        not_before_ms,
-        expires_ms,
-    } = life;
+    let Life { not_before_ms, expires_ms } = life;
     let item = facts.id;
-    let terms = Terms {
-        order,
-        user,
-        item,
-        quantity,
-        unit_price,
-        not_before_ms,
-        expires_ms,
-    };
+    let terms = Terms { order, user, item, quantity, unit_price, not_before_ms, expires_ms };
     Ok(wire::IssueTicketResponse {
         ticket: shop.tickets.sign(&terms),
         order_id: order.to_string(),
@@ -92,25 +68,15 @@ struct Life {
 
 /// From the opening, or from now if that has been, for `lifetime_ms`, and never beyond the sale.
 fn life(window: Window, now_ms: u64, lifetime_ms: u64) -> Result<Life, Refusal> {
-    let Window {
-        tickets_from_ms,
-        opens_ms,
-        closes_ms,
-    } = window;
+    let Window { tickets_from_ms, opens_ms, closes_ms } = window;
     if now_ms < tickets_from_ms {
         return Err(Refusal::NotOpen { opens_ms });
     }
     if now_ms >= closes_ms {
         return Err(Refusal::Closed);
     }
-    let expires_ms = now_ms
-        .max(opens_ms)
-        .saturating_add(lifetime_ms)
-        .min(closes_ms);
-    Ok(Life {
-        not_before_ms: opens_ms,
-        expires_ms,
-    })
+    let expires_ms = now_ms.max(opens_ms).saturating_add(lifetime_ms).min(closes_ms);
+    Ok(Life { not_before_ms: opens_ms, expires_ms })
 }
 
 #[cfg(test)]
@@ -119,17 +85,8 @@ mod tests {
 
     #[test]
     fn tickets_are_issued_from_warm_up_to_the_close() {
-        let window = Window {
-            tickets_from_ms: 400,
-            opens_ms: 1000,
-            closes_ms: 9000,
-        };
-        let until = |expires_ms| {
-            Ok(Life {
-                not_before_ms: 1000,
-                expires_ms,
-            })
-        };
+        let window = Window { tickets_from_ms: 400, opens_ms: 1000, closes_ms: 9000 };
+        let until = |expires_ms| Ok(Life { not_before_ms: 1000, expires_ms });
         let table = [
             (399, Err(Refusal::NotOpen { opens_ms: 1000 })),
             (400, until(3000)),

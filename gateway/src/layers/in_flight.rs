@@ -21,9 +21,7 @@ pub(crate) struct Room(Arc<Semaphore>);
 impl Room {
     /// For so many calls.
     pub(crate) fn new(calls_max: usize) -> Self {
-        Self(Arc::new(Semaphore::new(
-            calls_max.min(Semaphore::MAX_PERMITS),
-        )))
+        Self(Arc::new(Semaphore::new(calls_max.min(Semaphore::MAX_PERMITS))))
     }
 }
 

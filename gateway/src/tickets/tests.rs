@@ -26,37 +26,17 @@ fn wish() -> Wish<'static> {
 }
 
 fn terms() -> Terms {
-    let Wish {
-        user,
-        item,
-        quantity,
-        unit_price,
-        ..
-    } = wish();
+    let Wish { user, item, quantity, unit_price, .. } = wish();
     let order = tickets().order_id(ShardNo::new(9).unwrap(), &wish());
-    Terms {
-        order,
-        user,
-        item,
-        quantity,
-        unit_price,
-        not_before_ms: 1000,
-        expires_ms: 2000,
-    }
+    Terms { order, user, item, quantity, unit_price, not_before_ms: 1000, expires_ms: 2000 }
 }
 
 #[test]
 fn what_was_signed_opens_for_its_buyer_alone() {
     let text = tickets().sign(&terms());
     assert!(text.len() <= TEXT_LEN_MAX);
-    assert_eq!(
-        tickets().open(&text, user()).map(|ticket| *ticket.terms()),
-        Ok(terms())
-    );
-    assert_eq!(
-        tickets().open(&text, UserId::from_bytes([4; 16])),
-        Err(Invalid)
-    );
+    assert_eq!(tickets().open(&text, user()).map(|ticket| *ticket.terms()), Ok(terms()));
+    assert_eq!(tickets().open(&text, UserId::from_bytes([4; 16])), Err(Invalid));
 }
 
 #[test]
@@ -70,11 +50,7 @@ fn every_edit_of_one_byte_is_refused() {
             // The buyer in the ticket is whoever shows it, so only the signature can refuse.
             let shown_by = UserId::try_from(&edited[20..36]).unwrap();
             let edited = URL_SAFE_NO_PAD.encode(edited);
-            assert_eq!(
-                tickets().open(&edited, shown_by),
-                Err(Invalid),
-                "byte {place}, bit {bit}"
-            );
+            assert_eq!(tickets().open(&edited, shown_by), Err(Invalid), "byte {place}, bit {bit}");
         }
     }
 }
@@ -83,17 +59,10 @@ fn every_edit_of_one_byte_is_refused() {
 fn every_edit_of_one_character_is_refused() {
     let text = tickets().sign(&terms());
     for place in 0..text.len() {
-        for other in "Aa0-_=+/ é"
-            .chars()
-            .filter(|other| !text[place..].starts_with(*other))
-        {
+        for other in "Aa0-_=+/ é".chars().filter(|other| !text[place..].starts_with(*other)) {
             let mut edited = text.clone();
             edited.replace_range(place..=place, other.encode_utf8(&mut [0; 4]));
-            assert_eq!(
-                tickets().open(&edited, user()),
-                Err(Invalid),
-                "{other} at {place}"
-            );
+            assert_eq!(tickets().open(&edited, user()), Err(Invalid), "{other} at {place}");
         }
     }
 }
@@ -140,26 +109,11 @@ fn everything_in_a_wish_counts() {
     let shard = ShardNo::new(9).unwrap();
     let order = tickets().order_id(shard, &wish());
     let others = [
-        Wish {
-            user: UserId::from_bytes([4; 16]),
-            ..wish()
-        },
-        Wish {
-            item: ItemId::from_bytes([4; 16]),
-            ..wish()
-        },
-        Wish {
-            quantity: 3,
-            ..wish()
-        },
-        Wish {
-            unit_price: 1998,
-            ..wish()
-        },
-        Wish {
-            request_id: "yours",
-            ..wish()
-        },
+        Wish { user: UserId::from_bytes([4; 16]), ..wish() },
+        Wish { item: ItemId::from_bytes([4; 16]), ..wish() },
+        Wish { quantity: 3, ..wish() },
+        Wish { unit_price: 1998, ..wish() },
+        Wish { request_id: "yours", ..wish() },
     ];
     for other in others {
         assert_ne!(tickets().order_id(shard, &other), order, "{other:?}");

@@ -68,11 +68,7 @@ impl Inventory {
             shard_no: shard.get(),
             entries: entries.iter().map(reserve_entry).collect(),
         };
-        match call(limit, request, |request| async move {
-            client.reserve(request).await
-        })
-        .await
-        {
+        match call(limit, request, |request| async move { client.reserve(request).await }).await {
             Ok(answer) => reserve_outcome(shard, entries, answer),
             Err(status) if status.code() == Code::InvalidArgument => {
                 let says = status.message();
@@ -96,15 +92,10 @@ impl Inventory {
         let mut client = self.ledger.clone();
         let request = wire::FindRequest {
             shard_no: shard.get(),
-            order_ids: orders
-                .iter()
-                .map(|order| id_bytes(order.as_bytes()))
-                .collect(),
+            order_ids: orders.iter().map(|order| id_bytes(order.as_bytes())).collect(),
         };
         let limit = until.left(&self.clock);
-        let answer = call(limit, request, |request| async move {
-            client.find(request).await
-        });
+        let answer = call(limit, request, |request| async move { client.find(request).await });
         let states = match answer.await {
             Ok(answer) if answer.states.len() == orders.len() => answer.states,
             Ok(_) => {
@@ -116,11 +107,7 @@ impl Inventory {
                 Vec::new()
             }
         };
-        let known = |place| {
-            states
-                .get(place)
-                .map_or(InLedger::CannotTell, |state| found(*state))
-        };
+        let known = |place| states.get(place).map_or(InLedger::CannotTell, |state| found(*state));
         (0..orders.len()).map(known).collect()
     }
 
@@ -136,9 +123,7 @@ impl Inventory {
         // Only the beginning has a limit: the stream itself has none.
         let stream = tokio::time::timeout(connect_limit, client.watch_stock(request)).await;
         let stream = stream.map_err(|_elapsed| ReadError::Unavailable)?;
-        let stream = stream
-            .map_err(|status| read_error(SERVICE, &status))?
-            .into_inner();
+        let stream = stream.map_err(|status| read_error(SERVICE, &status))?.into_inner();
         Ok(stream.map(|news| news.ok().and_then(|news| stock_news(&news))))
     }
 
@@ -147,37 +132,22 @@ impl Inventory {
         let mut client = self.catalog.clone();
         let by = wire::get_item_request::By::ItemId(item.to_string());
         let request = wire::GetItemRequest { by: Some(by) };
-        let answer = call(limit, request, |request| async move {
-            client.get_item(request).await
-        });
-        let answer = answer
-            .await
-            .map_err(|status| read_error(SERVICE, &status))?;
+        let answer = call(limit, request, |request| async move { client.get_item(request).await });
+        let answer = answer.await.map_err(|status| read_error(SERVICE, &status))?;
         if answer.sale_state() != wire::SaleState::Scheduled {
             return Err(ReadError::NotFound);
         }
         let window = window(answer.opens_at, answer.closes_at, answer.warm_up_seconds);
-        let known = answer
-            .item
-            .zip(window)
-            .and_then(|(item, window)| item_facts(item, window));
-        known
-            .filter(|known| known.id == item)
-            .ok_or_else(|| nonsense(SERVICE, "GetItem"))
+        let known = answer.item.zip(window).and_then(|(item, window)| item_facts(item, window));
+        known.filter(|known| known.id == item).ok_or_else(|| nonsense(SERVICE, "GetItem"))
     }
 
     /// A scheduled sale with its items.
     pub(crate) async fn sale(&self, sale: SaleId, limit: Duration) -> Result<Sale, ReadError> {
         let mut client = self.catalog.clone();
-        let request = wire::GetSaleRequest {
-            sale_id: sale.to_string(),
-        };
-        let answer = call(limit, request, |request| async move {
-            client.get_sale(request).await
-        });
-        let answer = answer
-            .await
-            .map_err(|status| read_error(SERVICE, &status))?;
+        let request = wire::GetSaleRequest { sale_id: sale.to_string() };
+        let answer = call(limit, request, |request| async move { client.get_sale(request).await });
+        let answer = answer.await.map_err(|status| read_error(SERVICE, &status))?;
         let answer = answer.sale.ok_or_else(|| nonsense(SERVICE, "GetSale"))?;
         if answer.state() != wire::SaleState::Scheduled {
             return Err(ReadError::NotFound);
@@ -194,23 +164,14 @@ impl Inventory {
         limit: Duration,
     ) -> Result<(Vec<Sale>, String), ReadError> {
         let mut client = self.catalog.clone();
-        let request = wire::ListSalesRequest {
-            page_size,
-            page_token,
-        };
-        let answer = call(limit, request, |request| async move {
-            client.list_sales(request).await
-        });
-        let answer = answer
-            .await
-            .map_err(|status| read_error(SERVICE, &status))?;
+        let request = wire::ListSalesRequest { page_size, page_token };
+        let answer =
+            call(limit, request, |request| async move { client.list_sales(request).await });
+        let answer = answer.await.map_err(|status| read_error(SERVICE, &status))?;
         let scheduled = |sale: &wire::Sale| sale.state() == wire::SaleState::Scheduled;
         let sales = answer.sales.into_iter().filter(scheduled).map(sale_facts);
         let sales = sales.collect::<Option<Vec<_>>>();
-        Ok((
-            sales.ok_or_else(|| nonsense(SERVICE, "ListSales"))?,
-            answer.next_page_token,
-        ))
+        Ok((sales.ok_or_else(|| nonsense(SERVICE, "ListSales"))?, answer.next_page_token))
     }
 }
 
@@ -340,16 +301,8 @@ fn found(state: i32) -> InLedger {
 
 fn stock_news(news: &wire::WatchStockResponse) -> Option<News> {
     let shard = ShardNo::new(news.shard_no).ok()?;
-    let level = news.is_open.then_some(Level {
-        units_left: news.left,
-        is_paused: news.paused,
-    });
-    Some(News {
-        shard,
-        epoch: news.epoch,
-        version: news.version,
-        level,
-    })
+    let level = news.is_open.then_some(Level { units_left: news.left, is_paused: news.paused });
+    Some(News { shard, epoch: news.epoch, version: news.version, level })
 }
 
 fn window(
@@ -360,11 +313,7 @@ fn window(
     let opens_ms = opens_at.as_ref().and_then(millis)?;
     let closes_ms = closes_at.as_ref().and_then(millis)?;
     let tickets_from_ms = opens_ms.saturating_sub(u64::from(warm_up_seconds) * 1000);
-    (opens_ms < closes_ms).then_some(Window {
-        tickets_from_ms,
-        opens_ms,
-        closes_ms,
-    })
+    (opens_ms < closes_ms).then_some(Window { tickets_from_ms, opens_ms, closes_ms })
 }
 
 fn sale_facts(sale: wire::Sale) -> Option<Sale> {
@@ -382,11 +331,7 @@ fn sale_facts(sale: wire::Sale) -> Option<Sale> {
 }
 
 fn item_facts(item: wire::Item, window: Window) -> Option<Item> {
-    let shards: Vec<_> = item
-        .shards
-        .into_iter()
-        .map(shard_facts)
-        .collect::<Option<_>>()?;
+    let shards: Vec<_> = item.shards.into_iter().map(shard_facts).collect::<Option<_>>()?;
     let price = item.price?;
     let is_sane = !shards.is_empty() && price.minor_units >= 0;
     is_sane.then_some(Item {
@@ -394,10 +339,7 @@ fn item_facts(item: wire::Item, window: Window) -> Option<Item> {
         sale: item.sale_id.parse().ok()?,
         sku: item.sku,
         title: item.title,
-        price: Money {
-            currency: price.currency,
-            minor_units: price.minor_units,
-        },
+        price: Money { currency: price.currency, minor_units: price.minor_units },
         total_units: item.total_units,
         limit_per_user: item.limit_per_user,
         window,
@@ -408,9 +350,5 @@ fn item_facts(item: wire::Item, window: Window) -> Option<Item> {
 fn shard_facts(shard: wire::Shard) -> Option<Shard> {
     let no = ShardNo::new(shard.shard_no).ok()?;
     let lease = Duration::from_millis(shard.lease_ms.into());
-    (!lease.is_zero()).then_some(Shard {
-        no,
-        partition: shard.partition,
-        lease,
-    })
+    (!lease.is_zero()).then_some(Shard { no, partition: shard.partition, lease })
 }

@@ -26,10 +26,7 @@ pub(crate) struct Orders {
 impl Orders {
     /// Over a channel that connects when it is first used.
     pub(crate) fn new(channel: Channel, clock: Clock) -> Self {
-        Self {
-            client: wire::order_service_client::OrderServiceClient::new(channel),
-            clock,
-        }
+        Self { client: wire::order_service_client::OrderServiceClient::new(channel), clock }
     }
 
     /// The row of an order, if the books have one of this user's.
@@ -45,9 +42,7 @@ impl Orders {
             user_id: bytes(user.as_bytes()),
         };
         let limit = until.left(&self.clock);
-        let answer = call(limit, request, |request| async move {
-            client.get_order(request).await
-        });
+        let answer = call(limit, request, |request| async move { client.get_order(request).await });
         match answer.await.map_err(|status| read_error(SERVICE, &status)) {
             Ok(answer) => {
                 let row = answer.order.and_then(row);
@@ -68,12 +63,9 @@ impl Orders {
         let mut client = self.client.clone();
         let order_ids = orders.iter().map(|order| bytes(order.as_bytes())).collect();
         let request = wire::FindOrdersRequest { order_ids };
-        let answer = call(limit, request, |request| async move {
-            client.find_orders(request).await
-        });
-        let answer = answer
-            .await
-            .map_err(|status| read_error(SERVICE, &status))?;
+        let answer =
+            call(limit, request, |request| async move { client.find_orders(request).await });
+        let answer = answer.await.map_err(|status| read_error(SERVICE, &status))?;
         let rows = answer.orders.into_iter().map(row).collect::<Option<_>>();
         rows.ok_or_else(|| nonsense(SERVICE, "FindOrders"))
     }
@@ -88,18 +80,11 @@ impl Orders {
     ) -> Result<(Vec<Row>, String), ReadError> {
         let mut client = self.client.clone();
         let user_id = bytes(user.as_bytes());
-        let request = wire::ListOrdersRequest {
-            user_id,
-            page_size,
-            page_token,
-        };
+        let request = wire::ListOrdersRequest { user_id, page_size, page_token };
         let limit = until.left(&self.clock);
-        let answer = call(limit, request, |request| async move {
-            client.list_orders(request).await
-        });
-        let answer = answer
-            .await
-            .map_err(|status| read_error(SERVICE, &status))?;
+        let answer =
+            call(limit, request, |request| async move { client.list_orders(request).await });
+        let answer = answer.await.map_err(|status| read_error(SERVICE, &status))?;
         let rows: Option<Vec<Row>> = answer.orders.into_iter().map(row).collect();
         // Someone else's order must not come out of here, whatever the books answered.
         let rows = rows.filter(|rows| rows.iter().all(|row| row.user == user));
@@ -120,10 +105,7 @@ fn row(order: wire::Order) -> Option<Row> {
         item: ItemId::try_from(order.item_id.as_ref()).ok()?,
         state: state(order.state())?,
         quantity: order.quantity,
-        unit_price: Money {
-            currency: order.currency,
-            minor_units: order.unit_price,
-        },
+        unit_price: Money { currency: order.currency, minor_units: order.unit_price },
         placed_at_ms: order.placed_at.as_ref().and_then(millis),
         pay_by_ms: order.pay_by.as_ref().and_then(millis),
     })

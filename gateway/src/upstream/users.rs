@@ -23,9 +23,7 @@ pub(crate) struct Users {
 impl Users {
     /// Over a channel that connects when it is first used.
     pub(crate) fn new(channel: Channel) -> Self {
-        Self {
-            client: UserServiceClient::new(channel),
-        }
+        Self { client: UserServiceClient::new(channel) }
     }
 
     /// Passes the call on.
@@ -35,10 +33,7 @@ impl Users {
         limit: Duration,
     ) -> Result<RegisterResponse, Status> {
         let mut client = self.client.clone();
-        call(limit, request, |request| async move {
-            client.register(request).await
-        })
-        .await
+        call(limit, request, |request| async move { client.register(request).await }).await
     }
 
     /// Passes the call on.
@@ -48,10 +43,7 @@ impl Users {
         limit: Duration,
     ) -> Result<SignInResponse, Status> {
         let mut client = self.client.clone();
-        call(limit, request, |request| async move {
-            client.sign_in(request).await
-        })
-        .await
+        call(limit, request, |request| async move { client.sign_in(request).await }).await
     }
 
     /// Passes the call on.
@@ -61,10 +53,7 @@ impl Users {
     ) -> Result<ListPublicKeysResponse, Status> {
         let mut client = self.client.clone();
         let request = ListPublicKeysRequest {};
-        call(limit, request, |request| async move {
-            client.list_public_keys(request).await
-        })
-        .await
+        call(limit, request, |request| async move { client.list_public_keys(request).await }).await
     }
 
     /// The keys that access tokens may be signed with, and the issuer that those tokens name.
@@ -78,9 +67,6 @@ impl Users {
             bytes.map(|bytes| (key.key_id, bytes))
         });
         let keys = keys.collect::<Result<Vec<_>, _>>();
-        Ok((
-            keys.map_err(|_| Status::internal("a public key hasn't 32 bytes"))?,
-            answer.issuer,
-        ))
+        Ok((keys.map_err(|_| Status::internal("a public key hasn't 32 bytes"))?, answer.issuer))
     }
 }

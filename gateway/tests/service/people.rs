@@ -1,0 +1,94 @@
+//! user-svc's public service at the same door, and what every server offers: health, reflection.
+
+use std::sync::atomic::Ordering;
+
+use proto::user::v1::{
+    ListPublicKeysRequest, RegisterRequest, SignInRequest, user_service_client::UserServiceClient,
+};
+use tonic::Code;
+
+use crate::stage::{Stage, bad_field_of, said};
+
+#[tokio::test]
+async fn calls_and_refusals_are_passed_on() {
+    let stage = Stage::open().await;
+    let mut client = UserServiceClient::new(stage.channel().await);
+    let message = SignInRequest { email: "ann@example.test".into(), password: "secret".into() };
+    let signed_in = client.sign_in(message).await.unwrap().into_inner();
+    assert_eq!(signed_in.access_token, "token of ann@example.test");
+    let keys = client.list_public_keys(ListPublicKeysRequest {}).await.unwrap().into_inner();
+    assert_eq!((keys.keys.len(), keys.issuer.as_str()), (1, "seckill"));
+    let refused = client.register(RegisterRequest::default()).await.unwrap_err();
+    assert_eq!(bad_field_of(&refused), "email", "with all details");
+    let exists = (Code::AlreadyExists, "ALREADY_EXISTS".to_owned(), false);
+    assert_eq!(said::<()>(Err(refused)), exists);
+}
+
+#[tokio::test]
+async fn a_user_svc_that_is_down_is_told_with_a_wait() {
+    let stage = Stage::open().await;
+    stage.world.is_user_down.store(true, Ordering::SeqCst);
+    let mut client = UserServiceClient::new(stage.channel().await);
+    let unavailable = (Code::Unavailable, "UPSTREAM_UNAVAILABLE".to_owned(), true);
+    assert_eq!(said(client.sign_in(SignInRequest::default()).await), unavailable);
+    assert_eq!(said(client.register(RegisterRequest::default()).await), unavailable);
+    assert_eq!(said(client.list_public_keys(ListPublicKeysRequest {}).await), unavailable);
+    let long = RegisterRequest { email: "x".repeat(5000), password: String::new() };
+    assert_eq!(client.register(long).await.unwrap_err().code(), Code::OutOfRange);
+}
+
+#[tokio::test]
+async fn health_says_when_it_is_ready() {
+    use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+    let stage = Stage::open().await;
+    let mut client = HealthClient::new(stage.channel().await);
+    let is_ready = async || {
+        let answer = client.check(HealthCheckRequest::default()).await.unwrap().into_inner();
+        answer.status() == tonic_health::pb::health_check_response::ServingStatus::Serving
+    };
+    stage.until("the gateway is ready", is_ready).await;
+}
+
+#[tokio::test]
+async fn reflection_lists_what_is_served_here_and_nothing_else() {
+    use tonic_reflection::pb::{v1, v1alpha};
+    let stage = Stage::open().await;
+    let ask = v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
+            String::new(),
+        )),
+    };
+    let channel = stage.channel().await;
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let answers = client.server_reflection_info(futures::stream::iter([ask])).await;
+    let answer = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+    let Some(v1::server_reflection_response::MessageResponse::ListServicesResponse(list)) =
+        answer.message_response
+    else {
+        panic!("a list")
+    };
+    let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    names.sort();
+    let expected = [
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "seckill.gateway.v1.GatewayService",
+        "seckill.user.v1.UserService",
+    ];
+    assert_eq!(names, expected);
+
+    let symbol = "seckill.gateway.v1.PurchaseRequest".to_owned();
+    let ask = v1alpha::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(
+            v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(symbol),
+        ),
+    };
+    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+    let answers = client.server_reflection_info(futures::stream::iter([ask])).await;
+    let answer = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+    let files = answer.message_response;
+    use v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse;
+    assert!(matches!(files, Some(FileDescriptorResponse(_))), "{files:?}");
+}

@@ -1,0 +1,378 @@
+//! The services behind the door, as small as they can be: a ledger with the rules that a gateway
+//! can see, rows, and keys. A test scripts what it needs to be otherwise.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, stream::BoxStream};
+use proto::{
+    inventory::v1::{
+        self as inventory, catalog_service_server::CatalogService,
+        inventory_service_server::InventoryService,
+    },
+    order::v1::{self as order, order_service_server::OrderService},
+    user::v1::{self as user, user_service_server::UserService},
+};
+use tonic::{Request, Response, Status};
+
+type Reserve =
+    Box<dyn Fn(inventory::ReserveRequest) -> Result<inventory::ReserveResponse, Status> + Send>;
+
+/// What all stubs know.
+#[derive(Default)]
+pub(crate) struct World {
+    /// Answers Reserve in the place of the ledger.
+    pub(crate) reserve: Mutex<Option<Reserve>>,
+    pub(crate) ledger: Mutex<Ledger>,
+    /// Lengths of the batches that came.
+    pub(crate) batches: Mutex<Vec<usize>>,
+    /// What WatchStock says, again and again; silent while `None`.
+    pub(crate) stock: Mutex<Option<inventory::WatchStockResponse>>,
+    /// What Find says of ids that the ledger doesn't know.
+    pub(crate) found: Mutex<Option<inventory::FoundState>>,
+    pub(crate) sales: Mutex<Vec<inventory::Sale>>,
+    pub(crate) catalog_reads: AtomicUsize,
+    pub(crate) rows: Mutex<HashMap<Bytes, order::Order>>,
+    pub(crate) keys: Mutex<Vec<user::PublicKey>>,
+    pub(crate) key_reads: AtomicUsize,
+    pub(crate) is_inventory_down: AtomicBool,
+    pub(crate) is_order_down: AtomicBool,
+    pub(crate) is_user_down: AtomicBool,
+}
+
+/// Stock, and what was taken from it.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    pub(crate) stock: u32,
+    pub(crate) open: HashMap<Bytes, inventory::Hold>,
+    pub(crate) settled: HashMap<Bytes, inventory::SettledState>,
+    pub(crate) lease_lapsed: bool,
+}
+
+pub(crate) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    pub(crate) fn reserve_with(
+        &self,
+        answer: impl Fn(inventory::ReserveRequest) -> Result<inventory::ReserveResponse, Status>
+        + Send
+        + 'static,
+    ) {
+        *lock(&self.reserve) = Some(Box::new(answer));
+    }
+
+    /// The answer to every entry.
+    pub(crate) fn answer_all_with(&self, answer: inventory::entry_answer::Answer) {
+        self.reserve_with(move |request| {
+            let entry = inventory::EntryAnswer { answer: Some(answer.clone()) };
+            Ok(batch(vec![entry; request.entries.len()]))
+        });
+    }
+
+    pub(crate) fn refuse_shard_with(&self, refusal: inventory::ShardRefusal) {
+        self.reserve_with(move |_| {
+            let answer = inventory::reserve_response::Answer::Refusal(refusal.into());
+            Ok(inventory::ReserveResponse { answer: Some(answer) })
+        });
+    }
+
+    pub(crate) fn batches(&self) -> Vec<usize> {
+        lock(&self.batches).clone()
+    }
+}
+
+/// A batch's answer in epoch 7.
+pub(crate) fn batch(answers: Vec<inventory::EntryAnswer>) -> inventory::ReserveResponse {
+    let batch =
+        inventory::ReservedBatch { epoch: 7, left: 0, version: 1, lease_lapsed: false, answers };
+    inventory::ReserveResponse { answer: Some(inventory::reserve_response::Answer::Batch(batch)) }
+}
+
+pub(crate) fn held(entry: &inventory::ReserveEntry) -> inventory::Hold {
+    inventory::Hold {
+        order_id: entry.order_id.clone(),
+        user_id: entry.user_id.clone(),
+        quantity: entry.quantity,
+        unit_price: entry.unit_price,
+        // Nothing that a gateway could make up by itself.
+        taken_at_ms: 4711,
+        traceparent: entry.traceparent.clone(),
+    }
+}
+
+impl Ledger {
+    fn reserve(&mut self, request: &inventory::ReserveRequest) -> inventory::ReserveResponse {
+        use inventory::entry_answer::Answer;
+        let mut answers = Vec::new();
+        for entry in &request.entries {
+            let answer = if let Some(state) = self.settled.get(&entry.order_id) {
+                Answer::Settled((*state).into())
+            } else if let Some(hold) = self.open.get(&entry.order_id) {
+                Answer::Open(hold.clone())
+            } else if self.stock < entry.quantity {
+                Answer::Refusal(inventory::EntryRefusal::SoldOut.into())
+            } else {
+                self.stock -= entry.quantity;
+                self.open.insert(entry.order_id.clone(), held(entry));
+                Answer::Held(held(entry))
+            };
+            answers.push(inventory::EntryAnswer { answer: Some(answer) });
+        }
+        let mut response = batch(answers);
+        if let Some(inventory::reserve_response::Answer::Batch(batch)) = &mut response.answer {
+            batch.left = self.stock;
+            batch.lease_lapsed = self.lease_lapsed;
+        }
+        response
+    }
+
+    fn find(&self, id: &Bytes) -> Option<inventory::FoundState> {
+        if self.settled.contains_key(id) {
+            return Some(inventory::FoundState::Settled);
+        }
+        self.open.contains_key(id).then_some(inventory::FoundState::Open)
+    }
+}
+
+/// One of the three services, all over one world.
+#[derive(Clone)]
+pub(crate) struct Stub(pub(crate) std::sync::Arc<World>);
+
+fn up(is_down: &AtomicBool) -> Result<(), Status> {
+    if is_down.load(Ordering::SeqCst) { Err(Status::unavailable("down")) } else { Ok(()) }
+}
+
+#[tonic::async_trait]
+impl InventoryService for Stub {
+    type WatchStockStream = BoxStream<'static, Result<inventory::WatchStockResponse, Status>>;
+
+    async fn reserve(
+        &self,
+        request: Request<inventory::ReserveRequest>,
+    ) -> Result<Response<inventory::ReserveResponse>, Status> {
+        assert!(request.metadata().contains_key("grpc-timeout"), "Reserve has a deadline");
+        let request = request.into_inner();
+        lock(&self.0.batches).push(request.entries.len());
+        up(&self.0.is_inventory_down)?;
+        match &*lock(&self.0.reserve) {
+            Some(script) => script(request).map(Response::new),
+            None => Ok(Response::new(lock(&self.0.ledger).reserve(&request))),
+        }
+    }
+
+    async fn settle(
+        &self,
+        _: Request<inventory::SettleRequest>,
+    ) -> Result<Response<inventory::SettleResponse>, Status> {
+        Err(Status::unimplemented("gateways don't settle"))
+    }
+
+    async fn watch_stock(
+        &self,
+        _: Request<inventory::WatchStockRequest>,
+    ) -> Result<Response<Self::WatchStockStream>, Status> {
+        up(&self.0.is_inventory_down)?;
+        let world = self.0.clone();
+        let beats = futures::stream::unfold(world, |world| async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let news = *lock(&world.stock);
+                if let Some(news) = news {
+                    return Some((Ok(news), world));
+                }
+            }
+        });
+        Ok(Response::new(beats.boxed()))
+    }
+
+    async fn find(
+        &self,
+        request: Request<inventory::FindRequest>,
+    ) -> Result<Response<inventory::FindResponse>, Status> {
+        up(&self.0.is_inventory_down)?;
+        let otherwise = lock(&self.0.found).unwrap_or(inventory::FoundState::Nothing);
+        let ledger = lock(&self.0.ledger);
+        let states = request.get_ref().order_ids.iter();
+        let states = states.map(|id| ledger.find(id).unwrap_or(otherwise).into()).collect();
+        Ok(Response::new(inventory::FindResponse { states }))
+    }
+
+    async fn count_shard(
+        &self,
+        _: Request<inventory::CountShardRequest>,
+    ) -> Result<Response<inventory::CountShardResponse>, Status> {
+        Err(Status::unimplemented("gateways don't count"))
+    }
+}
+
+#[tonic::async_trait]
+impl CatalogService for Stub {
+    async fn create_sale(
+        &self,
+        _: Request<inventory::CreateSaleRequest>,
+    ) -> Result<Response<inventory::CreateSaleResponse>, Status> {
+        Err(Status::unimplemented("gateways don't write the catalog"))
+    }
+
+    async fn schedule_sale(
+        &self,
+        _: Request<inventory::ScheduleSaleRequest>,
+    ) -> Result<Response<inventory::ScheduleSaleResponse>, Status> {
+        Err(Status::unimplemented("gateways don't write the catalog"))
+    }
+
+    async fn list_sales(
+        &self,
+        request: Request<inventory::ListSalesRequest>,
+    ) -> Result<Response<inventory::ListSalesResponse>, Status> {
+        self.0.catalog_reads.fetch_add(1, Ordering::SeqCst);
+        up(&self.0.is_inventory_down)?;
+        if request.get_ref().page_token == "foreign" {
+            return Err(Status::invalid_argument("page_token"));
+        }
+        let mut sales = lock(&self.0.sales).clone();
+        sales.iter_mut().for_each(|sale| sale.items.clear());
+        Ok(Response::new(inventory::ListSalesResponse { sales, next_page_token: "next".into() }))
+    }
+
+    async fn get_sale(
+        &self,
+        request: Request<inventory::GetSaleRequest>,
+    ) -> Result<Response<inventory::GetSaleResponse>, Status> {
+        self.0.catalog_reads.fetch_add(1, Ordering::SeqCst);
+        up(&self.0.is_inventory_down)?;
+        let sales = lock(&self.0.sales);
+        let sale = sales.iter().find(|sale| sale.sale_id == request.get_ref().sale_id);
+        let sale = sale.ok_or_else(|| Status::not_found("sale"))?.clone();
+        Ok(Response::new(inventory::GetSaleResponse { sale: Some(sale) }))
+    }
+
+    async fn get_item(
+        &self,
+        request: Request<inventory::GetItemRequest>,
+    ) -> Result<Response<inventory::GetItemResponse>, Status> {
+        self.0.catalog_reads.fetch_add(1, Ordering::SeqCst);
+        up(&self.0.is_inventory_down)?;
+        let Some(inventory::get_item_request::By::ItemId(id)) = request.into_inner().by else {
+            return Err(Status::invalid_argument("by"));
+        };
+        let sales = lock(&self.0.sales);
+        let all = sales.iter().flat_map(|sale| sale.items.iter().map(move |item| (sale, item)));
+        let found = all.into_iter().find(|(_, item)| item.item_id == id);
+        let (sale, item) = found.ok_or_else(|| Status::not_found("item"))?;
+        Ok(Response::new(inventory::GetItemResponse {
+            item: Some(item.clone()),
+            sale_state: sale.state,
+            opens_at: sale.opens_at,
+            closes_at: sale.closes_at,
+            warm_up_seconds: sale.warm_up_seconds,
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl OrderService for Stub {
+    type ShardSnapshotStream = BoxStream<'static, Result<order::ShardSnapshotResponse, Status>>;
+
+    async fn get_order(
+        &self,
+        request: Request<order::GetOrderRequest>,
+    ) -> Result<Response<order::GetOrderResponse>, Status> {
+        up(&self.0.is_order_down)?;
+        let order::GetOrderRequest { order_id, user_id } = request.into_inner();
+        let row = lock(&self.0.rows).get(&order_id).filter(|row| row.user_id == user_id).cloned();
+        let row = row.ok_or_else(|| Status::not_found("order"))?;
+        Ok(Response::new(order::GetOrderResponse { order: Some(row) }))
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<order::ListOrdersRequest>,
+    ) -> Result<Response<order::ListOrdersResponse>, Status> {
+        up(&self.0.is_order_down)?;
+        let request = request.into_inner();
+        if request.page_token == "foreign" {
+            return Err(Status::invalid_argument("page_token"));
+        }
+        let rows = lock(&self.0.rows);
+        let orders = rows.values().filter(|row| row.user_id == request.user_id).cloned().collect();
+        Ok(Response::new(order::ListOrdersResponse { orders, next_page_token: "next".into() }))
+    }
+
+    async fn find_orders(
+        &self,
+        request: Request<order::FindOrdersRequest>,
+    ) -> Result<Response<order::FindOrdersResponse>, Status> {
+        up(&self.0.is_order_down)?;
+        let rows = lock(&self.0.rows);
+        let ids = request.get_ref().order_ids.iter();
+        let orders = ids.filter_map(|id| rows.get(id).cloned()).collect();
+        Ok(Response::new(order::FindOrdersResponse { orders, generations: Vec::new() }))
+    }
+
+    async fn get_shard(
+        &self,
+        _: Request<order::GetShardRequest>,
+    ) -> Result<Response<order::GetShardResponse>, Status> {
+        Err(Status::unimplemented("gateways don't load"))
+    }
+
+    async fn shard_snapshot(
+        &self,
+        _: Request<order::ShardSnapshotRequest>,
+    ) -> Result<Response<Self::ShardSnapshotStream>, Status> {
+        Err(Status::unimplemented("gateways don't load"))
+    }
+
+    async fn count_shard(
+        &self,
+        _: Request<order::CountShardRequest>,
+    ) -> Result<Response<order::CountShardResponse>, Status> {
+        Err(Status::unimplemented("gateways don't count"))
+    }
+}
+
+#[tonic::async_trait]
+impl UserService for Stub {
+    async fn register(
+        &self,
+        _: Request<user::RegisterRequest>,
+    ) -> Result<Response<user::RegisterResponse>, Status> {
+        up(&self.0.is_user_down)?;
+        let refusal = chassis::status::Refusal::new(
+            tonic::Code::AlreadyExists,
+            "ALREADY_EXISTS",
+            proto::ERROR_DOMAIN,
+            "the address has an account",
+        );
+        Err(refusal.field("email", "has an account").into_status())
+    }
+
+    async fn sign_in(
+        &self,
+        request: Request<user::SignInRequest>,
+    ) -> Result<Response<user::SignInResponse>, Status> {
+        up(&self.0.is_user_down)?;
+        let access_token = format!("token of {}", request.get_ref().email);
+        Ok(Response::new(user::SignInResponse { access_token, ..Default::default() }))
+    }
+
+    async fn list_public_keys(
+        &self,
+        _: Request<user::ListPublicKeysRequest>,
+    ) -> Result<Response<user::ListPublicKeysResponse>, Status> {
+        self.0.key_reads.fetch_add(1, Ordering::SeqCst);
+        up(&self.0.is_user_down)?;
+        let keys = lock(&self.0.keys).clone();
+        Ok(Response::new(user::ListPublicKeysResponse { keys, issuer: "seckill".into() }))
+    }
+}
