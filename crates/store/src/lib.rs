@@ -1,10 +1,16 @@
-//! The ground under every SQL store: pools, migrations, and what an error means. It promises that
-//! what was committed is on disk, that there is one writer at a time, and that an unknown schema is
-//! refused. It knows no table.
-
-use sqlx::{SqlitePool, migrate::Migrator};
+//! The ground under every SQL store: pools, migrations, and what an error means.
+//!
+//! It promises that what was committed is on disk, that there is one writer at a time, and that a
+//! schema which isn't the one expected is refused. It knows no table of any service. SQLite is the
+//! only kind so far; a URL's scheme chooses, so that another kind has its door.
 
 pub mod sqlite;
+
+mod schema;
+mod trouble;
+
+pub use schema::{MigrateError, check, migrate, require_schema};
+pub use trouble::{Trouble, trouble};
 
 /// How connections are kept.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -16,20 +22,28 @@ pub struct PoolSettings {
     pub acquire_ms_max: u64,
     /// How long a statement waits for a lock of another process. 5 s: longer than any transaction.
     pub busy_ms_max: u64,
+    /// Prepared statements that a connection keeps. 100: more than any service of ours has.
+    pub statements_max: usize,
 }
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self { readers_max: 4, acquire_ms_max: 2_000, busy_ms_max: 5_000 }
+        Self { readers_max: 4, acquire_ms_max: 2_000, busy_ms_max: 5_000, statements_max: 100 }
     }
 }
 
-/// Why a store can't be opened.
+/// Why a store can't be opened. The text never holds a URL that may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Not `sqlite:PATH`.
-    #[error("{0:?} is not the URL of a store such as sqlite:data/orders.db")]
-    Url(String),
+    /// A kind of store that has its place, and isn't there yet.
+    #[error("stores of the kind {0}: are not available yet, use sqlite:PATH")]
+    NotYet(String),
+    /// No kind of store that we know.
+    #[error("the URL of a store must be sqlite:PATH, such as sqlite:data/orders.db")]
+    Url,
+    /// SQLite in memory: each connection would have a store of its own.
+    #[error("a store in memory loses what was promised, use sqlite:PATH")]
+    Memory,
     /// The system or the database refuses.
     #[error("can't open {url}: {source}")]
     Open {
@@ -38,68 +52,4 @@ pub enum OpenError {
         /// Why.
         source: sqlx::Error,
     },
-}
-
-/// Why a schema isn't what it should be.
-#[derive(Debug, thiserror::Error)]
-pub enum MigrateError {
-    /// A migration failed, or the schema is newer than this program.
-    #[error("the schema can't be brought up to date: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-    /// The schema could not be read.
-    #[error("the schema can't be read: {0}")]
-    Read(#[from] sqlx::Error),
-    /// A migration is missing.
-    #[error("the schema lacks migration {0}: run `seckill migrate` first")]
-    Behind(i64),
-}
-
-/// What an error means to who has to go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
-    /// A unique key has the value already.
-    Duplicate,
-    /// Another writer or no free connection: try again.
-    Busy,
-    /// The connection or the disk is gone.
-    Lost,
-    /// A defect.
-    Other,
-}
-
-/// Sorts an error.
-pub fn trouble(error: &sqlx::Error) -> Trouble {
-    match error {
-        sqlx::Error::Database(database) if database.is_unique_violation() => Trouble::Duplicate,
-        sqlx::Error::Database(database) => match database.code().as_deref() {
-            Some("5" | "6" | "261" | "517" | "262") => Trouble::Busy,
-            _ => Trouble::Other,
-        },
-        sqlx::Error::PoolTimedOut => Trouble::Busy,
-        sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Trouble::Lost,
-        _ => Trouble::Other,
-    }
-}
-
-/// Brings the schema up to date.
-///
-/// # Errors
-/// [`MigrateError`].
-pub async fn migrate(pool: &SqlitePool, migrations: &Migrator) -> Result<(), MigrateError> {
-    Ok(migrations.run(pool).await?)
-}
-
-/// Checks that the schema is up to date.
-///
-/// # Errors
-/// [`MigrateError`].
-pub async fn check(pool: &SqlitePool, migrations: &Migrator) -> Result<(), MigrateError> {
-    let done: Vec<(i64,)> =
-        sqlx::query_as("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(pool).await?;
-    for migration in migrations.iter() {
-        if !done.iter().any(|(version,)| *version == migration.version) {
-            return Err(MigrateError::Behind(migration.version));
-        }
-    }
-    Ok(())
 }

@@ -1,42 +1,95 @@
-//! SQLite.
+//! SQLite: one file, one writer connection, several readers.
+//!
+//! A commit is on disk before it is answered (WAL, `synchronous = FULL`), also after a loss of
+//! power: the books promise durability. Readers can't write, and see the last commit.
 
-use std::{str::FromStr, time::Duration};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqlitePool, Transaction};
 
 use crate::{OpenError, PoolSettings};
 
-/// Readers and the one writer.
+/// Readers and the one writer. Clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Sqlite {
-    /// For reading.
+    /// For reading; a statement that would write is refused.
     pub reader: SqlitePool,
-    /// One connection.
+    /// One connection, so that writers of this process queue here and not at SQLite's lock, where
+    /// nobody is served in order.
     pub writer: SqlitePool,
 }
 
-/// Opens.
+impl Sqlite {
+    /// Begins a transaction that has the write lock from its start: it can't find out later that
+    /// what it read has changed. Dropped without a commit, it is rolled back.
+    ///
+    /// # Errors
+    /// [`crate::Trouble::Busy`] if another process writes for longer than `busy_ms_max`, or this
+    /// one for longer than `acquire_ms_max`.
+    pub async fn begin_write(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Waits for all connections to be given back, and closes them.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Opens the store at `url`, which is `sqlite:PATH`. A file that isn't there is made; its directory
+/// isn't.
 ///
 /// # Errors
 /// [`OpenError`].
 pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenError> {
-    let fail = |source| OpenError::Open { url: url.to_owned(), source };
-    let options = SqliteConnectOptions::from_str(url)
-        .map_err(|_| OpenError::Url(url.to_owned()))?
+    let path = path_of(url)?;
+    let refused = |source| OpenError::Open { url: url.to_owned(), source };
+    let options = SqliteConnectOptions::new()
+        .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_millis(settings.busy_ms_max));
-    let pool = |max: u32| {
+        .busy_timeout(Duration::from_millis(settings.busy_ms_max))
+        .statement_cache_capacity(settings.statements_max);
+    let pool = |connections_max: u32| {
         SqlitePoolOptions::new()
-            .max_connections(max)
+            .max_connections(connections_max)
             .acquire_timeout(Duration::from_millis(settings.acquire_ms_max))
+            // A file doesn't hang up: connections are neither too old nor tested before use.
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .test_before_acquire(false)
     };
-    let writer = pool(1).connect_with(options.clone()).await.map_err(fail)?;
-    let reader = pool(settings.readers_max).connect_with(options).await.map_err(fail)?;
+    // The writer first: it makes the file, and turns WAL on.
+    let writer = pool(1).connect_with(options.clone()).await.map_err(refused)?;
+    let reader = pool(settings.readers_max.max(1))
+        .connect_with(options.pragma("query_only", "ON"))
+        .await
+        .map_err(refused)?;
     Ok(Sqlite { reader, writer })
 }
+
+fn path_of(url: &str) -> Result<PathBuf, OpenError> {
+    let (scheme, rest) = url.split_once(':').ok_or(OpenError::Url)?;
+    match scheme {
+        "sqlite" => {}
+        "mysql" | "mariadb" => return Err(OpenError::NotYet(scheme.to_owned())),
+        _ => return Err(OpenError::Url),
+    }
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.contains(":memory:") || path.contains("mode=memory") {
+        return Err(OpenError::Memory);
+    }
+    // Parameters could undo what is set above.
+    if path.is_empty() || path.contains('?') {
+        return Err(OpenError::Url);
+    }
+    Ok(PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! How the file is opened, and what each error of a real file means.
+
+use std::path::Path;
+
+use sqlx::Row;
+
+use super::*;
+use crate::{Trouble, trouble};
+
+fn url_in(dir: &Path) -> String {
+    format!("sqlite:{}", dir.join("bakery.db").display())
+}
+
+/// Gives up soon, so that tests that wait for a lock are short.
+fn impatient() -> PoolSettings {
+    PoolSettings { acquire_ms_max: 50, busy_ms_max: 20, ..PoolSettings::default() }
+}
+
+async fn bakery() -> (tempfile::TempDir, Sqlite) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let db = open(&url_in(dir.path()), &impatient()).await.expect("opened");
+    sqlx::query(
+        "CREATE TABLE loaf (id INTEGER PRIMARY KEY, name TEXT UNIQUE, baker TEXT, \
+         grams INTEGER NOT NULL DEFAULT 500 CHECK (grams > 0), \
+         mother INTEGER REFERENCES loaf (id))",
+    )
+    .execute(&db.writer)
+    .await
+    .expect("a table");
+    (dir, db)
+}
+
+async fn write(pool: &SqlitePool, sql: &'static str) -> Result<u64, Trouble> {
+    let done = sqlx::query(sql).execute(pool).await;
+    done.map(|done| done.rows_affected()).map_err(|error| trouble(&error))
+}
+
+async fn loaves(pool: &SqlitePool) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM loaf").fetch_one(pool).await.expect("counted")
+}
+
+#[tokio::test]
+async fn every_connection_is_durable_and_checks_keys() {
+    let (_dir, db) = bakery().await;
+    // `synchronous` 2 is FULL.
+    for (pool, is_reader) in [(&db.writer, 0), (&db.reader, 1)] {
+        let table = [
+            ("PRAGMA synchronous", 2),
+            ("PRAGMA foreign_keys", 1),
+            ("PRAGMA busy_timeout", 20),
+            ("PRAGMA query_only", is_reader),
+        ];
+        for (pragma, value) in table {
+            let set: i64 = sqlx::query_scalar(pragma).fetch_one(pool).await.expect("a value");
+            assert_eq!(set, value, "{pragma}");
+        }
+        let mode = sqlx::query("PRAGMA journal_mode").fetch_one(pool).await.expect("a value");
+        assert_eq!(mode.get::<String, _>(0), "wal");
+    }
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_when_opened_again() {
+    let (dir, db) = bakery().await;
+    write(&db.writer, "INSERT INTO loaf (id) VALUES (1)").await.expect("written");
+    db.close().await;
+    let again = open(&url_in(dir.path()), &impatient()).await.expect("opened");
+    assert_eq!(loaves(&again.reader).await, 1);
+}
+
+#[tokio::test]
+async fn transaction_counts_from_its_commit_on_and_a_dropped_one_never() {
+    let (_dir, db) = bakery().await;
+    for (is_committed, expected) in [(false, 0), (true, 1)] {
+        let mut tx = db.begin_write().await.expect("begun");
+        let insert = sqlx::query("INSERT INTO loaf (name) VALUES ('rye')");
+        insert.execute(&mut *tx).await.expect("written");
+        assert_eq!(loaves(&db.reader).await, 0, "not committed yet");
+        if is_committed {
+            tx.commit().await.expect("committed");
+        } else {
+            drop(tx);
+        }
+        assert_eq!(loaves(&db.writer).await, expected);
+        assert_eq!(loaves(&db.reader).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn taken_keys_are_duplicates_and_other_constraints_are_not() {
+    let (_dir, db) = bakery().await;
+    write(&db.writer, "INSERT INTO loaf (id, name) VALUES (1, 'rye')").await.expect("written");
+    let table = [
+        ("INSERT INTO loaf (id) VALUES (1)", Trouble::Duplicate),
+        ("INSERT INTO loaf (name) VALUES ('rye')", Trouble::Duplicate),
+        ("INSERT INTO loaf (grams) VALUES (0)", Trouble::Other),
+        ("INSERT INTO loaf (grams) VALUES (NULL)", Trouble::Other),
+        ("INSERT INTO loaf (mother) VALUES (99)", Trouble::Other),
+        ("INSERT INTO roll (id) VALUES (1)", Trouble::Other),
+    ];
+    for (sql, expected) in table {
+        assert_eq!(write(&db.writer, sql).await, Err(expected), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn reader_can_not_write() {
+    let (_dir, db) = bakery().await;
+    let refused = write(&db.reader, "INSERT INTO loaf (id) VALUES (1)").await;
+    assert_eq!(refused, Err(Trouble::Other));
+}
+
+#[tokio::test]
+async fn another_writer_makes_busy_and_readers_go_on() {
+    let (dir, db) = bakery().await;
+    let other = open(&url_in(dir.path()), &impatient()).await.expect("opened");
+    let tx = other.begin_write().await.expect("begun");
+    let refused = db.begin_write().await.expect_err("another process writes");
+    assert_eq!(trouble(&refused), Trouble::Busy, "{refused}");
+    let waiting = other.begin_write().await.expect_err("this process writes");
+    assert_eq!(trouble(&waiting), Trouble::Busy, "{waiting}");
+    assert_eq!(loaves(&db.reader).await, 0);
+    drop(tx);
+    db.begin_write().await.expect("free again");
+}
+
+#[tokio::test]
+async fn read_that_became_old_before_its_write_is_busy() {
+    let (dir, db) = bakery().await;
+    let other = open(&url_in(dir.path()), &impatient()).await.expect("opened");
+    // A deferred transaction, as nobody should use it for writing: SQLITE_BUSY_SNAPSHOT.
+    let mut late = db.writer.begin().await.expect("begun");
+    sqlx::query("SELECT * FROM loaf").fetch_all(&mut *late).await.expect("read");
+    write(&other.writer, "INSERT INTO loaf (id) VALUES (1)").await.expect("written");
+    let insert = sqlx::query("INSERT INTO loaf (id) VALUES (2)");
+    let refused = insert.execute(&mut *late).await.expect_err("what it read is old");
+    assert_eq!(trouble(&refused), Trouble::Busy, "{refused}");
+}
+
+#[tokio::test]
+async fn closed_pool_full_disk_and_missing_directory_are_lost() {
+    let (dir, db) = bakery().await;
+    let pages: i64 =
+        sqlx::query_scalar("PRAGMA max_page_count = 1").fetch_one(&db.writer).await.expect("set");
+    assert!(pages > 0);
+    let big = "INSERT INTO loaf (baker) VALUES (hex(zeroblob(1000000)))";
+    assert_eq!(write(&db.writer, big).await, Err(Trouble::Lost));
+
+    db.close().await;
+    assert_eq!(write(&db.writer, big).await, Err(Trouble::Lost));
+
+    let nowhere = url_in(&dir.path().join("nowhere"));
+    let Err(OpenError::Open { url, source }) = open(&nowhere, &impatient()).await else {
+        panic!("there is no such directory")
+    };
+    assert_eq!((url, trouble(&source)), (nowhere, Trouble::Lost));
+}
+
+#[tokio::test]
+async fn file_that_is_no_database_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("bakery.db"), "flour, water, salt".repeat(500)).expect("a file");
+    let refused = open(&url_in(dir.path()), &impatient()).await;
+    let Err(OpenError::Open { source, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(trouble(&source), Trouble::Other);
+}
+
+#[tokio::test]
+async fn other_urls_are_refused_without_showing_them() {
+    let table = [
+        ("mysql://baker:sourdough@db/bakery", "stores of the kind mysql: are not available yet"),
+        ("mariadb://baker:sourdough@db/bakery", "stores of the kind mariadb: are not available"),
+        ("postgres://baker:sourdough@db/bakery", "the URL of a store must be sqlite:PATH"),
+        ("data/bakery.db", "the URL of a store must be sqlite:PATH"),
+        ("sqlite:", "the URL of a store must be sqlite:PATH"),
+        ("sqlite://", "the URL of a store must be sqlite:PATH"),
+        ("sqlite:bakery.db?mode=ro", "the URL of a store must be sqlite:PATH"),
+        ("sqlite::memory:", "a store in memory loses what was promised"),
+        ("sqlite://:memory:", "a store in memory loses what was promised"),
+        ("sqlite:bakery?mode=memory", "a store in memory loses what was promised"),
+    ];
+    for (url, sentence) in table {
+        let refused = open(url, &impatient()).await.expect_err(url).to_string();
+        assert!(refused.starts_with(sentence), "{url}: {refused}");
+        assert!(!refused.contains("sourdough"), "{refused}");
+    }
+}
