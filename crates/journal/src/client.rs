@@ -47,22 +47,10 @@ pub(crate) fn producer(brokers: &str, settings: &Settings) -> ClientConfig {
         // A record is a batch already, and its sender waits for the answer: lingering only costs
         // (47.5k/s at 0 against 28k/s at 5 ms in the prototype).
         .set("linger.ms", "0")
-        .set(
-            "message.timeout.ms",
-            settings.message_timeout_ms.to_string(),
-        )
-        .set(
-            "message.max.bytes",
-            (RECORD_BYTES_MAX + FRAME_BYTES).to_string(),
-        )
-        .set(
-            "queue.buffering.max.messages",
-            settings.queue_records_max.to_string(),
-        )
-        .set(
-            "queue.buffering.max.kbytes",
-            settings.queue_kib_max.to_string(),
-        );
+        .set("message.timeout.ms", settings.message_timeout_ms.to_string())
+        .set("message.max.bytes", (RECORD_BYTES_MAX + FRAME_BYTES).to_string())
+        .set("queue.buffering.max.messages", settings.queue_records_max.to_string())
+        .set("queue.buffering.max.kbytes", settings.queue_kib_max.to_string());
     config
 }
 
@@ -79,10 +67,7 @@ pub(crate) fn consumer(brokers: &str, fetch_wait: FetchWait) -> ClientConfig {
         .set("fetch.min.bytes", "1")
         .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
         .set("fetch.max.bytes", (4 * RECORD_BYTES_MAX).to_string())
-        .set(
-            "receive.message.max.bytes",
-            (8 * RECORD_BYTES_MAX).to_string(),
-        )
+        .set("receive.message.max.bytes", (8 * RECORD_BYTES_MAX).to_string())
         .set("queued.max.messages.kbytes", READ_AHEAD_KIB.to_string())
         // The defaults wait for 1 s when the read-ahead is full and 500 ms after an error.
         .set("fetch.queue.backoff.ms", "5")
@@ -162,10 +147,6 @@ impl<T: Send + 'static> Drop for EndsElsewhere<T> {
         let client = self.0.take();
         // It ends by itself within a second and holds nothing that anybody waits for. Without a
         // thread the client ends here.
-        drop(
-            std::thread::Builder::new()
-                .name("journal-end".to_owned())
-                .spawn(|| drop(client)),
-        );
+        drop(std::thread::Builder::new().name("journal-end".to_owned()).spawn(|| drop(client)));
     }
 }

@@ -109,11 +109,7 @@ fn hold_to_wire(hold: &PlacedHold) -> pb::PlacedHold {
         quantity: hold.quantity,
         unit_price: hold.unit_price,
         taken_at_ms: hold.taken_at_ms,
-        traceparent: if is_kept {
-            hold.traceparent.clone()
-        } else {
-            String::new()
-        },
+        traceparent: if is_kept { hold.traceparent.clone() } else { String::new() },
     }
 }
 
@@ -155,11 +151,7 @@ fn hold_from_wire(hold: pb::PlacedHold) -> Result<PlacedHold, Undecodable> {
         quantity: hold.quantity,
         unit_price: hold.unit_price,
         taken_at_ms: hold.taken_at_ms,
-        traceparent: if is_kept {
-            hold.traceparent
-        } else {
-            String::new()
-        },
+        traceparent: if is_kept { hold.traceparent } else { String::new() },
     })
 }
 

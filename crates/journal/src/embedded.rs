@@ -55,19 +55,12 @@ impl Broker {
         let partition_count = i32::try_from(partitions).map_err(setup)?;
         let mut config = ClientConfig::new();
         // Nobody asks this client for anything but its cluster, so it has nothing to say.
-        config
-            .set("test.mock.num.brokers", "1")
-            .set_log_level(RDKafkaLogLevel::Critical);
+        config.set("test.mock.num.brokers", "1").set_log_level(RDKafkaLogLevel::Critical);
         let client = ThreadedProducer::from_config_and_context(&config, DefaultProducerContext)
             .map_err(setup)?;
         let brokers = {
-            let cluster = client
-                .client()
-                .mock_cluster()
-                .ok_or_else(|| setup("no mock cluster"))?;
-            cluster
-                .create_topic(TOPIC, partition_count, 1)
-                .map_err(setup)?;
+            let cluster = client.client().mock_cluster().ok_or_else(|| setup("no mock cluster"))?;
+            cluster.create_topic(TOPIC, partition_count, 1).map_err(setup)?;
             cluster.bootstrap_servers()
         };
         let host = Host {
@@ -78,9 +71,7 @@ impl Broker {
             unread: Arc::new(Unread::new(partitions)),
             losses: Losses::default(),
         };
-        Ok(Self {
-            host: Arc::new(host),
-        })
+        Ok(Self { host: Arc::new(host) })
     }
 
     /// A journal on this broker, with a producer of its own. [`Settings::brokers`] is not used.
@@ -152,10 +143,7 @@ impl Host {
     }
 
     fn cluster(&self) -> MockCluster<'_, DefaultProducerContext> {
-        self.client
-            .client()
-            .mock_cluster()
-            .expect("the client was set to bring one")
+        self.client.client().mock_cluster().expect("the client was set to bring one")
     }
 }
 

@@ -96,9 +96,7 @@ impl Journal {
             query_timeout,
             embedded: None,
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     pub(crate) fn on_embedded(
@@ -116,9 +114,7 @@ impl Journal {
             query_timeout: Duration::from_millis(settings.query_timeout_ms.into()),
             embedded: Some(Arc::clone(host)),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Which journal this is: Kafka's cluster id, or the embedded broker's random one. Positions
@@ -136,10 +132,7 @@ impl Journal {
     /// when it is full, so this is false from the half of its space on, counted in what the books
     /// have not committed. Always true with Kafka, whose disks are watched by others.
     pub fn has_room(&self, partition: u32) -> bool {
-        self.inner
-            .embedded
-            .as_ref()
-            .is_none_or(|host| host.unread().has_room(partition))
+        self.inner.embedded.as_ref().is_none_or(|host| host.unread().has_room(partition))
     }
 
     /// Writes one record at the end of a partition and answers with its offset once every replica
@@ -151,13 +144,9 @@ impl Journal {
     /// See [`AppendError`]; only [`AppendError::Unknown`] leaves open whether it was written.
     pub async fn append(&self, partition: u32, record: &Record) -> Result<u64, AppendError> {
         if partition >= self.inner.partitions {
-            return Err(AppendError::Refused(format!(
-                "there is no partition {partition}"
-            )));
+            return Err(AppendError::Refused(format!("there is no partition {partition}")));
         }
-        record
-            .check()
-            .map_err(|flaw| AppendError::Refused(flaw.to_string()))?;
+        record.check().map_err(|flaw| AppendError::Refused(flaw.to_string()))?;
         if let Some(host) = &self.inner.embedded
             && host.losses().take(record)
         {
@@ -165,19 +154,14 @@ impl Journal {
         }
         let bytes = codec::encode(record);
         if bytes.len() > RECORD_BYTES_MAX {
-            return Err(AppendError::Refused(format!(
-                "it has {} bytes",
-                bytes.len()
-            )));
+            return Err(AppendError::Refused(format!("it has {} bytes", bytes.len())));
         }
         self.inner.producer.send(partition, &bytes).await
     }
 
     /// Waits until everything that was handed over is acknowledged or has failed.
     pub async fn flush(&self, within: Duration) -> Flushed {
-        Flushed {
-            left: self.inner.producer.flush(within).await,
-        }
+        Flushed { left: self.inner.producer.flush(within).await }
     }
 
     /// A reader of one partition, with no position yet. Each has a connection of its own; any
@@ -186,22 +170,11 @@ impl Journal {
     /// # Errors
     /// [`Error::NoPartition`], or [`Error::Setup`] if the client can't be made.
     pub fn reader(&self, partition: u32) -> Result<PartitionReader, Error> {
-        let Inner {
-            brokers,
-            partitions,
-            query_timeout,
-            embedded,
-            ..
-        } = &*self.inner;
+        let Inner { brokers, partitions, query_timeout, embedded, .. } = &*self.inner;
         if partition >= *partitions {
-            return Err(Error::NoPartition {
-                partition,
-                partitions: *partitions,
-            });
+            return Err(Error::NoPartition { partition, partitions: *partitions });
         }
-        let fetch_wait = embedded
-            .as_ref()
-            .map_or(FetchWait::Kafka, |_| FetchWait::Embedded);
+        let fetch_wait = embedded.as_ref().map_or(FetchWait::Kafka, |_| FetchWait::Embedded);
         let config = client::consumer(brokers, fetch_wait);
         reader::open(&config, partition, *query_timeout, embedded.clone()).map_err(setup)
     }

@@ -67,11 +67,7 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<InFlight>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, in_flight: Box<InFlight>) {
-        let InFlight {
-            answer,
-            partition,
-            payload_len,
-        } = *in_flight;
+        let InFlight { answer, partition, payload_len } = *in_flight;
         let outcome = match result {
             Ok(message) => u64::try_from(message.offset())
                 .map_err(|_| AppendError::Unknown("acknowledged without an offset".to_owned())),
@@ -99,16 +95,10 @@ impl Producer {
         unread: Option<Arc<Unread>>,
     ) -> KafkaResult<Self> {
         let config = client::producer(brokers, settings);
-        let deliveries = Deliveries {
-            unread: unread.clone(),
-        };
+        let deliveries = Deliveries { unread: unread.clone() };
         let inner = ThreadedProducer::from_config_and_context(&config, deliveries)?;
         let timeout = Duration::from_millis(settings.message_timeout_ms.into());
-        Ok(Self {
-            inner: EndsElsewhere::new(Arc::new(inner)),
-            unread,
-            timeout,
-        })
+        Ok(Self { inner: EndsElsewhere::new(Arc::new(inner)), unread, timeout })
     }
 
     /// Asks for the topic until the producer has what its first record needs. librdkafka asks for a
@@ -130,9 +120,7 @@ impl Producer {
         match tokio::time::timeout(self.timeout, acknowledged).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(AppendError::Unknown("the producer has ended".to_owned())),
-            Err(_) => Err(AppendError::Unknown(
-                "no acknowledgement in time".to_owned(),
-            )),
+            Err(_) => Err(AppendError::Unknown("no acknowledgement in time".to_owned())),
         }
     }
 
@@ -142,11 +130,7 @@ impl Producer {
         payload: &[u8],
     ) -> Result<oneshot::Receiver<Answer>, AppendError> {
         let (answer, acknowledged) = oneshot::channel();
-        let in_flight = Box::new(InFlight {
-            answer,
-            partition,
-            payload_len: payload.len(),
-        });
+        let in_flight = Box::new(InFlight { answer, partition, payload_len: payload.len() });
         let partition_id = i32::try_from(partition)
             .map_err(|_| AppendError::Refused(format!("there is no partition {partition}")))?;
         let record = BaseRecord::<(), [u8], _>::with_opaque_to(TOPIC, in_flight)
@@ -178,9 +162,7 @@ impl Producer {
             }
             inner.in_flight_count()
         });
-        let left = flushed
-            .await
-            .unwrap_or_else(|_| self.inner.in_flight_count());
+        let left = flushed.await.unwrap_or_else(|_| self.inner.in_flight_count());
         usize::try_from(left).unwrap_or(0)
     }
 

@@ -240,11 +240,7 @@ impl PartitionReader {
             if offset > next {
                 self.next = None;
                 let partition = self.partition;
-                return Err(ReadError::Gap {
-                    partition,
-                    expected: next,
-                    found: offset,
-                });
+                return Err(ReadError::Gap { partition, expected: next, found: offset });
             }
             let bytes = Bytes::copy_from_slice(message.payload().unwrap_or_default());
             self.next = Some(next + 1);
@@ -259,10 +255,7 @@ impl PartitionReader {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 self.next = None;
-                ReadError::OutOfRange {
-                    partition: self.partition,
-                    offset: next,
-                }
+                ReadError::OutOfRange { partition: self.partition, offset: next }
             }
             _ => unavailable(error),
         }

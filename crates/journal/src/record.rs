@@ -166,11 +166,7 @@ fn check_holds(shard: ShardNo, holds: &[PlacedHold]) -> Result<(), Flaw> {
     for (index, hold) in holds.iter().enumerate() {
         let found = hold.order.shard();
         if found != shard {
-            return Err(Flaw::ForeignHold {
-                index,
-                found,
-                shard,
-            });
+            return Err(Flaw::ForeignHold { index, found, shard });
         }
         if hold.quantity == 0 {
             return Err(Flaw::NoQuantity(index));

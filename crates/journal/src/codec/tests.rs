@@ -25,27 +25,18 @@ fn hold(shard: ShardNo) -> impl Strategy<Value = PlacedHold> {
 }
 
 fn command(shard: ShardNo) -> impl Strategy<Value = Command> {
-    let opened = (
-        any::<[u8; 16]>(),
-        any::<[u8; 16]>(),
-        any::<u32>(),
-        1u32..,
-        0i64..,
-        any::<u32>(),
-    )
-        .prop_map(
-            |(sale, item, total, limit_per_user, unit_price, pay_within_s)| {
-                Command::ItemOpened(ItemOpened {
-                    sale: SaleId::from_bytes(sale),
-                    item: ItemId::from_bytes(item),
-                    total,
-                    limit_per_user,
-                    unit_price,
-                    currency: "EUR".to_owned(),
-                    pay_within_s,
-                })
-            },
-        );
+    let opened = (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<u32>(), 1u32.., 0i64.., any::<u32>())
+        .prop_map(|(sale, item, total, limit_per_user, unit_price, pay_within_s)| {
+            Command::ItemOpened(ItemOpened {
+                sale: SaleId::from_bytes(sale),
+                item: ItemId::from_bytes(item),
+                total,
+                limit_per_user,
+                unit_price,
+                currency: "EUR".to_owned(),
+                pay_within_s,
+            })
+        });
     let changed = (proptest::option::of(epoch()), epoch())
         .prop_filter("an epoch is used once", |(from, to)| *from != Some(*to))
         .prop_map(|(from, to)| Command::EpochChanged { from, to });
@@ -113,10 +104,7 @@ fn envelope() -> pb::Envelope {
         taken_at_ms: 5,
         traceparent: String::new(),
     };
-    let placed = pb::HoldsPlaced {
-        epoch: 3,
-        holds: vec![hold],
-    };
+    let placed = pb::HoldsPlaced { epoch: 3, holds: vec![hold] };
     pb::Envelope {
         schema: 1,
         command_id: Bytes::from_static(&[2; 16]),
@@ -157,27 +145,16 @@ fn with_item(spoil: impl FnOnce(&mut pb::ItemOpened)) -> pb::Envelope {
     let mut opened = opened();
     spoil(&mut opened);
     let command = Some(pb::envelope::Command::ItemOpened(opened));
-    pb::Envelope {
-        command,
-        ..envelope()
-    }
+    pb::Envelope { command, ..envelope() }
 }
 
 fn with_epochs(from: i64, to: i64) -> pb::Envelope {
-    let command = Some(pb::envelope::Command::EpochChanged(pb::EpochChanged {
-        from,
-        to,
-    }));
-    pb::Envelope {
-        command,
-        ..envelope()
-    }
+    let command = Some(pb::envelope::Command::EpochChanged(pb::EpochChanged { from, to }));
+    pb::Envelope { command, ..envelope() }
 }
 
 fn check(envelope: &pb::Envelope, reason: Result<(), &str>) {
-    let decoded = decode(&envelope.encode_to_vec())
-        .map(drop)
-        .map_err(|error| error.to_string());
+    let decoded = decode(&envelope.encode_to_vec()).map(drop).map_err(|error| error.to_string());
     assert_eq!(decoded, reason.map_err(str::to_owned), "{envelope:?}");
 }
 
@@ -190,87 +167,36 @@ fn a_dead_letter_says_precisely_what_is_wrong() {
 
     let sixteen = "must be 16 bytes";
     let short = || Bytes::from_static(&[1; 15]);
+    check(&pb::Envelope { schema: 0, ..envelope() }, Err("has schema 0, and only 1 is known"));
+    check(&pb::Envelope { schema: 2, ..envelope() }, Err("has schema 2, and only 1 is known"));
     check(
-        &pb::Envelope {
-            schema: 0,
-            ..envelope()
-        },
-        Err("has schema 0, and only 1 is known"),
-    );
-    check(
-        &pb::Envelope {
-            schema: 2,
-            ..envelope()
-        },
-        Err("has schema 2, and only 1 is known"),
-    );
-    check(
-        &pb::Envelope {
-            command_id: short(),
-            ..envelope()
-        },
+        &pb::Envelope { command_id: short(), ..envelope() },
         Err(&format!("command_id {sixteen}")),
     );
     check(
-        &pb::Envelope {
-            shard_no: 0,
-            ..envelope()
-        },
+        &pb::Envelope { shard_no: 0, ..envelope() },
         Err("shard_no must be a shard number of 1 or more"),
     );
-    check(
-        &pb::Envelope {
-            command: None,
-            ..envelope()
-        },
-        Err("has no command that is known"),
-    );
+    check(&pb::Envelope { command: None, ..envelope() }, Err("has no command that is known"));
 
     check(&with_holds(0), Err("holds_placed has no holds"));
-    check(
-        &with_holds(1025),
-        Err("holds_placed has 1025 holds, more than 1024"),
-    );
-    check(
-        &with_hold(|hold| hold.order_id = short()),
-        Err(&format!("hold.order_id {sixteen}")),
-    );
+    check(&with_holds(1025), Err("holds_placed has 1025 holds, more than 1024"));
+    check(&with_hold(|hold| hold.order_id = short()), Err(&format!("hold.order_id {sixteen}")));
     check(
         &with_hold(|hold| hold.order_id = Bytes::from_static(&[1; 16])),
         Err("hold.order_id must be an order id"),
     );
+    check(&with_hold(|hold| hold.user_id = short()), Err(&format!("hold.user_id {sixteen}")));
+    check(&with_hold(|hold| hold.quantity = 0), Err("hold 0 has a quantity of 0"));
+    check(&with_hold(|hold| hold.unit_price = -1), Err("hold 0 has a negative unit price"));
     check(
-        &with_hold(|hold| hold.user_id = short()),
-        Err(&format!("hold.user_id {sixteen}")),
-    );
-    check(
-        &with_hold(|hold| hold.quantity = 0),
-        Err("hold 0 has a quantity of 0"),
-    );
-    check(
-        &with_hold(|hold| hold.unit_price = -1),
-        Err("hold 0 has a negative unit price"),
-    );
-    check(
-        &pb::Envelope {
-            shard_no: 8,
-            ..envelope()
-        },
+        &pb::Envelope { shard_no: 8, ..envelope() },
         Err("hold 0 is for an order of shard 7, but the record is for shard 8"),
     );
 
-    check(
-        &with_epochs(-1, 5),
-        Err("epoch_changed.from must be an epoch of 1 or more"),
-    );
-    check(
-        &with_epochs(5, 0),
-        Err("epoch_changed.to must be an epoch of 1 or more"),
-    );
-    check(
-        &with_epochs(5, 5),
-        Err("epoch_changed has the same epoch on both sides"),
-    );
+    check(&with_epochs(-1, 5), Err("epoch_changed.from must be an epoch of 1 or more"));
+    check(&with_epochs(5, 0), Err("epoch_changed.to must be an epoch of 1 or more"));
+    check(&with_epochs(5, 5), Err("epoch_changed has the same epoch on both sides"));
 
     check(
         &with_item(|item| item.sale_id = short()),
@@ -280,14 +206,8 @@ fn a_dead_letter_says_precisely_what_is_wrong() {
         &with_item(|item| item.item_id = short()),
         Err(&format!("item_opened.item_id {sixteen}")),
     );
-    check(
-        &with_item(|item| item.limit_per_user = 0),
-        Err("item_opened has a limit of 0 per user"),
-    );
-    check(
-        &with_item(|item| item.unit_price = -1),
-        Err("item_opened has a negative unit price"),
-    );
+    check(&with_item(|item| item.limit_per_user = 0), Err("item_opened has a limit of 0 per user"));
+    check(&with_item(|item| item.unit_price = -1), Err("item_opened has a negative unit price"));
     check(
         &with_item(|item| item.currency = "eur".to_owned()),
         Err("item_opened has a currency that is not three capital letters"),
@@ -300,20 +220,13 @@ fn an_epoch_of_holds_is_never_zero() {
     if let Some(pb::envelope::Command::HoldsPlaced(placed)) = &mut envelope.command {
         placed.epoch = 0;
     }
-    check(
-        &envelope,
-        Err("holds_placed.epoch must be an epoch of 1 or more"),
-    );
+    check(&envelope, Err("holds_placed.epoch must be an epoch of 1 or more"));
 }
 
 #[test]
 fn a_command_of_a_later_version_is_a_dead_letter() {
     // Field 13 is reserved for one.
-    let mut bytes = pb::Envelope {
-        command: None,
-        ..envelope()
-    }
-    .encode_to_vec();
+    let mut bytes = pb::Envelope { command: None, ..envelope() }.encode_to_vec();
     bytes.extend([13 << 3 | 2, 0]);
     assert_eq!(decode(&bytes), Err(Undecodable::UnknownCommand));
 }
@@ -321,22 +234,14 @@ fn a_command_of_a_later_version_is_a_dead_letter() {
 #[test]
 fn what_is_too_large_is_not_even_parsed() {
     let bytes = vec![0xff; RECORD_BYTES_MAX + 1];
-    assert_eq!(
-        decode(&bytes),
-        Err(Undecodable::TooLarge(RECORD_BYTES_MAX + 1))
-    );
-    assert!(matches!(
-        decode(&bytes[1..]),
-        Err(Undecodable::Malformed(_))
-    ));
+    assert_eq!(decode(&bytes), Err(Undecodable::TooLarge(RECORD_BYTES_MAX + 1)));
+    assert!(matches!(decode(&bytes[1..]), Err(Undecodable::Malformed(_))));
 }
 
 #[test]
 fn a_trace_context_that_is_too_long_costs_no_order() {
     let decoded = decode(&with_hold(|hold| hold.traceparent = "x".repeat(65)).encode_to_vec());
-    let Command::HoldsPlaced { holds, .. } = decoded.unwrap().command else {
-        panic!()
-    };
+    let Command::HoldsPlaced { holds, .. } = decoded.unwrap().command else { panic!() };
     assert_eq!(holds[0].traceparent, "");
 }
 
@@ -349,9 +254,5 @@ fn the_largest_record_of_ordinary_holds_is_far_below_the_limit() {
             (hold.quantity, hold.unit_price, hold.taken_at_ms) = (u32::MAX, i64::MAX, u64::MAX);
         }
     }
-    assert!(
-        envelope.encoded_len() < RECORD_BYTES_MAX / 4,
-        "{}",
-        envelope.encoded_len()
-    );
+    assert!(envelope.encoded_len() < RECORD_BYTES_MAX / 4, "{}", envelope.encoded_len());
 }

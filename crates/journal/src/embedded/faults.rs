@@ -56,26 +56,19 @@ impl<'a> Faults<'a> {
 
     /// All connections end and new ones are refused. What was written stays.
     pub fn go_down(&self) {
-        self.host
-            .cluster()
-            .broker_down(ALL)
-            .expect("the cluster has a broker");
+        self.host.cluster().broker_down(ALL).expect("the cluster has a broker");
     }
 
     /// Ends all faults. Answers that were held back leave at once, if their connection still is.
     pub fn heal(&self) {
         let cluster = self.host.cluster();
         cluster.clear_request_errors(RDKafkaApiKey::Produce);
-        cluster
-            .broker_round_trip_time(ALL, Duration::ZERO)
-            .expect("the cluster has a broker");
+        cluster.broker_round_trip_time(ALL, Duration::ZERO).expect("the cluster has a broker");
         cluster.broker_up(ALL).expect("the cluster has a broker");
     }
 
     fn push(&self, times: usize, error: RDKafkaRespErr) {
-        self.host
-            .cluster()
-            .request_errors(RDKafkaApiKey::Produce, &vec![error; times]);
+        self.host.cluster().request_errors(RDKafkaApiKey::Produce, &vec![error; times]);
     }
 }
 

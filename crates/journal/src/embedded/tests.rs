@@ -35,15 +35,8 @@ fn shard() -> ShardNo {
 
 /// A small record that can be told from others by its number.
 fn numbered(number: i64) -> Record {
-    let command = Command::EpochChanged {
-        from: None,
-        to: epoch(number + 1),
-    };
-    Record {
-        command_id: CommandId::random(),
-        shard: shard(),
-        command,
-    }
+    let command = Command::EpochChanged { from: None, to: epoch(number + 1) };
+    Record { command_id: CommandId::random(), shard: shard(), command }
 }
 
 fn with_holds(count: usize) -> Record {
@@ -55,15 +48,8 @@ fn with_holds(count: usize) -> Record {
         taken_at_ms: 1,
         traceparent: String::new(),
     };
-    let command = Command::HoldsPlaced {
-        epoch: epoch(1),
-        holds: vec![hold; count],
-    };
-    Record {
-        command_id: CommandId::random(),
-        shard: shard(),
-        command,
-    }
+    let command = Command::HoldsPlaced { epoch: epoch(1), holds: vec![hold; count] };
+    Record { command_id: CommandId::random(), shard: shard(), command }
 }
 
 fn reader_at(journal: &Journal, partition: u32, offset: u64) -> PartitionReader {
@@ -84,18 +70,11 @@ async fn read(reader: &mut PartitionReader, count: usize) -> Vec<Raw> {
     let reading = async {
         let mut all = Vec::new();
         while all.len() < count {
-            all.extend(
-                reader
-                    .next_batch(count - all.len(), PATIENCE)
-                    .await
-                    .unwrap(),
-            );
+            all.extend(reader.next_batch(count - all.len(), PATIENCE).await.unwrap());
         }
         all
     };
-    tokio::time::timeout(PATIENCE, reading)
-        .await
-        .expect("the records that were appended")
+    tokio::time::timeout(PATIENCE, reading).await.expect("the records that were appended")
 }
 
 fn offsets(raws: &[Raw]) -> Vec<u64> {
@@ -115,14 +94,9 @@ async fn first_error(reader: &mut PartitionReader) -> ReadError {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, reading)
-        .await
-        .expect("an error")
+    tokio::time::timeout(PATIENCE, reading).await.expect("an error")
 }
 
 fn assert_unknown(appended: Result<u64, AppendError>) {
-    assert!(
-        matches!(appended, Err(AppendError::Unknown(_))),
-        "{appended:?}"
-    );
+    assert!(matches!(appended, Err(AppendError::Unknown(_))), "{appended:?}");
 }

@@ -47,9 +47,7 @@ struct Partition {
 
 impl Unread {
     pub(crate) fn new(partitions: u32) -> Self {
-        Self {
-            partitions: (0..partitions).map(|_| Mutex::default()).collect(),
-        }
+        Self { partitions: (0..partitions).map(|_| Mutex::default()).collect() }
     }
 
     /// Below half of the space: the other half is for what was admitted meanwhile.
@@ -59,12 +57,11 @@ impl Unread {
     }
 
     pub(crate) fn count(&self, partition: u32) -> UnreadCount {
-        self.of(partition)
-            .map_or_else(UnreadCount::default, |partition| UnreadCount {
-                records: partition.in_flight_records + partition.landed.len() as u64,
-                bytes: partition.in_flight_bytes + partition.landed_bytes,
-                evicted: partition.evicted,
-            })
+        self.of(partition).map_or_else(UnreadCount::default, |partition| UnreadCount {
+            records: partition.in_flight_records + partition.landed.len() as u64,
+            bytes: partition.in_flight_bytes + partition.landed_bytes,
+            evicted: partition.evicted,
+        })
     }
 
     /// The offset after the last record that is known of.
@@ -85,9 +82,7 @@ impl Unread {
             return;
         };
         partition.in_flight_records = partition.in_flight_records.saturating_sub(1);
-        partition.in_flight_bytes = partition
-            .in_flight_bytes
-            .saturating_sub(framed(payload_len));
+        partition.in_flight_bytes = partition.in_flight_bytes.saturating_sub(framed(payload_len));
         if let Some(offset) = offset {
             partition.insert(partition_no, offset, framed(payload_len));
         }

@@ -32,14 +32,8 @@ async fn partitions_have_nothing_to_do_with_each_other() {
     let (here, there) = (numbered(1), numbered(2));
     assert_eq!(journal.append(0, &here).await, Ok(0));
     assert_eq!(journal.append(3, &there).await, Ok(0));
-    assert_eq!(
-        decoded(&read(&mut reader_at(&journal, 0, 0), 1).await),
-        [here]
-    );
-    assert_eq!(
-        decoded(&read(&mut reader_at(&journal, 3, 0), 1).await),
-        [there]
-    );
+    assert_eq!(decoded(&read(&mut reader_at(&journal, 0, 0), 1).await), [here]);
+    assert_eq!(decoded(&read(&mut reader_at(&journal, 3, 0), 1).await), [there]);
 }
 
 #[tokio::test]
@@ -54,31 +48,17 @@ async fn several_journals_write_to_one_broker_and_outlive_each_other() {
     assert_eq!(second.append(0, &records[1]).await, Ok(1));
     drop(first);
     assert_eq!(second.append(0, &records[2]).await, Ok(2));
-    assert_eq!(
-        decoded(&read(&mut reader, 3).await),
-        records,
-        "readers outlive journals as well"
-    );
+    assert_eq!(decoded(&read(&mut reader, 3).await), records, "readers outlive journals as well");
     drop(broker);
-    assert_eq!(
-        second.append(0, &numbered(4)).await,
-        Ok(3),
-        "the cluster lives with its journals"
-    );
+    assert_eq!(second.append(0, &numbered(4)).await, Ok(3), "the cluster lives with its journals");
 }
 
 #[tokio::test]
 async fn an_append_whose_caller_leaves_is_written_and_counted_all_the_same() {
     let (broker, journal) = start();
     let record = numbered(1);
-    assert_eq!(
-        futures::FutureExt::now_or_never(journal.append(0, &record)),
-        None
-    );
-    assert_eq!(
-        decoded(&read(&mut reader_at(&journal, 0, 0), 1).await),
-        [record]
-    );
+    assert_eq!(futures::FutureExt::now_or_never(journal.append(0, &record)), None);
+    assert_eq!(decoded(&read(&mut reader_at(&journal, 0, 0), 1).await), [record]);
     assert_eq!(broker.unread(0).records, 1);
 }
 
@@ -86,10 +66,7 @@ async fn an_append_whose_caller_leaves_is_written_and_counted_all_the_same() {
 async fn every_broker_is_a_journal_of_its_own() {
     let (first, second) = (Broker::start(1).unwrap(), Broker::start(16).unwrap());
     assert_ne!(first.identity(), second.identity());
-    assert_eq!(
-        second.journal(&Settings::default()).unwrap().partitions(),
-        16
-    );
+    assert_eq!(second.journal(&Settings::default()).unwrap().partitions(), 16);
     assert!(Broker::start(0).is_err());
 }
 
@@ -100,16 +77,10 @@ async fn a_record_that_no_reader_would_take_is_refused() {
     other_shard.shard = ShardNo::new(8).unwrap();
     for record in [with_holds(0), with_holds(1025), other_shard] {
         let appended = journal.append(0, &record).await;
-        assert!(
-            matches!(appended, Err(AppendError::Refused(_))),
-            "{appended:?}"
-        );
+        assert!(matches!(appended, Err(AppendError::Refused(_))), "{appended:?}");
     }
     let no_partition = journal.append(4, &numbered(1)).await;
-    assert_eq!(
-        no_partition,
-        Err(AppendError::Refused("there is no partition 4".to_owned()))
-    );
+    assert_eq!(no_partition, Err(AppendError::Refused("there is no partition 4".to_owned())));
     assert!(journal.reader(4).is_err());
     assert_eq!(broker.unread(0), Default::default());
 }
@@ -118,10 +89,7 @@ async fn a_record_that_no_reader_would_take_is_refused() {
 async fn a_flush_waits_for_what_is_under_way() {
     let (_broker, journal) = start();
     let record = numbered(1);
-    assert_eq!(
-        futures::FutureExt::now_or_never(journal.append(0, &record)),
-        None
-    );
+    assert_eq!(futures::FutureExt::now_or_never(journal.append(0, &record)), None);
     assert_eq!(journal.flush(PATIENCE).await.left, 0);
     assert_eq!(journal.reader(0).unwrap().watermarks().await, Ok((0, 1)));
 }
@@ -129,10 +97,7 @@ async fn a_flush_waits_for_what_is_under_way() {
 #[tokio::test]
 async fn the_first_append_does_not_wait_for_a_producer_id() {
     // librdkafka looks for one every 500 ms.
-    let settings = Settings {
-        message_timeout_ms: 450,
-        ..Settings::default()
-    };
+    let settings = Settings { message_timeout_ms: 450, ..Settings::default() };
     for _ in 0..5 {
         let broker = Broker::start(1).unwrap();
         let journal = broker.journal(&settings).unwrap();
@@ -143,39 +108,20 @@ async fn the_first_append_does_not_wait_for_a_producer_id() {
 #[tokio::test]
 async fn a_journal_connects_to_brokers_by_their_address() {
     let (broker, embedded) = start();
-    let settings = Settings {
-        brokers: broker.host.brokers().to_owned(),
-        ..Settings::default()
-    };
+    let settings = Settings { brokers: broker.host.brokers().to_owned(), ..Settings::default() };
     let journal = Journal::connect(&settings).unwrap();
     assert_eq!(journal.partitions(), 4);
-    assert_ne!(
-        journal.identity(),
-        embedded.identity(),
-        "the cluster's own id"
-    );
+    assert_ne!(journal.identity(), embedded.identity(), "the cluster's own id");
     let record = numbered(1);
     assert_eq!(journal.append(0, &record).await, Ok(0));
-    assert_eq!(
-        decoded(&read(&mut reader_at(&journal, 0, 0), 1).await),
-        [record]
-    );
+    assert_eq!(decoded(&read(&mut reader_at(&journal, 0, 0), 1).await), [record]);
 }
 
 #[test]
 fn brokers_that_are_not_there_are_an_error_in_time() {
-    let settings = Settings {
-        query_timeout_ms: 200,
-        ..Settings::default()
-    };
-    assert!(
-        matches!(Journal::connect(&settings), Err(Error::Setup(_))),
-        "no address"
-    );
-    let settings = Settings {
-        brokers: "127.0.0.1:1".to_owned(),
-        ..settings
-    };
+    let settings = Settings { query_timeout_ms: 200, ..Settings::default() };
+    assert!(matches!(Journal::connect(&settings), Err(Error::Setup(_))), "no address");
+    let settings = Settings { brokers: "127.0.0.1:1".to_owned(), ..settings };
     let connected = Journal::connect(&settings).map(drop);
     assert_eq!(connected, Err(Error::Unreachable("127.0.0.1:1".to_owned())));
 }
@@ -187,25 +133,11 @@ async fn a_lost_record_is_acknowledged_once_and_never_written() {
     broker.lose_next(is_second);
     let [first, second, third] = [numbered(1), numbered(2), numbered(3)];
     assert_eq!(journal.append(0, &first).await, Ok(0));
-    assert_eq!(
-        (broker.losses().armed(), broker.losses().happened()),
-        (1, 0)
-    );
-    assert_eq!(
-        journal.append(0, &second).await,
-        Ok(1),
-        "a plausible offset"
-    );
-    assert_eq!(
-        (broker.losses().armed(), broker.losses().happened()),
-        (0, 1)
-    );
+    assert_eq!((broker.losses().armed(), broker.losses().happened()), (1, 0));
+    assert_eq!(journal.append(0, &second).await, Ok(1), "a plausible offset");
+    assert_eq!((broker.losses().armed(), broker.losses().happened()), (0, 1));
     assert_eq!(journal.append(0, &third).await, Ok(1));
-    assert_eq!(
-        journal.append(0, &second).await,
-        Ok(2),
-        "sent again, and written"
-    );
+    assert_eq!(journal.append(0, &second).await, Ok(2), "sent again, and written");
     let raws = read(&mut reader_at(&journal, 0, 0), 3).await;
     assert_eq!(decoded(&raws), [first, third, second]);
 }

@@ -8,9 +8,7 @@ async fn append_within(
     record: &Record,
     within: Duration,
 ) -> Result<u64, AppendError> {
-    tokio::time::timeout(within, journal.append(0, record))
-        .await
-        .expect("an answer in time")
+    tokio::time::timeout(within, journal.append(0, record)).await.expect("an answer in time")
 }
 
 /// Appends until the broker takes a record again.
@@ -22,9 +20,7 @@ async fn append_again(journal: &Journal, record: &Record) -> u64 {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, trying)
-        .await
-        .expect("the journal recovers")
+    tokio::time::timeout(PATIENCE, trying).await.expect("the journal recovers")
 }
 
 #[tokio::test]
@@ -47,11 +43,7 @@ async fn a_write_that_keeps_failing_is_unknown_within_the_time_out() {
     broker.faults().heal();
     append_again(&journal, &numbered(2)).await;
     let raws = read(&mut reader_at(&journal, 0, 0), 2).await;
-    assert_eq!(
-        decoded(&raws)[1].command,
-        numbered(2).command,
-        "the failed one isn't there"
-    );
+    assert_eq!(decoded(&raws)[1].command, numbered(2).command, "the failed one isn't there");
 }
 
 #[tokio::test]
@@ -65,6 +57,21 @@ async fn a_write_whose_answer_is_late_is_unknown_and_was_written() {
     let raws = read(&mut reader_at(&journal, 0, 0), 2).await;
     assert_eq!(decoded(&raws)[1], record);
     append_again(&journal, &numbered(2)).await;
+}
+
+#[tokio::test]
+async fn the_time_out_is_kept_to_the_millisecond_and_not_to_the_second() {
+    let broker = Broker::start(1).unwrap();
+    let settings = Settings { message_timeout_ms: 200, ..Settings::default() };
+    let journal = broker.journal(&settings).unwrap();
+    broker.faults().go_silent();
+    // librdkafka alone looks once a second, and would take five.
+    let appending = async {
+        for number in 0..5 {
+            assert_unknown(journal.append(0, &numbered(number)).await);
+        }
+    };
+    tokio::time::timeout(SOON, appending).await.expect("five answers in little more than 1 s");
 }
 
 #[tokio::test]
@@ -95,35 +102,22 @@ async fn a_broker_that_is_down_keeps_what_it_had() {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, reading)
-        .await
-        .expect("the reader recovers");
+    tokio::time::timeout(PATIENCE, reading).await.expect("the reader recovers");
 }
 
 #[tokio::test]
 async fn questions_to_a_silent_broker_end_in_time() {
     let broker = Broker::start(1).unwrap();
-    let settings = Settings {
-        query_timeout_ms: 300,
-        ..Settings::default()
-    };
+    let settings = Settings { query_timeout_ms: 300, ..Settings::default() };
     let journal = broker.journal(&settings).unwrap();
     append_all(&journal, 0, &[numbered(0)]).await;
     let mut reader = journal.reader(0).unwrap();
     broker.faults().go_silent();
     let asking = async {
         let watermarks = reader.watermarks().await;
-        assert!(
-            matches!(watermarks, Err(ReadError::Unavailable(_))),
-            "{watermarks:?}"
-        );
+        assert!(matches!(watermarks, Err(ReadError::Unavailable(_))), "{watermarks:?}");
         let record = reader.record_at(0).await;
-        assert!(
-            matches!(record, Err(ReadError::Unavailable(_))),
-            "{record:?}"
-        );
+        assert!(matches!(record, Err(ReadError::Unavailable(_))), "{record:?}");
     };
-    tokio::time::timeout(SOON, asking)
-        .await
-        .expect("answers in time");
+    tokio::time::timeout(SOON, asking).await.expect("answers in time");
 }

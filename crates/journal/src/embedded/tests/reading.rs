@@ -18,22 +18,10 @@ async fn a_reader_begins_anew_wherever_it_is_told() {
     append_all(&journal, 0, &records).await;
     let mut reader = journal.reader(0).unwrap();
     // Back and forth, with records of the place before still on their way.
-    for (from, count) in [
-        (0, 3),
-        (60, 1),
-        (10, 40),
-        (99, 1),
-        (0, 100),
-        (50, 0),
-        (7, 5),
-        (90, 10),
-    ] {
+    for (from, count) in [(0, 3), (60, 1), (10, 40), (99, 1), (0, 100), (50, 0), (7, 5), (90, 10)] {
         reader.start(from).unwrap();
         let raws = read(&mut reader, count).await;
-        assert_eq!(
-            offsets(&raws),
-            (from..from + count as u64).collect::<Vec<_>>()
-        );
+        assert_eq!(offsets(&raws), (from..from + count as u64).collect::<Vec<_>>());
     }
 }
 
@@ -50,10 +38,7 @@ async fn a_batch_is_bounded_and_comes_without_waiting_for_more() {
         all.extend(batch);
     }
     assert_eq!(offsets(&all), (0..30).collect::<Vec<_>>());
-    assert_eq!(
-        reader.next_batch(7, Duration::from_millis(30)).await,
-        Ok(Vec::new())
-    );
+    assert_eq!(reader.next_batch(7, Duration::from_millis(30)).await, Ok(Vec::new()));
 }
 
 #[tokio::test]
@@ -98,10 +83,7 @@ async fn one_record_can_be_looked_at_with_its_digest() {
 
 #[test]
 fn the_digest_is_sha_256() {
-    let raw = Raw {
-        offset: 0,
-        bytes: bytes::Bytes::from_static(b"abc"),
-    };
+    let raw = Raw { offset: 0, bytes: bytes::Bytes::from_static(b"abc") };
     let expected = [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea];
     assert_eq!(raw.digest()[..8], expected, "FIPS 180-2, appendix B.1");
 }
@@ -112,15 +94,9 @@ async fn a_look_at_one_record_does_not_move_the_reader() {
     let records: Vec<_> = (0..10).map(numbered).collect();
     append_all(&journal, 0, &records).await;
     let mut reader = journal.reader(0).unwrap();
-    assert_eq!(
-        reader.next_batch(1, PATIENCE).await,
-        Err(ReadError::NotStarted(0))
-    );
+    assert_eq!(reader.next_batch(1, PATIENCE).await, Err(ReadError::NotStarted(0)));
     reader.record_at(8).await.unwrap().unwrap();
-    assert_eq!(
-        reader.next_batch(1, PATIENCE).await,
-        Err(ReadError::NotStarted(0))
-    );
+    assert_eq!(reader.next_batch(1, PATIENCE).await, Err(ReadError::NotStarted(0)));
     reader.start(2).unwrap();
     assert_eq!(offsets(&read(&mut reader, 3).await), [2, 3, 4]);
     assert_eq!(reader.record_at(0).await.unwrap().unwrap().offset, 0);
@@ -133,19 +109,9 @@ async fn an_offset_beyond_the_end_is_out_of_range() {
     append_all(&journal, 0, &[numbered(1)]).await;
     let mut reader = reader_at(&journal, 0, 5);
     let error = first_error(&mut reader).await;
-    assert_eq!(
-        error,
-        ReadError::OutOfRange {
-            partition: 0,
-            offset: 5
-        }
-    );
+    assert_eq!(error, ReadError::OutOfRange { partition: 0, offset: 5 });
     let again = reader.next_batch(1, PATIENCE).await;
-    assert_eq!(
-        again,
-        Err(ReadError::NotStarted(0)),
-        "never resumed by itself"
-    );
+    assert_eq!(again, Err(ReadError::NotStarted(0)), "never resumed by itself");
     reader.start(0).unwrap();
     assert_eq!(offsets(&read(&mut reader, 1).await), [0]);
 }
@@ -155,10 +121,7 @@ async fn the_end_of_the_log_is_a_place_to_wait() {
     let (_broker, journal) = start();
     append_all(&journal, 0, &[numbered(1)]).await;
     let mut reader = reader_at(&journal, 0, 1);
-    assert_eq!(
-        reader.next_batch(10, Duration::from_millis(50)).await,
-        Ok(Vec::new())
-    );
+    assert_eq!(reader.next_batch(10, Duration::from_millis(50)).await, Ok(Vec::new()));
     append_all(&journal, 0, &[numbered(2)]).await;
     assert_eq!(offsets(&read(&mut reader, 1).await), [1]);
 }

@@ -6,23 +6,9 @@ const KIB: usize = 1024;
 fn a_record_counts_from_the_moment_it_is_sent_until_the_books_have_it() {
     let unread = Unread::new(2);
     unread.sent(0, 100);
-    assert_eq!(
-        unread.count(0),
-        UnreadCount {
-            records: 1,
-            bytes: 186,
-            evicted: 0
-        }
-    );
+    assert_eq!(unread.count(0), UnreadCount { records: 1, bytes: 186, evicted: 0 });
     unread.landed(0, 100, Some(0));
-    assert_eq!(
-        unread.count(0),
-        UnreadCount {
-            records: 1,
-            bytes: 186,
-            evicted: 0
-        }
-    );
+    assert_eq!(unread.count(0), UnreadCount { records: 1, bytes: 186, evicted: 0 });
     unread.seen(0, 0, 100);
     assert_eq!(unread.count(0).records, 1, "seen again, counted once");
     unread.committed(0, 1);
@@ -105,11 +91,7 @@ fn what_goes_beyond_the_space_counts_as_evicted() {
         unread.seen(0, offset, 64 * KIB);
     }
     let count = unread.count(0);
-    assert_eq!(
-        (count.records, count.evicted),
-        (79, 1),
-        "80 with frames are more than 5 MiB"
-    );
+    assert_eq!((count.records, count.evicted), (79, 1), "80 with frames are more than 5 MiB");
 }
 
 #[test]
