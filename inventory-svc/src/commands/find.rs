@@ -11,9 +11,9 @@ use crate::ledger::Found;
 pub async fn find(inventory: &Inventory, shard: ShardNo, orders: &[OrderId]) -> Option<Vec<Found>> {
     let Inventory { ledger, leases, pause, .. } = inventory;
     let leased = leases.check(shard).ok()?;
-    pause.reach("inventory.before_ledger").await;
+    pause.reach("inventory.before_find").await;
     let answer = ledger.find(shard, leased.epoch, orders).await;
-    pause.reach("inventory.after_ledger").await;
+    pause.reach("inventory.after_find").await;
     match answer {
         Ok(found) => leases.still_valid(&leased).then_some(found),
         Err(error) => {

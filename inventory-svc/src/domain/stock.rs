@@ -117,6 +117,9 @@ enum Known {
     Released,
 }
 
+/// How many holds there is room for from the start: 100 MiB of addresses.
+const ROOM_MAX: usize = 1 << 20;
+
 /// The orders of an epoch that is being prepared.
 #[derive(Default)]
 pub struct Staging {
@@ -149,9 +152,14 @@ impl Staging {
         self.orders.len() as u64
     }
 
-    /// Opens the epoch with these orders, at no cost per order.
+    /// Opens the epoch with these orders.
     pub fn open(self, opening: Opening) -> Stock {
-        let Self { orders, users, placed_units } = self;
+        let Self { mut orders, mut users, placed_units } = self;
+        // Each hold takes a unit or more. A table that grows in the rush stops all buyers while it
+        // moves; memory that isn't touched costs nothing.
+        let holds_max = usize::try_from(opening.stock).unwrap_or(ROOM_MAX).min(ROOM_MAX);
+        orders.reserve(holds_max);
+        users.reserve(holds_max);
         Stock {
             opening,
             left: opening.stock,

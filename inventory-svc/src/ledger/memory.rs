@@ -305,3 +305,6 @@ impl Ledger for MemoryLedger {
         self.loaded(shard, |shard| Ok(shard.open()?.count(self.clock.wall_ms())))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ async fn nothing_is_said_without_a_lease_before() {
 
 #[tokio::test]
 async fn nothing_is_said_without_a_lease_after() {
-    for point in ["inventory.before_ledger", "inventory.after_ledger"] {
+    for point in ["inventory.before_find", "inventory.after_find"] {
         let bench = Bench::open(9).await;
         let handle = bench.inventory.pause.arm(point);
         let frozen = async {

@@ -79,10 +79,19 @@ impl Script<'_> {
             "holds" => self.page(rest).await,
             "peek" => self.peek().await,
             "count" => self.count().await,
-            "pass" => ok(self.bench.pass(duration(rest)).await),
-            "back" => ok(self.bench.jump_back(duration(rest)).await),
-            "restart" => ok(self.bench.restart_empty().await),
+            "pass" | "back" | "restart" => {
+                self.happen(verb, rest).await;
+                "ok".to_owned()
+            }
             _ => panic!("no such call: {verb}"),
+        }
+    }
+
+    async fn happen(&self, verb: &str, rest: &str) {
+        match verb {
+            "pass" => self.bench.pass(duration(rest)).await,
+            "back" => self.bench.jump_back(duration(rest)).await,
+            _ => self.bench.restart_empty().await,
         }
     }
 
@@ -409,11 +418,7 @@ fn stage_error(error: StageError) -> String {
 }
 
 fn said(result: Result<(), Error>) -> String {
-    result.map_or_else(failed, ok)
-}
-
-fn ok((): ()) -> String {
-    "ok".to_owned()
+    result.map_or_else(failed, |()| "ok".to_owned())
 }
 
 fn list(words: impl Iterator<Item = impl Display>) -> String {
