@@ -123,8 +123,7 @@ async fn collect(
 }
 
 async fn ask(channel: &Channel, request: MessageRequest) -> MessageResponse {
-    let request =
-        ServerReflectionRequest { host: String::new(), message_request: Some(request) };
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(request) };
     let mut client = ServerReflectionClient::new(channel.clone());
     let mut answers = client
         .server_reflection_info(futures::stream::iter([request]))

@@ -4,4 +4,7 @@
 
 #![cfg(test)]
 
+mod generic_client;
+mod house;
+mod stories;
 mod tidy;

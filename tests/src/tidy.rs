@@ -26,10 +26,7 @@ impl Tree {
         while let Some(folder) = open.pop() {
             for entry in fs::read_dir(&folder).expect("the tree can be read") {
                 let path = entry.expect("the tree can be read").path();
-                let name = path
-                    .file_name()
-                    .and_then(|name| name.to_str())
-                    .unwrap_or_default();
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 if path.is_dir() {
                     let is_ours =
                         !name.starts_with('.') && !["target", "node_modules"].contains(&name);
@@ -37,9 +34,7 @@ impl Tree {
                         open.push(path);
                     }
                 } else if let Ok(text) = fs::read_to_string(&path) {
-                    let inside = path
-                        .strip_prefix(&root)
-                        .expect("it was found below the root");
+                    let inside = path.strip_prefix(&root).expect("it was found below the root");
                     files.insert(inside.display().to_string(), text);
                 }
             }
@@ -49,18 +44,12 @@ impl Tree {
 
     /// Files whose path ends so, with their text.
     fn ending<'a>(&'a self, end: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.files
-            .iter()
-            .filter(move |(path, _)| path.ends_with(end))
-            .map(|(p, t)| (&**p, &**t))
+        self.files.iter().filter(move |(path, _)| path.ends_with(end)).map(|(p, t)| (&**p, &**t))
     }
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests/ lies in the root")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the root").to_owned()
 }
 
 /// Ends the test with every stray place, not just the first.

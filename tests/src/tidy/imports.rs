@@ -28,11 +28,7 @@ fn packages_import_only_what_lies_below_them() {
         .no_deps()
         .exec()
         .expect("cargo is there, since it runs this test");
-    let members: BTreeSet<_> = metadata
-        .packages
-        .iter()
-        .map(|p| p.name.to_string())
-        .collect();
+    let members: BTreeSet<_> = metadata.packages.iter().map(|p| p.name.to_string()).collect();
     let mut strays = Vec::new();
     for package in &metadata.packages {
         let allowed = allowed(&package.name);
@@ -58,17 +54,10 @@ fn drivers_stay_in_their_rooms() {
     ];
     let tree = Tree::read();
     let mut strays = Vec::new();
-    for (path, text) in tree
-        .ending("Cargo.toml")
-        .filter(|(path, _)| *path != "Cargo.toml")
-    {
-        let package = path
-            .trim_end_matches("/Cargo.toml")
-            .trim_start_matches("crates/");
+    for (path, text) in tree.ending("Cargo.toml").filter(|(path, _)| *path != "Cargo.toml") {
+        let package = path.trim_end_matches("/Cargo.toml").trim_start_matches("crates/");
         for (driver, homes) in rooms {
-            let has = text
-                .lines()
-                .any(|line| line.starts_with(&format!("{driver}.workspace")));
+            let has = text.lines().any(|line| line.starts_with(&format!("{driver}.workspace")));
             if has && !homes.contains(&package) {
                 strays.push(format!("{path} has {driver}, which lives in {homes:?}"));
             }
@@ -86,10 +75,7 @@ fn sql_is_spoken_only_by_the_adapters() {
         .filter(|(path, text)| names(text, "sqlx") && !is_sql_adapter(path))
         .map(|(path, _)| path.to_owned())
         .collect();
-    nothing_strays(
-        "sqlx is named outside of a sqlite or mysql adapter:",
-        &strays,
-    );
+    nothing_strays("sqlx is named outside of a sqlite or mysql adapter:", &strays);
 }
 
 fn is_sql_adapter(path: &str) -> bool {
@@ -109,39 +95,25 @@ fn messages_stay_at_the_rim() {
         .filter(|(path, text)| names(text, "proto") && !is_rim(path))
         .map(|(path, _)| path.to_owned())
         .collect();
-    nothing_strays(
-        "proto is named outside of grpc, edge, upstream, the codec or a test:",
-        &strays,
-    );
+    nothing_strays("proto is named outside of grpc, edge, upstream, the codec or a test:", &strays);
 }
 
 fn is_rim(path: &str) -> bool {
     let stem = path.trim_end_matches(".rs");
-    let is_rim = stem
-        .split('/')
-        .any(|room| ["grpc", "edge", "upstream", "codec"].contains(&room));
+    let is_rim = stem.split('/').any(|room| ["grpc", "edge", "upstream", "codec"].contains(&room));
     is_rim || is_test(path)
 }
 
 /// Files that are compiled for tests alone.
 fn is_test(path: &str) -> bool {
     let stem = path.trim_end_matches(".rs");
-    stem.split('/')
-        .any(|room| room == "tests" || room.ends_with("_tests") || room == "contract")
+    stem.split('/').any(|room| room == "tests" || room.ends_with("_tests") || room == "contract")
 }
 
 #[test]
 fn the_domain_is_pure() {
-    const BANNED: [&str; 8] = [
-        "async_trait",
-        "chassis",
-        "proto",
-        "serde",
-        "sqlx",
-        "tokio",
-        "tonic",
-        "tracing",
-    ];
+    const BANNED: [&str; 8] =
+        ["async_trait", "chassis", "proto", "serde", "sqlx", "tokio", "tonic", "tracing"];
     let tree = Tree::read();
     let mut strays = Vec::new();
     for (path, text) in tree.ending(".rs") {
@@ -160,8 +132,7 @@ fn the_domain_is_pure() {
 
 /// Lines that aren't comments.
 fn code(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
 
 /// Whether code (not comments) uses a crate's path: `name::` or `use name`.

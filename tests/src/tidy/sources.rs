@@ -13,17 +13,12 @@ fn rooms_are_named_for_a_subject() {
         .files
         .keys()
         .filter(|path| {
-            let stem = path
-                .rsplit_once('.')
-                .map_or(path.as_str(), |(stem, _)| stem);
+            let stem = path.rsplit_once('.').map_or(path.as_str(), |(stem, _)| stem);
             stem.split('/').any(|room| FORBIDDEN.contains(&room))
         })
         .cloned()
         .collect();
-    nothing_strays(
-        "a room without a subject; name it for what it is about:",
-        &strays,
-    );
+    nothing_strays("a room without a subject; name it for what it is about:", &strays);
 }
 
 #[test]
@@ -36,10 +31,7 @@ fn a_file_says_what_it_promises() {
         }
     }
     for (path, text) in tree.ending(".lua") {
-        if !["KEYS", "ARGV", "RETURNS"]
-            .iter()
-            .all(|word| text.contains(word))
-        {
+        if !["KEYS", "ARGV", "RETURNS"].iter().all(|word| text.contains(word)) {
             strays.push(format!("{path} lacks KEYS, ARGV or RETURNS at its head"));
         }
     }
@@ -48,16 +40,10 @@ fn a_file_says_what_it_promises() {
             strays.push(format!("{path} doesn't open with a comment"));
         }
     }
-    for (path, text) in tree
-        .files
-        .iter()
-        .filter(|(path, _)| path.starts_with("scripts/"))
-    {
+    for (path, text) in tree.files.iter().filter(|(path, _)| path.starts_with("scripts/")) {
         let head = text.lines().nth(1).unwrap_or_default();
         if !head.starts_with("# ") {
-            strays.push(format!(
-                "{path} doesn't say on its second line what it promises"
-            ));
+            strays.push(format!("{path} doesn't say on its second line what it promises"));
         }
     }
     nothing_strays("a file without a head:", &strays);
@@ -103,20 +89,11 @@ fn versions_are_named_once() {
 #[test]
 fn nothing_is_left_open() {
     // Spelled in halves, so that this file doesn't find itself.
-    let marks = [
-        ["FIX", "ME"],
-        ["XX", "X:"],
-        ["TO", "DO"],
-        ["#[ig", "nore"],
-        ["dbg", "!("],
-    ];
+    let marks = [["FIX", "ME"], ["XX", "X:"], ["TO", "DO"], ["#[ig", "nore"], ["dbg", "!("]];
     let marks = marks.map(|halves| halves.concat());
     let tree = Tree::read();
     let mut strays = Vec::new();
-    for (path, text) in [".rs", ".proto", ".sql", ".lua"]
-        .iter()
-        .flat_map(|end| tree.ending(end))
-    {
+    for (path, text) in [".rs", ".proto", ".sql", ".lua"].iter().flat_map(|end| tree.ending(end)) {
         for (number, line) in text.lines().enumerate() {
             if marks.iter().any(|mark| line.contains(mark)) {
                 strays.push(format!("{path}:{}: {}", number + 1, line.trim()));
@@ -138,10 +115,7 @@ fn tests_await_conditions() {
             }
         }
     }
-    nothing_strays(
-        "a test sleeps; await a condition with a deadline instead:",
-        &strays,
-    );
+    nothing_strays("a test sleeps; await a condition with a deadline instead:", &strays);
 }
 
 #[test]

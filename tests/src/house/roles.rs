@@ -1,0 +1,188 @@
+//! The four services of a house: how each is configured, started, stopped and crashed.
+
+use std::{
+    fmt::Display,
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use chassis::{Clock, Listeners, PausePoints, Stopper};
+use tokio::task::JoinHandle;
+
+use super::{House, url};
+
+/// As `seckill dev` has them.
+pub(super) const PARTITIONS: u32 = 4;
+
+/// Where each service listens; a restarted one listens there again.
+pub(super) struct Places {
+    pub(super) user: SocketAddr,
+    pub(super) inventory: SocketAddr,
+    pub(super) orders: SocketAddr,
+    pub(super) gateway: SocketAddr,
+    /// Keeps the four ports ours while nobody has been built yet.
+    reserved: Vec<Option<Listeners>>,
+    count: usize,
+}
+
+impl Places {
+    /// Free ports of the loopback.
+    pub(super) fn find(count: usize) -> Self {
+        let inside = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let bind = || Listeners::bind(inside, count).expect("the loopback has free ports");
+        let reserved: Vec<_> = (0..4).map(|_| bind()).collect();
+        let at = |nth: usize| reserved[nth].addr();
+        let (user, inventory, orders, gateway) = (at(0), at(1), at(2), at(3));
+        let reserved = reserved.into_iter().map(Some).collect();
+        Self { user, inventory, orders, gateway, reserved, count }
+    }
+
+    /// Listeners at one of the places, the first time or again.
+    fn listen(&mut self, at: SocketAddr) -> Listeners {
+        let kept = self
+            .reserved
+            .iter_mut()
+            .find_map(|listeners| listeners.take_if(|listeners| listeners.addr() == at));
+        kept.unwrap_or_else(|| Listeners::bind(at, self.count).expect("the port was ours"))
+    }
+}
+
+/// A service that runs.
+pub(super) struct Role {
+    stopper: Stopper,
+    running: JoinHandle<()>,
+}
+
+impl Role {
+    fn run<E: Display + 'static>(run: impl FnOnce(Stopper) -> BoxedRun<E>) -> Self {
+        let stopper = Stopper::new();
+        let run = run(stopper.clone());
+        #[expect(clippy::disallowed_methods, reason = "a crash is this task being dropped")]
+        let running = tokio::spawn(async move {
+            if let Err(error) = run.await {
+                panic!("a service ended by itself: {error}");
+            }
+        });
+        Self { stopper, running }
+    }
+
+    /// Drops the running service where it stands.
+    pub(super) async fn crash(self) {
+        self.running.abort();
+        let end = self.running.await.expect_err("it was running");
+        assert!(end.is_cancelled(), "{end}");
+    }
+
+    /// Asks it to stop.
+    pub(super) async fn stop(self, within: Duration) {
+        self.stopper.stop();
+        let ended = tokio::time::timeout(within, self.running).await;
+        ended.expect("a service drains in time").expect("a service ends in order");
+    }
+}
+
+type BoxedRun<E> = futures::future::BoxFuture<'static, Result<(), E>>;
+
+/// The signing key and the gateway's keys, as `seckill dev` would make them.
+pub(super) fn make_keys(data: &Path) -> PathBuf {
+    let signing = data.join("signing.pem");
+    user_svc::keys::generate(&signing).expect("the directory is ours");
+    for name in ["ticket.key", "order-id.key"] {
+        let key: [u8; 32] = rand::random();
+        let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(data.join(name), text).expect("the directory is ours");
+    }
+    signing
+}
+
+impl House {
+    pub(super) async fn start_user(&mut self) {
+        let mut config = user_svc::Config::load(None).expect("the defaults are good");
+        config.accounts_url = self.sqlite("user.db");
+        config.migrate_on_start = true;
+        config.signing_key_file = self.data.path().join("signing.pem");
+        config.rehearsal_allowed = true;
+        let seams = user_svc::Seams {
+            clock: Clock::system(),
+            pause: PausePoints::default(),
+            cores: Arc::clone(&self.cores),
+        };
+        let listeners = self.places.listen(self.places.user);
+        let app = user_svc::build(config, listeners, seams).await.expect("user-svc is built");
+        self.user = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
+    }
+
+    pub(super) async fn start_inventory(&mut self) {
+        let mut config = inventory_svc::Config::load(None).expect("the defaults are good");
+        config.catalog_url = self.sqlite("inventory.db");
+        config.migrate_on_start = true;
+        config.partitions = PARTITIONS;
+        config.upstream.order_svc = url(self.places.orders);
+        config.upstream.user_svc = url(self.places.user);
+        let seams = inventory_svc::Seams {
+            clock: self.inventory_clock.0.clone(),
+            pause: self.inventory_pause.clone(),
+            cores: Arc::clone(&self.cores),
+            ledger: Arc::clone(&self.ledger) as _,
+            journal: self.journal(),
+        };
+        let listeners = self.places.listen(self.places.inventory);
+        let app = inventory_svc::build(config, listeners, seams).await;
+        let app = app.expect("inventory-svc is built");
+        self.inventory = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
+    }
+
+    /// Starts order-svc, the first time or after a crash.
+    pub(crate) async fn start_orders(&mut self) {
+        let mut config = order_svc::Config::load(None).expect("the defaults are good");
+        config.books.url = self.sqlite("order.db");
+        config.books.migrate_on_start = true;
+        config.inventory_url = url(self.places.inventory);
+        let seams = order_svc::Seams {
+            clock: Clock::system(),
+            pause: self.orders_pause.clone(),
+            cores: Arc::clone(&self.cores),
+            journal: self.journal(),
+        };
+        let listeners = self.places.listen(self.places.orders);
+        let app = order_svc::build(config, listeners, seams).await.expect("order-svc is built");
+        self.orders = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
+    }
+
+    /// Starts the gateway, the first time or after a crash.
+    pub(crate) async fn start_gateway(&mut self) {
+        let mut config = gateway::Config::load(None).expect("the defaults are good");
+        config.upstream.inventory = url(self.places.inventory);
+        config.upstream.order = url(self.places.orders);
+        config.upstream.user = url(self.places.user);
+        config.tickets.key_file = self.data.path().join("ticket.key");
+        config.tickets.order_id_key_file = self.data.path().join("order-id.key");
+        config.identity.rehearsal_allowed = true;
+        let seams = gateway::Seams {
+            clock: self.gateway_clock.0.clone(),
+            pause: self.gateway_pause.clone(),
+            cores: Arc::clone(&self.cores),
+            journal: self.journal(),
+        };
+        let listeners = self.places.listen(self.places.gateway);
+        let app = gateway::build(config, listeners, seams).await.expect("the gateway is built");
+        self.gateway = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
+    }
+
+    /// The books' database file, for damage.
+    pub(crate) fn books_file(&self) -> PathBuf {
+        self.data.path().join("order.db")
+    }
+
+    fn sqlite(&self, name: &str) -> String {
+        format!("sqlite:{}", self.data.path().join(name).display())
+    }
+
+    fn journal(&self) -> journal::Journal {
+        let settings = journal::Settings::default();
+        self.broker.journal(&settings).expect("the embedded broker takes the defaults")
+    }
+}

@@ -1,0 +1,11 @@
+//! What must be true of the whole system, one story a file. Each counts what it hit, since a fault
+//! that hit nothing shows nothing, and ends in the invariants.
+
+mod crashes;
+mod disconnects;
+mod frozen;
+mod generic_client;
+mod lost_ledger;
+mod lost_records;
+mod one_ticket;
+mod sells_out;
