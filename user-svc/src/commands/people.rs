@@ -1,0 +1,70 @@
+//! Buyers: they make an account, and prove that it is theirs. An unknown address and a wrong
+//! password are answered alike, at the same price.
+
+use std::{sync::Arc, time::Duration};
+
+use chassis::Clock;
+use ids::UserId;
+
+use super::{NotDone, Refusal};
+use crate::{
+    accounts::{Accounts, Added, NewAccount},
+    domain::Credentials,
+    passwords::Passwords,
+    tokens::{Holder, Issued, Signer},
+};
+
+/// Commands of buyers.
+pub(crate) struct People {
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) passwords: Passwords,
+    pub(crate) signer: Arc<Signer>,
+    pub(crate) clock: Clock,
+    pub(crate) token_lifetime: Duration,
+}
+
+/// Who signed in, and the proof.
+#[derive(Debug)]
+pub(crate) struct SignedIn {
+    pub(crate) user: UserId,
+    pub(crate) access: Issued,
+}
+
+impl People {
+    /// Makes an account.
+    pub(crate) async fn register(&self, credentials: Credentials) -> Result<UserId, NotDone> {
+        // Asked before the hash, which is a thousand times dearer; the store decides below.
+        if self.accounts.find(&credentials.email).await?.is_some() {
+            return Err(Refusal::EmailTaken.into());
+        }
+        let password_hash = self.passwords.hash(credentials.password).await?;
+        let account = NewAccount {
+            user: UserId::random(),
+            email: credentials.email,
+            password_hash,
+            created_at_ms: self.clock.wall_ms(),
+        };
+        match self.accounts.add(&account).await? {
+            Added::Yes => Ok(account.user),
+            Added::EmailTaken => Err(Refusal::EmailTaken.into()),
+        }
+    }
+
+    /// Gives a token to whoever knows the password.
+    pub(crate) async fn sign_in(&self, credentials: Credentials) -> Result<SignedIn, NotDone> {
+        let login = self.accounts.find(&credentials.email).await?;
+        let stored = login.as_ref().map(|login| login.password_hash.clone());
+        // Before it is known whether there is an account: exactly one check on either path.
+        let is_theirs = self.passwords.check(credentials.password, stored).await?;
+        match login {
+            Some(login) if is_theirs => {
+                let access = self.signer.issue(Holder::Buyer(login.user), self.token_lifetime)?;
+                Ok(SignedIn { user: login.user, access })
+            }
+            _ => Err(Refusal::BadCredentials.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

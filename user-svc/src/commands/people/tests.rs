@@ -1,0 +1,99 @@
+//! What can't be seen from outside: how many hashes an answer costs.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+
+use super::*;
+use crate::{
+    accounts::{AccountsError, Login, MIGRATIONS, SqliteAccounts},
+    domain::Email,
+    keys,
+    passwords::Cost,
+    workroom::{Bounds, Workroom},
+};
+
+fn people(dir: &TempDir, accounts: Arc<dyn Accounts>) -> People {
+    let key_file = dir.path().join("signing.pem");
+    keys::generate(&key_file).unwrap();
+    let key = keys::load_signing(&key_file).unwrap();
+    let clock = Clock::system();
+    let bounds = Bounds {
+        parallel_max: NonZeroUsize::MIN,
+        queue_len_max: 8,
+        wait_max: Duration::from_secs(20),
+    };
+    let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+    People {
+        accounts,
+        passwords: Passwords::new(cost, Workroom::new(bounds, Handle::current())).unwrap(),
+        signer: Arc::new(Signer::new(key, "seckill".to_owned(), clock.clone())),
+        clock,
+        token_lifetime: Duration::from_secs(60),
+    }
+}
+
+async fn with_sqlite(dir: &TempDir) -> People {
+    let url = format!("sqlite:{}", dir.path().join("user.db").display());
+    let db = store::sqlite::open(&url, &store::PoolSettings::default()).await.unwrap();
+    store::migrate(&db.writer, &MIGRATIONS).await.unwrap();
+    people(dir, Arc::new(SqliteAccounts::new(db)))
+}
+
+fn credentials(email: &str, password: &str) -> Credentials {
+    Credentials::parse(email, password.to_owned()).unwrap()
+}
+
+fn refusal<T: std::fmt::Debug>(answer: Result<T, NotDone>) -> Refusal {
+    match answer {
+        Err(NotDone::Refused(refusal)) => refusal,
+        other => panic!("not a refusal: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_address_costs_what_a_wrong_password_costs() {
+    let dir = TempDir::new().unwrap();
+    let people = with_sqlite(&dir).await;
+    people.register(credentials("ann@example.org", "correct horse")).await.unwrap();
+    assert_eq!(people.passwords.checks(), 0);
+
+    let wrong = people.sign_in(credentials("ann@example.org", "battery staple")).await;
+    assert_eq!(people.passwords.checks(), 1);
+    let unknown = people.sign_in(credentials("bob@example.org", "battery staple")).await;
+    assert_eq!(people.passwords.checks(), 2);
+    assert_eq!(refusal(wrong), Refusal::BadCredentials);
+    assert_eq!(refusal(unknown), Refusal::BadCredentials);
+
+    people.sign_in(credentials("ann@example.org", "correct horse")).await.unwrap();
+    assert_eq!(people.passwords.checks(), 3);
+}
+
+/// Shows every address as free, as to one who asked a moment before a rival registered.
+struct Blind(SqliteAccounts);
+
+#[async_trait::async_trait]
+impl Accounts for Blind {
+    async fn add(&self, account: &NewAccount) -> Result<Added, AccountsError> {
+        self.0.add(account).await
+    }
+    async fn find(&self, _: &Email) -> Result<Option<Login>, AccountsError> {
+        Ok(None)
+    }
+    async fn ping(&self) -> Result<(), AccountsError> {
+        self.0.ping().await
+    }
+}
+
+#[tokio::test]
+async fn the_store_decides_between_rivals_for_an_address() {
+    let dir = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("user.db").display());
+    let db = store::sqlite::open(&url, &store::PoolSettings::default()).await.unwrap();
+    store::migrate(&db.writer, &MIGRATIONS).await.unwrap();
+    let people = people(&dir, Arc::new(Blind(SqliteAccounts::new(db))));
+    people.register(credentials("ann@example.org", "correct horse")).await.unwrap();
+    let second = people.register(credentials("ann@example.org", "battery staple")).await;
+    assert_eq!(refusal(second), Refusal::EmailTaken);
+}

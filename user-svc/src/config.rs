@@ -1,0 +1,166 @@
+//! The knobs of user-svc. Their defaults, with the reason for each, stand in
+//! `config.default.toml`; no knob has a second default in code.
+
+use std::{
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chassis::{ServerSettings, config::ConfigError};
+use serde::Deserialize;
+use store::PoolSettings;
+
+const DEFAULTS: &str = include_str!("../config.default.toml");
+const ENV_PREFIX: &str = "SECKILL_USER";
+
+/// All knobs; see `config.default.toml` for their reasons.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where calls are taken, for whoever binds the listeners.
+    pub listen: SocketAddr,
+    /// `sqlite:PATH`.
+    pub accounts_url: String,
+    /// Whether `build` brings the schema up to date.
+    pub migrate_on_start: bool,
+    /// Ed25519 private key, PKCS#8 PEM, mode 0600.
+    pub signing_key_file: PathBuf,
+    /// Ed25519 public keys, PEM.
+    pub further_public_key_files: Vec<PathBuf>,
+    /// The `iss` of all tokens.
+    pub issuer: String,
+    /// Life of a buyer's token, in seconds.
+    pub access_token_lifetime_s: u32,
+    /// Whether operators may grant rehearsals.
+    pub rehearsal_allowed: bool,
+    /// How long a stop waits for calls, in milliseconds.
+    pub drain_ms_max: u64,
+    /// Password hashes.
+    pub hashing: Hashing,
+    /// Listeners and connections.
+    pub server: ServerSettings,
+    /// Connections to the accounts.
+    pub pool: PoolSettings,
+}
+
+/// What a password hash costs, and how many are made at once.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hashing {
+    /// Memory of one hash, in KiB.
+    pub memory_kib: u32,
+    /// Passes over that memory.
+    pub passes: u32,
+    /// Lanes in it.
+    pub lanes: u32,
+    /// Hashes at the same time; 0: as many as serving cores.
+    pub parallel_max: usize,
+    /// Callers that may wait while those run.
+    pub queue_len_max: usize,
+    /// How long one waits at most, in milliseconds.
+    pub wait_ms_max: u64,
+}
+
+impl Config {
+    /// The defaults, then the file, then the environment (`SECKILL_USER__…`).
+    ///
+    /// # Errors
+    /// What can't be read or understood, in one sentence.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        chassis::config::load(DEFAULTS, file, ENV_PREFIX)
+    }
+
+    /// Checks what types can't say.
+    ///
+    /// # Errors
+    /// The first knob that makes no sense, in one sentence.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let lifetime_s = self.access_token_lifetime_s;
+        if self.signing_key_file.as_os_str().is_empty() {
+            return wrong(
+                "signing_key_file is not set: it must name an Ed25519 private key in PEM",
+            );
+        }
+        if self.issuer.is_empty() {
+            return wrong("issuer must not be empty");
+        }
+        if !(60..=86_400).contains(&lifetime_s) {
+            return wrong(format!(
+                "access_token_lifetime_s is {lifetime_s}: it must be 60 to 86400"
+            ));
+        }
+        if self.hashing.wait_ms_max == 0 {
+            return wrong("hashing.wait_ms_max must be above 0");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn access_token_lifetime(&self) -> Duration {
+        Duration::from_secs(u64::from(self.access_token_lifetime_s))
+    }
+
+    pub(crate) fn drain_max(&self) -> Duration {
+        Duration::from_millis(self.drain_ms_max)
+    }
+}
+
+impl Hashing {
+    pub(crate) fn parallel(&self, serving_cores: NonZeroUsize) -> NonZeroUsize {
+        NonZeroUsize::new(self.parallel_max).unwrap_or(serving_cores)
+    }
+
+    pub(crate) fn wait_max(&self) -> Duration {
+        Duration::from_millis(self.wait_ms_max)
+    }
+}
+
+fn wrong(sentence: impl Into<String>) -> Result<(), ConfigError> {
+    Err(ConfigError::new(sentence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_understood_and_lack_only_the_key() {
+        let mut config = Config::load(None).unwrap();
+        assert!(!config.rehearsal_allowed);
+        let lacking = config.check().unwrap_err().to_string();
+        assert!(lacking.starts_with("signing_key_file is not set"), "{lacking}");
+        config.signing_key_file = PathBuf::from("signing.pem");
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn knobs_without_sense_are_named() {
+        let good = Config {
+            signing_key_file: PathBuf::from("signing.pem"),
+            ..Config::load(None).unwrap()
+        };
+        type Spoil = fn(&mut Config);
+        let table: [(Spoil, &str); 4] = [
+            (|config| config.issuer.clear(), "issuer"),
+            (|config| config.access_token_lifetime_s = 59, "access_token_lifetime_s"),
+            (|config| config.access_token_lifetime_s = 86_401, "access_token_lifetime_s"),
+            (|config| config.hashing.wait_ms_max = 0, "hashing.wait_ms_max"),
+        ];
+        for (spoil, name) in table {
+            let mut bad = good.clone();
+            spoil(&mut bad);
+            let sentence = bad.check().unwrap_err().to_string();
+            assert!(sentence.starts_with(name), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn unknown_knobs_are_refused_by_name() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let file = dir.path().join("user.toml");
+        std::fs::write(&file, "[hashing]\nmemmory_kib = 1\n").unwrap();
+        let refused = Config::load(Some(&file)).unwrap_err().to_string();
+        assert!(refused.contains("memmory_kib"), "{refused}");
+    }
+}

@@ -1,0 +1,38 @@
+//! How we are asked: gRPC messages become values of the domain, answers become messages, and
+//! refusals become statuses (in `status.rs` only). Decides nothing.
+
+mod operator_service;
+mod status;
+mod user_service;
+
+pub(crate) use operator_service::OperatorHandlers;
+pub(crate) use user_service::UserHandlers;
+
+use chassis::reflection::BadDescriptors;
+use proto::user::v1::{
+    operator_service_server::OperatorServiceServer, user_service_server::UserServiceServer,
+};
+use tonic::service::Routes;
+
+/// The largest request: two short texts have 4 KiB at most, however they are escaped.
+const REQUEST_LEN_MAX: usize = 16 * 1024;
+
+/// Both services, and reflection over them.
+pub(crate) fn routes(
+    users: UserHandlers,
+    operators: OperatorHandlers,
+) -> Result<Routes, BadDescriptors> {
+    let reflection = chassis::reflection::reflection(&[
+        proto::DESCRIPTORS,
+        tonic_types::pb::FILE_DESCRIPTOR_SET,
+    ])?;
+    let users = UserServiceServer::new(users).max_decoding_message_size(REQUEST_LEN_MAX);
+    let operators =
+        OperatorServiceServer::new(operators).max_decoding_message_size(REQUEST_LEN_MAX);
+    Ok(reflection.add_service(users).add_service(operators))
+}
+
+/// Seconds since 1970, as the contract writes a time.
+fn timestamp(seconds: u64) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: 0 }
+}

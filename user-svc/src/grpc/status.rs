@@ -1,0 +1,98 @@
+//! The one place where refusals and faults become statuses. A refusal is told precisely; a fault
+//! is logged here, once, and the client learns only that it happened.
+
+use std::{error::Error, time::Duration};
+
+use chassis::status::Refusal as Details;
+use proto::{ERROR_DOMAIN, error::v1::ErrorReason, reason_text};
+use rand::RngExt as _;
+use tonic::{Code, Status};
+
+use crate::{
+    accounts::AccountsError,
+    commands::{Fault, NotDone, Refusal},
+};
+
+/// Around the time that a full queue takes to pass; jittered, so that those who were sent away
+/// don't come back together.
+const RETRY_AFTER_MS: std::ops::Range<u64> = 500..1_500;
+
+pub(crate) fn of(not_done: NotDone) -> Status {
+    match not_done {
+        NotDone::Refused(refusal) => of_refusal(refusal),
+        NotDone::Failed(fault) => of_fault(&fault),
+    }
+}
+
+pub(crate) fn of_refusal(refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::InvalidInput(violations) => violations
+            .into_iter()
+            .fold(
+                details(
+                    Code::InvalidArgument,
+                    ErrorReason::InvalidInput,
+                    "the request has fields that are not allowed",
+                ),
+                |details, broken| details.field(broken.field, broken.description),
+            )
+            .into_status(),
+        Refusal::EmailTaken => details(
+            Code::AlreadyExists,
+            ErrorReason::AlreadyExists,
+            "the e-mail address has an account",
+        )
+        .into_status(),
+        Refusal::BadCredentials => details(
+            Code::Unauthenticated,
+            ErrorReason::BadCredentials,
+            "e-mail and password don't belong together",
+        )
+        .into_status(),
+        Refusal::Overloaded => details(
+            Code::Unavailable,
+            ErrorReason::Overloaded,
+            "more work is waiting than can be done in time; nothing was done",
+        )
+        .retry_after(retry_after())
+        .into_status(),
+        Refusal::NotAnOperator => details(
+            Code::Unauthenticated,
+            ErrorReason::Unauthenticated,
+            "an operator token that holds is needed (authorization: Bearer …)",
+        )
+        .into_status(),
+        Refusal::RehearsalsOff => details(
+            Code::PermissionDenied,
+            ErrorReason::PermissionDenied,
+            "rehearsals are switched off here (rehearsal_allowed)",
+        )
+        .into_status(),
+    }
+}
+
+fn of_fault(fault: &Fault) -> Status {
+    tracing::error!(error = fault as &dyn Error, "a command failed");
+    match fault {
+        Fault::Accounts(AccountsError::Lost(_)) => details(
+            Code::Unavailable,
+            ErrorReason::UpstreamUnavailable,
+            "the accounts can't be reached; whether anything was done is not known",
+        )
+        .retry_after(retry_after())
+        .into_status(),
+        Fault::Accounts(
+            AccountsError::Busy(_) | AccountsError::Failed(_) | AccountsError::Damaged(_),
+        )
+        | Fault::Password(_)
+        | Fault::Signing(_) => Status::internal("the service failed; the log says why"),
+    }
+}
+
+fn details(code: Code, reason: ErrorReason, message: &str) -> Details {
+    Details::new(code, reason_text(reason), ERROR_DOMAIN, message)
+}
+
+fn retry_after() -> Duration {
+    Duration::from_millis(rand::rng().random_range(RETRY_AFTER_MS))
+}

@@ -1,0 +1,69 @@
+//! Buyers over gRPC.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use proto::user::v1::{
+    ListPublicKeysRequest, ListPublicKeysResponse, PublicKey, RegisterRequest, RegisterResponse,
+    SignInRequest, SignInResponse, user_service_server::UserService,
+};
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::{commands::People, domain::Credentials, keys};
+
+/// Handles `seckill.user.v1.UserService`.
+#[derive(Clone)]
+pub(crate) struct UserHandlers {
+    people: Arc<People>,
+    public_keys: ListPublicKeysResponse,
+}
+
+impl UserHandlers {
+    pub(crate) fn new(people: Arc<People>, issuer: String, keys: &[keys::PublicKey]) -> Self {
+        let keys = keys
+            .iter()
+            .map(|key| PublicKey {
+                key_id: key.key_id.clone(),
+                ed25519: Bytes::copy_from_slice(&key.ed25519),
+            })
+            .collect();
+        Self { people, public_keys: ListPublicKeysResponse { keys, issuer } }
+    }
+}
+
+#[tonic::async_trait]
+impl UserService for UserHandlers {
+    async fn register(
+        &self,
+        request: Request<RegisterRequest>,
+    ) -> Result<Response<RegisterResponse>, Status> {
+        let RegisterRequest { email, password } = request.into_inner();
+        let credentials =
+            Credentials::parse(&email, password).map_err(|broken| status::of(broken.into()))?;
+        let user = self.people.register(credentials).await.map_err(status::of)?;
+        Ok(Response::new(RegisterResponse { user_id: user.to_string() }))
+    }
+
+    async fn sign_in(
+        &self,
+        request: Request<SignInRequest>,
+    ) -> Result<Response<SignInResponse>, Status> {
+        let SignInRequest { email, password } = request.into_inner();
+        let credentials =
+            Credentials::parse(&email, password).map_err(|broken| status::of(broken.into()))?;
+        let signed_in = self.people.sign_in(credentials).await.map_err(status::of)?;
+        Ok(Response::new(SignInResponse {
+            access_token: signed_in.access.token.expose().to_owned(),
+            expires_at: Some(super::timestamp(signed_in.access.expires_at_s)),
+            user_id: signed_in.user.to_string(),
+        }))
+    }
+
+    async fn list_public_keys(
+        &self,
+        _: Request<ListPublicKeysRequest>,
+    ) -> Result<Response<ListPublicKeysResponse>, Status> {
+        Ok(Response::new(self.public_keys.clone()))
+    }
+}

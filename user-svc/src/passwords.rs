@@ -1,0 +1,116 @@
+//! Hashes of passwords: argon2id, each with a salt of its own, made and checked in a bounded room.
+//! Whether an account exists must not show in time: checking against nobody costs exactly one
+//! hash of the same price, as checking against somebody does. Knows no accounts.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version,
+    password_hash,
+};
+
+use crate::{
+    domain::Password,
+    workroom::{Overloaded, Workroom},
+};
+
+/// What one hash costs; each hash carries its own cost, so this can change while accounts exist.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) memory_kib: u32,
+    pub(crate) passes: u32,
+    pub(crate) lanes: u32,
+}
+
+/// A hash as it is stored (PHC text). Not a secret like the password, but nobody's business.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct StoredHash(String);
+
+impl StoredHash {
+    pub(crate) fn from_text(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn as_text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for StoredHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredHash([redacted])")
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PasswordError {
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    /// The cost is out of argon2's range, memory could not be had, or a stored hash is damaged.
+    #[error("argon2: {0}")]
+    Hash(password_hash::Error),
+}
+
+/// Makes and checks hashes; shared by all cores.
+pub(crate) struct Passwords {
+    argon2: Arc<Argon2<'static>>,
+    /// What a password is checked against when there is no account. It is of 256 random bits that
+    /// nobody knows, so no password fits.
+    nobody: StoredHash,
+    room: Workroom,
+    checks: Arc<AtomicU64>,
+}
+
+impl Passwords {
+    /// Makes one hash, so a bad cost or missing memory shows at the start and not at a sign-in.
+    pub(crate) fn new(cost: Cost, room: Workroom) -> Result<Self, PasswordError> {
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
+            .map_err(|broken| PasswordError::Hash(broken.into()))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let nobody = hash(&argon2, &rand::random::<[u8; 32]>()).map_err(PasswordError::Hash)?;
+        Ok(Self { argon2: Arc::new(argon2), nobody, room, checks: Arc::default() })
+    }
+
+    /// A new hash under a new salt.
+    pub(crate) async fn hash(&self, password: Password) -> Result<StoredHash, PasswordError> {
+        let argon2 = Arc::clone(&self.argon2);
+        self.room.run(move || hash(&argon2, password.expose())).await?.map_err(PasswordError::Hash)
+    }
+
+    /// Whether it is the password of this hash; never, but in the same time, for `None`.
+    pub(crate) async fn check(
+        &self,
+        password: Password,
+        stored: Option<StoredHash>,
+    ) -> Result<bool, PasswordError> {
+        let against = stored.unwrap_or_else(|| self.nobody.clone());
+        let (argon2, checks) = (Arc::clone(&self.argon2), Arc::clone(&self.checks));
+        let work = move || {
+            checks.fetch_add(1, Ordering::Relaxed);
+            let against = PasswordHash::new(&against.0).map_err(password_hash::Error::from)?;
+            argon2.verify_password(password.expose(), &against)
+        };
+        match self.room.run(work).await? {
+            Ok(()) => Ok(true),
+            Err(password_hash::Error::PasswordInvalid) => Ok(false),
+            Err(broken) => Err(PasswordError::Hash(broken)),
+        }
+    }
+
+    /// How many checks were made since the start.
+    #[cfg(test)]
+    pub(crate) fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<StoredHash, password_hash::Error> {
+    argon2.hash_password(password).map(|made| StoredHash(made.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

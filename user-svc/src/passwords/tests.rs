@@ -1,0 +1,67 @@
+//! One price for everybody.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use tokio::runtime::Handle;
+
+use super::{Cost, PasswordError, Passwords, StoredHash};
+use crate::{
+    domain::Password,
+    workroom::{Bounds, Workroom},
+};
+
+/// The cheapest that argon2 allows.
+const CHEAP: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+
+fn passwords(cost: Cost) -> Result<Passwords, PasswordError> {
+    let bounds = Bounds {
+        parallel_max: NonZeroUsize::MIN,
+        queue_len_max: 8,
+        wait_max: Duration::from_secs(20),
+    };
+    Passwords::new(cost, Workroom::new(bounds, Handle::current()))
+}
+
+fn password(text: &str) -> Password {
+    Password::parse(text.to_owned()).unwrap()
+}
+
+#[tokio::test]
+async fn only_the_password_itself_fits_its_hash() {
+    let passwords = passwords(CHEAP).unwrap();
+    let stored = passwords.hash(password("correct horse")).await.unwrap();
+    let again = passwords.hash(password("correct horse")).await.unwrap();
+    assert_ne!(stored, again, "each hash has a salt of its own");
+    assert!(passwords.check(password("correct horse"), Some(stored.clone())).await.unwrap());
+    assert!(passwords.check(password("correct horse"), Some(again)).await.unwrap());
+    assert!(!passwords.check(password("Correct horse"), Some(stored)).await.unwrap());
+}
+
+#[tokio::test]
+async fn nobody_costs_the_same_one_check_and_never_fits() {
+    let passwords = passwords(CHEAP).unwrap();
+    let stored = passwords.hash(password("correct horse")).await.unwrap();
+    assert_eq!(passwords.checks(), 0);
+    assert!(!passwords.check(password("battery staple"), Some(stored.clone())).await.unwrap());
+    assert_eq!(passwords.checks(), 1);
+    assert!(!passwords.check(password("battery staple"), None).await.unwrap());
+    assert_eq!(passwords.checks(), 2);
+    let cost = |hash: &StoredHash| hash.as_text().split('$').nth(3).unwrap().to_owned();
+    assert_eq!(cost(&passwords.nobody), cost(&stored));
+    assert_eq!(cost(&stored), "m=8,t=1,p=1");
+    assert!(stored.as_text().starts_with("$argon2id$v=19$"), "{}", stored.as_text());
+}
+
+#[tokio::test]
+async fn a_damaged_hash_is_an_error_and_not_a_wrong_password() {
+    let passwords = passwords(CHEAP).unwrap();
+    let damaged = Some(StoredHash::from_text("$argon2id$v=19$oh".to_owned()));
+    let answer = passwords.check(password("correct horse"), damaged).await;
+    assert!(matches!(answer, Err(PasswordError::Hash(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_impossible_cost_shows_at_the_start() {
+    assert!(matches!(passwords(Cost { memory_kib: 7, ..CHEAP }), Err(PasswordError::Hash(_))));
+    assert!(matches!(passwords(Cost { passes: 0, ..CHEAP }), Err(PasswordError::Hash(_))));
+}

@@ -1,0 +1,57 @@
+//! What keeps it from starting, in one clear sentence; and how it stops.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::house::{House, PATIENCE, config, refusal_to_start};
+
+#[tokio::test]
+async fn without_its_key_it_does_not_start() {
+    let dir = TempDir::new().unwrap();
+    let config = config(&dir);
+    let path = config.signing_key_file.display().to_string();
+
+    let mut unset = config.clone();
+    unset.signing_key_file = "".into();
+    assert_eq!(
+        refusal_to_start(unset).await,
+        "signing_key_file is not set: it must name an Ed25519 private key in PEM"
+    );
+    assert_eq!(
+        refusal_to_start(config.clone()).await,
+        format!("key file {path}: No such file or directory (os error 2)")
+    );
+    user_svc::keys::generate(&config.signing_key_file).unwrap();
+    let readable = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(&config.signing_key_file, readable).unwrap();
+    assert_eq!(
+        refusal_to_start(config).await,
+        format!("key file {path} has mode 0644: only its owner may read it (chmod 600)")
+    );
+}
+
+#[tokio::test]
+async fn on_an_old_schema_it_does_not_start_until_migrated() {
+    let dir = TempDir::new().unwrap();
+    let mut config = config(&dir);
+    config.migrate_on_start = false;
+    user_svc::keys::generate(&config.signing_key_file).unwrap();
+    let sentence = refusal_to_start(config.clone()).await;
+    assert!(sentence.starts_with("accounts: "), "{sentence}");
+
+    user_svc::migrate(&config).await.unwrap();
+    user_svc::migrate(&config).await.unwrap();
+    config.hashing.memory_kib = 1;
+    let sentence = refusal_to_start(config).await;
+    assert!(sentence.starts_with("hashing: "), "{sentence}");
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_ends_well() {
+    let house = House::open().await;
+    house.register("ann@example.org", "correct horse").await.unwrap();
+    house.stopper.stop();
+    assert_eq!(timeout(PATIENCE, house.ended).await.unwrap().unwrap(), Ok(()));
+}
