@@ -101,3 +101,6 @@ const fn settled(state: OrderState) -> pb::SettledState {
         OrderState::Cancelled | OrderState::Expired => pb::SettledState::Released,
     }
 }
+
+#[cfg(test)]
+mod tests;
