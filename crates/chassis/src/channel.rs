@@ -53,9 +53,7 @@ pub fn connect_lazy(
     address: &str,
     settings: &ChannelSettings,
 ) -> Result<Channel, BadAddress> {
-    let refused = || BadAddress {
-        address: address.to_owned(),
-    };
+    let refused = || BadAddress { address: address.to_owned() };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| refused())?;
     let uri = endpoint.uri();
     if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {

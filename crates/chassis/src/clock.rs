@@ -37,37 +37,22 @@ impl Clock {
     /// A clock that runs with the machine's, and that a test can move.
     pub fn adjustable() -> (Self, ClockShift) {
         let shift = Arc::new(Shift::default());
-        (
-            Self {
-                shift: Some(Arc::clone(&shift)),
-            },
-            ClockShift { shift },
-        )
+        (Self { shift: Some(Arc::clone(&shift)) }, ClockShift { shift })
     }
 
     /// Time since some fixed moment before this process began. Never goes back, and goes on while
     /// the machine is suspended (`CLOCK_BOOTTIME`).
     pub fn now(&self) -> Duration {
-        let shift = self
-            .shift
-            .as_ref()
-            .map_or(0, |shift| shift.monotonic_ns.load(Ordering::SeqCst));
+        let shift =
+            self.shift.as_ref().map_or(0, |shift| shift.monotonic_ns.load(Ordering::SeqCst));
         boot_time() + Duration::from_nanos(shift)
     }
 
     /// Milliseconds since 1970-01-01 UTC. May jump in both directions: never measure with it.
     pub fn wall_ms(&self) -> u64 {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the clock that others ask"
-        )]
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let shift = self
-            .shift
-            .as_ref()
-            .map_or(0, |shift| shift.wall_ms.load(Ordering::SeqCst));
+        #[expect(clippy::disallowed_methods, reason = "this is the clock that others ask")]
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let shift = self.shift.as_ref().map_or(0, |shift| shift.wall_ms.load(Ordering::SeqCst));
         millis(wall).saturating_add_signed(shift)
     }
 }
@@ -77,16 +62,12 @@ impl ClockShift {
     pub fn jump(&self, by: Duration) {
         let ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         self.shift.monotonic_ns.fetch_add(ns, Ordering::SeqCst);
-        self.shift
-            .wall_ms
-            .fetch_add(signed_millis(by), Ordering::SeqCst);
+        self.shift.wall_ms.fetch_add(signed_millis(by), Ordering::SeqCst);
     }
 
     /// The wall time alone jumps back: what a corrected system clock looks like.
     pub fn jump_wall_back(&self, by: Duration) {
-        self.shift
-            .wall_ms
-            .fetch_sub(signed_millis(by), Ordering::SeqCst);
+        self.shift.wall_ms.fetch_sub(signed_millis(by), Ordering::SeqCst);
     }
 }
 
@@ -94,10 +75,7 @@ impl ClockShift {
 pub(crate) fn boot_time() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
     // The kernel counts it up from zero at boot, so neither part is ever negative.
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    )
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 fn millis(time: Duration) -> u64 {

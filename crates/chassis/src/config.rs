@@ -54,10 +54,7 @@ fn load_from<T: DeserializeOwned>(
     let mut layers = vec![Layer::from_toml(Place::Defaults, defaults)?];
     if let Some(file) = file {
         let text = std::fs::read_to_string(file).map_err(|error| {
-            ConfigError(format!(
-                "the configuration file {} can't be read: {error}",
-                file.display()
-            ))
+            ConfigError(format!("the configuration file {} can't be read: {error}", file.display()))
         })?;
         layers.push(Layer::from_toml(Place::File(file.to_owned()), &text)?);
     }
@@ -66,16 +63,11 @@ fn load_from<T: DeserializeOwned>(
         .prefix_separator(ENV_SEPARATOR)
         .separator(ENV_SEPARATOR)
         .source(variables);
-    layers.push(Layer::new(
-        Place::Environment(env_prefix.to_owned()),
-        environment,
-    )?);
+    layers.push(Layer::new(Place::Environment(env_prefix.to_owned()), environment)?);
 
     layers
         .iter()
-        .fold(Config::builder(), |merged, layer| {
-            merged.add_source(layer.values.clone())
-        })
+        .fold(Config::builder(), |merged, layer| merged.add_source(layer.values.clone()))
         .build()
         .and_then(Config::try_deserialize)
         .map_err(|error| Fault::of(error).in_layers(&layers))
@@ -101,11 +93,7 @@ impl Layer {
     fn new(place: Place, source: impl Source + Send + Sync + 'static) -> Result<Self, ConfigError> {
         match Config::builder().add_source(source).build() {
             Ok(values) => Ok(Self { place, values }),
-            Err(error) => Err(ConfigError(format!(
-                "{}: {}",
-                place.name(),
-                Fault::of(error).what
-            ))),
+            Err(error) => Err(ConfigError(format!("{}: {}", place.name(), Fault::of(error).what))),
         }
     }
 
@@ -144,50 +132,29 @@ impl Fault {
     fn of(error: config::ConfigError) -> Self {
         use config::ConfigError as E;
         match error {
-            E::NotFound(key) => Self {
-                key: None,
-                what: format!("the key {key} is missing"),
-            },
-            E::Type {
-                unexpected,
-                expected,
-                key,
-                ..
-            } => Self {
-                key,
-                what: format!("this is {unexpected}, and must be {expected}"),
-            },
+            E::NotFound(key) => Self { key: None, what: format!("the key {key} is missing") },
+            E::Type { unexpected, expected, key, .. } => {
+                Self { key, what: format!("this is {unexpected}, and must be {expected}") }
+            }
             E::At { error, key, .. } => {
                 let inner = Self::of(*error);
                 let keys: Vec<String> = key.into_iter().chain(inner.key).collect();
                 let key = (!keys.is_empty()).then(|| keys.join("."));
-                Self {
-                    key,
-                    what: inner.what,
-                }
+                Self { key, what: inner.what }
             }
-            E::FileParse { cause, .. } => Self {
-                key: None,
-                what: one_line(&cause.to_string()),
-            },
+            E::FileParse { cause, .. } => Self { key: None, what: one_line(&cause.to_string()) },
             other => Self::of_text(&other.to_string()),
         }
     }
 
     /// serde names an unknown field in its text only.
     fn of_text(text: &str) -> Self {
-        match text
-            .strip_prefix("unknown field `")
-            .and_then(|rest| rest.split_once("`, "))
-        {
+        match text.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, ")) {
             Some((field, expected)) => Self {
                 key: Some(field.to_owned()),
                 what: format!("there is no such key, {expected}"),
             },
-            None => Self {
-                key: None,
-                what: text.to_owned(),
-            },
+            None => Self { key: None, what: text.to_owned() },
         }
     }
 
@@ -205,10 +172,7 @@ impl Fault {
 
 /// A parser's message without the picture of the line that it draws.
 fn one_line(text: &str) -> String {
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.contains('|'));
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.contains('|'));
     lines.collect::<Vec<_>>().join(": ")
 }
 
@@ -228,18 +192,11 @@ impl Secret {
     /// If the file can't be read, isn't UTF-8, is empty or larger than 64 KiB.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let refused = |why: &dyn fmt::Display| {
-            ConfigError(format!(
-                "the secret file {} can't be used: {why}",
-                path.display()
-            ))
+            ConfigError(format!("the secret file {} can't be used: {why}", path.display()))
         };
-        let size = std::fs::metadata(path)
-            .map_err(|error| refused(&error))?
-            .len();
+        let size = std::fs::metadata(path).map_err(|error| refused(&error))?.len();
         if size > SECRET_BYTES_MAX {
-            return Err(refused(&format_args!(
-                "it has more than {SECRET_BYTES_MAX} bytes"
-            )));
+            return Err(refused(&format_args!("it has more than {SECRET_BYTES_MAX} bytes")));
         }
         let mut text = std::fs::read_to_string(path).map_err(|error| refused(&error))?;
         text.truncate(text.trim_end_matches(['\r', '\n']).len());

@@ -53,16 +53,8 @@ impl Cores {
             .collect::<io::Result<Vec<_>>>()?;
         let stop = guard.disarm();
         let handle = background.handle().clone();
-        let running = Mutex::new(Some(Running {
-            background,
-            serving_ended,
-        }));
-        Ok(Self {
-            serving,
-            background: handle,
-            stop,
-            running,
-        })
+        let running = Mutex::new(Some(Running { background, serving_ended }));
+        Ok(Self { serving, background: handle, stop, running })
     }
 
     /// The serving cores, in a fixed order.
@@ -93,20 +85,15 @@ impl Cores {
         if reaper.is_err() {
             return false;
         }
-        [running.serving_ended, background_ended]
-            .iter()
-            .all(|ended| {
-                let left = until.saturating_sub(boot_time());
-                ended.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Disconnected)
-            })
+        [running.serving_ended, background_ended].iter().all(|ended| {
+            let left = until.saturating_sub(boot_time());
+            ended.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Disconnected)
+        })
     }
 
     fn end(&self) -> Option<Running> {
         self.stop.cancel();
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -125,13 +112,11 @@ fn start_serving(
 ) -> io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    thread::Builder::new()
-        .name(format!("core-{core}"))
-        .spawn(move || {
-            runtime.block_on(stop.cancelled());
-            drop(runtime);
-            drop(ended);
-        })?;
+    thread::Builder::new().name(format!("core-{core}")).spawn(move || {
+        runtime.block_on(stop.cancelled());
+        drop(runtime);
+        drop(ended);
+    })?;
     Ok(handle)
 }
 

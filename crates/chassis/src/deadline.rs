@@ -31,9 +31,7 @@ pub struct Deadline {
 impl Deadline {
     /// A deadline `budget` from now.
     pub fn within(budget: Duration) -> Self {
-        Self {
-            at: boot_time().saturating_add(budget),
-        }
+        Self { at: boot_time().saturating_add(budget) }
     }
 
     /// The deadline of a call, from the extensions of its request. `None` if no
@@ -73,10 +71,7 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = DeadlineService<S>;
 
     fn layer(&self, inner: S) -> DeadlineService<S> {
-        DeadlineService {
-            inner,
-            layer: *self,
-        }
+        DeadlineService { inner, layer: *self }
     }
 }
 

@@ -28,10 +28,9 @@ impl Health {
     /// [`Health::set_ready`] says so.
     pub fn new() -> (Self, HealthServer<impl HealthApi>) {
         let reporter = HealthReporter::new();
-        for (service, status) in [
-            ("", ServingStatus::NotServing),
-            (LIVENESS, ServingStatus::Serving),
-        ] {
+        for (service, status) in
+            [("", ServingStatus::NotServing), (LIVENESS, ServingStatus::Serving)]
+        {
             let set = reporter.set_service_status(service, status).now_or_never();
             set.expect("it waits for a lock that nobody else knows yet");
         }
@@ -41,11 +40,7 @@ impl Health {
 
     /// From now on the App is ready, or isn't. Watchers are told.
     pub async fn set_ready(&self, ready: bool) {
-        let status = if ready {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
+        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.reporter.set_service_status("", status).await;
     }
 

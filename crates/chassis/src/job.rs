@@ -36,11 +36,7 @@ pub struct Beat {
 impl Beat {
     /// A beat at once, and then one every `interval`, jittered by up to a tenth either way.
     pub fn new(interval: Duration, stopper: &Stopper) -> Self {
-        Self {
-            interval,
-            stopper: stopper.clone(),
-            is_first: true,
-        }
+        Self { interval, stopper: stopper.clone(), is_first: true }
     }
 
     /// Waits for the next beat; `false` once the stopper has stopped, at once.
@@ -67,11 +63,7 @@ pub struct Backoff {
 impl Backoff {
     /// Waits of about `first`, 2 `first`, 4 `first`, … and never more than `max`.
     pub fn new(first: Duration, max: Duration) -> Self {
-        Self {
-            first,
-            max,
-            next: first.min(max),
-        }
+        Self { first, max, next: first.min(max) }
     }
 
     /// The next wait: a random one between half of its step and all of it.

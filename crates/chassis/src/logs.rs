@@ -47,10 +47,7 @@ pub enum LogError {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self {
-            format: LogFormat::default(),
-            filter: "info".to_owned(),
-        }
+        Self { format: LogFormat::default(), filter: "info".to_owned() }
     }
 }
 
@@ -60,13 +57,9 @@ impl Default for LogSettings {
 /// If the filter is malformed, or logging had begun before.
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     let LogSettings { format, filter } = settings;
-    let filter = EnvFilter::try_new(filter).map_err(|source| LogError::Filter {
-        filter: filter.clone(),
-        source,
-    })?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|source| LogError::Filter { filter: filter.clone(), source })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let begun = match format {
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
         LogFormat::Text => lines.finish().try_init(),
@@ -80,10 +73,7 @@ mod tests {
 
     #[test]
     fn malformed_filter_is_refused_by_name() {
-        let settings = LogSettings {
-            filter: "gateway=loud".into(),
-            ..LogSettings::default()
-        };
+        let settings = LogSettings { filter: "gateway=loud".into(), ..LogSettings::default() };
         let refused = init(&settings).expect_err("no such level");
         assert!(refused.to_string().contains("gateway=loud"), "{refused}");
     }

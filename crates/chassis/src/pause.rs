@@ -32,9 +32,7 @@ struct Point {
 impl PausePoints {
     /// Points that a test can arm.
     pub fn armed() -> Self {
-        Self {
-            points: Some(Arc::default()),
-        }
+        Self { points: Some(Arc::default()) }
     }
 
     /// Arms `name`: everyone who reaches it waits, from now until the handle releases it. Arming
@@ -43,14 +41,9 @@ impl PausePoints {
     /// # Panics
     /// On points that can't be armed.
     pub fn arm(&self, name: &str) -> PauseHandle {
-        let points = self
-            .points
-            .as_ref()
-            .expect("only PausePoints::armed() can be armed");
-        let point = Arc::new(Point {
-            hits: watch::Sender::new(0),
-            is_released: watch::Sender::new(false),
-        });
+        let points = self.points.as_ref().expect("only PausePoints::armed() can be armed");
+        let point =
+            Arc::new(Point { hits: watch::Sender::new(0), is_released: watch::Sender::new(false) });
         let mut points = points.lock().unwrap_or_else(PoisonError::into_inner);
         points.insert(name.to_owned(), Arc::clone(&point));
         PauseHandle { point }
@@ -59,11 +52,7 @@ impl PausePoints {
     /// Waits here while the point `name` is armed. Cancel safe.
     pub async fn reach(&self, name: &'static str) {
         let Some(points) = &self.points else { return };
-        let point = points
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned();
+        let point = points.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         let Some(point) = point else { return };
         let mut is_released = point.is_released.subscribe();
         if *is_released.borrow() {

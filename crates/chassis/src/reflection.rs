@@ -19,9 +19,7 @@ pub fn reflection(descriptor_sets: &[&[u8]]) -> Result<Routes, BadDescriptors> {
 }
 
 fn builder<'a>(descriptor_sets: &[&'a [u8]]) -> Builder<'a> {
-    descriptor_sets
-        .iter()
-        .fold(Builder::configure(), |builder, set| {
-            builder.register_encoded_file_descriptor_set(set)
-        })
+    descriptor_sets.iter().fold(Builder::configure(), |builder, set| {
+        builder.register_encoded_file_descriptor_set(set)
+    })
 }

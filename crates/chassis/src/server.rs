@@ -64,10 +64,7 @@ impl Listeners {
         for _ in 1..count {
             listeners.push(listen(bound).map_err(refused)?);
         }
-        Ok(Self {
-            addr: bound,
-            listeners,
-        })
+        Ok(Self { addr: bound, listeners })
     }
 
     /// The address that clients of this machine connect to.
@@ -125,20 +122,12 @@ struct Door {
 
 impl Door {
     async fn serve(self, stopped: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self {
-            listener,
-            settings,
-            routes,
-            abort,
-        } = self;
+        let Self { listener, settings, routes, abort } = self;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let connections = accept(listener, &settings, abort.clone());
         builder(&settings)
             .layer(GuardLayer::new(abort))
-            .layer(DeadlineLayer::new(
-                settings.default_deadline(),
-                settings.max_deadline(),
-            ))
+            .layer(DeadlineLayer::new(settings.default_deadline(), settings.max_deadline()))
             .add_routes(routes)
             .serve_with_incoming_shutdown(connections, stopped)
             .await?;
@@ -181,15 +170,12 @@ fn accept(
 ) -> impl Stream<Item = io::Result<Tethered>> {
     let free = Arc::new(Semaphore::new(settings.connections_per_core_max));
     let first_byte_within = settings.first_byte_within();
-    futures::stream::unfold(
-        (listener, free, abort),
-        move |(listener, free, abort)| async move {
-            let seat = Arc::clone(&free).acquire_owned().await.ok()?;
-            let io = accept_one(&listener).await;
-            let io = Tethered::new(io, seat, first_byte_within, abort.clone());
-            Some((Ok(io), (listener, free, abort)))
-        },
-    )
+    futures::stream::unfold((listener, free, abort), move |(listener, free, abort)| async move {
+        let seat = Arc::clone(&free).acquire_owned().await.ok()?;
+        let io = accept_one(&listener).await;
+        let io = Tethered::new(io, seat, first_byte_within, abort.clone());
+        Some((Ok(io), (listener, free, abort)))
+    })
 }
 
 async fn accept_one(listener: &tokio::net::TcpListener) -> tokio::net::TcpStream {

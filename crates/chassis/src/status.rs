@@ -97,16 +97,12 @@ pub fn reason_of(status: &Status) -> Option<String> {
 
 /// A value of the metadata in a status's ErrorInfo.
 pub fn meta_of(status: &Status, key: &str) -> Option<String> {
-    status
-        .get_details_error_info()
-        .and_then(|mut info| info.metadata.remove(key))
+    status.get_details_error_info().and_then(|mut info| info.metadata.remove(key))
 }
 
 /// The wait that a status's RetryInfo asks for.
 pub fn retry_after_of(status: &Status) -> Option<Duration> {
-    status
-        .get_details_retry_info()
-        .and_then(|info| info.retry_delay)
+    status.get_details_retry_info().and_then(|info| info.retry_delay)
 }
 
 #[cfg(test)]
@@ -115,35 +111,24 @@ mod tests {
 
     #[test]
     fn details_are_read_back_as_written() {
-        let status = Refusal::new(
-            Code::Unavailable,
-            "LOADING",
-            "bakery.test",
-            "bread is rising",
-        )
-        .meta("oven", "2")
-        .retry_after(Duration::from_millis(1500))
-        .field("loaf.weight_g", "must be above 0")
-        .quota("baker:7", "ten loaves an hour")
-        .into_status();
+        let status = Refusal::new(Code::Unavailable, "LOADING", "bakery.test", "bread is rising")
+            .meta("oven", "2")
+            .retry_after(Duration::from_millis(1500))
+            .field("loaf.weight_g", "must be above 0")
+            .quota("baker:7", "ten loaves an hour")
+            .into_status();
         assert_eq!(status.code(), Code::Unavailable);
         assert_eq!(status.message(), "bread is rising");
         assert_eq!(reason_of(&status).as_deref(), Some("LOADING"));
         assert_eq!(meta_of(&status, "oven").as_deref(), Some("2"));
         assert_eq!(retry_after_of(&status), Some(Duration::from_millis(1500)));
         let details = status.get_error_details();
-        let field = &details
-            .bad_request()
-            .expect("a field was named")
-            .field_violations[0];
+        let field = &details.bad_request().expect("a field was named").field_violations[0];
         assert_eq!(
             (field.field.as_str(), field.description.as_str()),
             ("loaf.weight_g", "must be above 0")
         );
-        let quota = &details
-            .quota_failure()
-            .expect("a quota was named")
-            .violations[0];
+        let quota = &details.quota_failure().expect("a quota was named").violations[0];
         assert_eq!(quota.subject, "baker:7");
     }
 

@@ -34,9 +34,7 @@ impl Stopper {
 
     /// A stopper that stops with this one, and can be stopped without it.
     pub fn child(&self) -> Self {
-        Self {
-            token: self.token.child_token(),
-        }
+        Self { token: self.token.child_token() }
     }
 
     pub(crate) fn child_token(&self) -> CancellationToken {

@@ -78,12 +78,7 @@ impl TaskOwner {
     /// Asks for a stop and waits for all tasks, at most `within`; those left are then ended at
     /// their next await.
     pub async fn drain(self, within: Duration) -> Drained {
-        let Tasks {
-            owner,
-            tracker,
-            stopper,
-            ..
-        } = &self.tasks;
+        let Tasks { owner, tracker, stopper, .. } = &self.tasks;
         stopper.stop();
         tracker.close();
         let left = match tokio::time::timeout(within, tracker.wait()).await {
@@ -100,11 +95,7 @@ impl TaskOwner {
     /// Cancel safe.
     pub async fn essential_ended(&self) -> &'static str {
         let mut ended = self.tasks.essential.subscribe();
-        let name = ended
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|name| *name);
+        let name = ended.wait_for(Option::is_some).await.ok().and_then(|name| *name);
         name.expect("the sender lives in self, and the wait is for a name")
     }
 }
@@ -193,10 +184,7 @@ impl Tasks {
 
 /// The text of a panic, if it has one.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    match (
-        panic.downcast_ref::<&'static str>(),
-        panic.downcast_ref::<String>(),
-    ) {
+    match (panic.downcast_ref::<&'static str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (None, Some(text)) => text,
         (None, None) => "a panic without text",

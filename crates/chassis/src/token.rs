@@ -94,10 +94,7 @@ impl Verifier {
 
     /// Replaces all keys: pairs of a key id and the 32 bytes of an Ed25519 public key.
     pub fn set_keys(&self, keys: Vec<(String, [u8; 32])>) {
-        let keys = keys
-            .into_iter()
-            .map(|(id, key)| (id, DecodingKey::from_ed_der(&key)))
-            .collect();
+        let keys = keys.into_iter().map(|(id, key)| (id, DecodingKey::from_ed_der(&key))).collect();
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
@@ -138,10 +135,7 @@ impl Verifier {
         if claims.aud.ok_or(TokenError::Claim("aud"))? != self.audience {
             return Err(TokenError::Audience);
         }
-        let subject = claims
-            .sub
-            .filter(|sub| !sub.is_empty())
-            .ok_or(TokenError::Claim("sub"))?;
+        let subject = claims.sub.filter(|sub| !sub.is_empty()).ok_or(TokenError::Claim("sub"))?;
         let expires_at_s = claims.exp.ok_or(TokenError::Claim("exp"))?;
         let not_before_s = claims.nbf.ok_or(TokenError::Claim("nbf"))?;
         let issued_at_s = claims.iat.ok_or(TokenError::Claim("iat"))?;
@@ -151,20 +145,13 @@ impl Verifier {
         if now_s.saturating_add(LEEWAY_S) < not_before_s.max(issued_at_s) {
             return Err(TokenError::NotYet);
         }
-        Ok(Claims {
-            subject,
-            name: claims.name,
-            rehearsal: claims.rehearsal,
-            expires_at_s,
-        })
+        Ok(Claims { subject, name: claims.name, rehearsal: claims.rehearsal, expires_at_s })
     }
 }
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            issuer, audience, ..
-        } = self;
+        let Self { issuer, audience, .. } = self;
         f.debug_struct("Verifier")
             .field("issuer", issuer)
             .field("audience", audience)

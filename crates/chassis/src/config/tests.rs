@@ -57,10 +57,7 @@ fn read(file: &str, variables: &[(&str, &str)]) -> Result<Bakery, String> {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("bakery.toml");
     std::fs::write(&path, file).expect("a file");
-    let variables = variables
-        .iter()
-        .map(|(key, value)| ((*key).into(), (*value).into()))
-        .collect();
+    let variables = variables.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
     load_from(DEFAULTS, Some(&path), PREFIX, Some(variables)).map_err(|error| {
         let text = error.to_string();
         text.replace(&path.display().to_string(), "FILE")
@@ -79,18 +76,9 @@ fn variables_win_over_the_file_and_the_file_over_defaults() {
         ],
     )
     .expect("all is well");
-    assert_eq!(
-        (bakery.name.as_str(), bakery.loaves, bakery.is_open),
-        ("file", 5, true)
-    );
+    assert_eq!((bakery.name.as_str(), bakery.loaves, bakery.is_open), ("file", 5, true));
     assert_eq!(bakery.flour, Some(Flour::Wheat));
-    assert_eq!(
-        bakery.oven,
-        Oven {
-            heat_c: 200,
-            timer_ms: Some(1500)
-        }
-    );
+    assert_eq!(bakery.oven, Oven { heat_c: 200, timer_ms: Some(1500) });
     assert_eq!(bakery.server.0.max_concurrent_streams, 100);
 }
 
@@ -108,10 +96,7 @@ fn variables_of_other_roles_are_not_read() {
         ("TOWN_BAKERY2__SHOE", "none"),
         ("PATH", "/bin"),
     ];
-    assert_eq!(
-        read("", &others).expect("all is well"),
-        read("", &[]).expect("all is well")
-    );
+    assert_eq!(read("", &others).expect("all is well"), read("", &[]).expect("all is well"));
 }
 
 #[test]
@@ -141,10 +126,7 @@ fn mistakes_are_named_with_their_place() {
             in_file("flour = 'oat'"),
             "flour in FILE: enum Flour does not have variant constructor oat",
         ),
-        (
-            in_file("oven = 3"),
-            "oven in FILE: invalid type: integer `3`, expected struct Oven",
-        ),
+        (in_file("oven = 3"), "oven in FILE: invalid type: integer `3`, expected struct Oven"),
         (
             in_file("loaves = = 3"),
             "FILE: TOML parse error at line 1, column 10: extra `=`, expected nothing",
@@ -183,10 +165,7 @@ fn missing_file_and_missing_key_are_refused() {
     assert!(sentence.starts_with("the configuration file /nowhere/bakery.toml can't be read: "));
 
     let refused = load_from::<Bakery>("name = 'a'", None, PREFIX, Some(HashMap::new()));
-    assert_eq!(
-        refused.expect_err("no key").to_string(),
-        "the key is_open is missing"
-    );
+    assert_eq!(refused.expect_err("no key").to_string(), "the key is_open is missing");
 }
 
 #[test]

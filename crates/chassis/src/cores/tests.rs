@@ -15,22 +15,15 @@ fn thread_of(cores: &Cores, handle: &Handle) -> String {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let _ = tell.send(thread::current().name().map(str::to_owned));
     });
-    let name = cores
-        .background()
-        .block_on(async { tokio::time::timeout(PATIENCE, told).await });
-    name.expect("in time")
-        .expect("told")
-        .expect("the thread has a name")
+    let name = cores.background().block_on(async { tokio::time::timeout(PATIENCE, told).await });
+    name.expect("in time").expect("told").expect("the thread has a name")
 }
 
 #[test]
 fn each_core_runs_its_tasks_on_its_own_thread() {
     let cores = Cores::start(2).expect("two cores");
-    let names: Vec<String> = cores
-        .serving()
-        .iter()
-        .map(|handle| thread_of(&cores, handle))
-        .collect();
+    let names: Vec<String> =
+        cores.serving().iter().map(|handle| thread_of(&cores, handle)).collect();
     assert_eq!(names, ["core-0", "core-1"]);
     assert_eq!(thread_of(&cores, cores.background()), "background");
     assert!(cores.shutdown(PATIENCE));
@@ -52,10 +45,7 @@ fn shutdown_drops_tasks_and_can_be_repeated() {
     });
     assert!(cores.shutdown(PATIENCE));
     assert!(cores.shutdown(PATIENCE));
-    assert!(
-        dropped.blocking_recv().is_err(),
-        "the task is gone, and its end of the channel"
-    );
+    assert!(dropped.blocking_recv().is_err(), "the task is gone, and its end of the channel");
 }
 
 #[test]

@@ -32,19 +32,7 @@ fn time_outs_are_read_as_specified() {
         assert_eq!(asked(&header(text)), Ok(Some(time)), "{text}");
     }
     assert_eq!(asked(&HeaderMap::new()), Ok(None));
-    for text in [
-        "",
-        "S",
-        "1",
-        "1s",
-        "-1S",
-        "+1S",
-        "1.5S",
-        "1 S",
-        "123456789S",
-        "1SS",
-        "é",
-    ] {
+    for text in ["", "S", "1", "1s", "-1S", "+1S", "1.5S", "1 S", "123456789S", "1SS", "é"] {
         assert_eq!(asked(&header(text)), Err(Malformed), "{text:?}");
     }
 }
@@ -68,46 +56,23 @@ async fn ask_layer(grpc_timeout: Option<&str>) -> (Code, usize) {
     if let Some(text) = grpc_timeout {
         *request.headers_mut() = header(text);
     }
-    let answer = timeout(PATIENCE, layer.layer(never).oneshot(request))
-        .await
-        .expect("in time");
+    let answer = timeout(PATIENCE, layer.layer(never).oneshot(request)).await.expect("in time");
     let status = Status::from_header_map(answer.expect("an answer").headers()).expect("a status");
     (status.code(), CALLS.load(Ordering::SeqCst) - before)
 }
 
 #[tokio::test]
 async fn layer_refuses_caps_and_defaults() {
-    assert_eq!(
-        ask_layer(Some("0m")).await,
-        (Code::DeadlineExceeded, 0),
-        "already past"
-    );
-    assert_eq!(
-        ask_layer(Some("soon")).await,
-        (Code::InvalidArgument, 0),
-        "malformed"
-    );
-    assert_eq!(
-        ask_layer(Some("1m")).await,
-        (Code::DeadlineExceeded, 1),
-        "asked for"
-    );
-    assert_eq!(
-        ask_layer(Some("1H")).await,
-        (Code::DeadlineExceeded, 1),
-        "capped"
-    );
-    assert_eq!(
-        ask_layer(None).await,
-        (Code::DeadlineExceeded, 1),
-        "by default"
-    );
+    assert_eq!(ask_layer(Some("0m")).await, (Code::DeadlineExceeded, 0), "already past");
+    assert_eq!(ask_layer(Some("soon")).await, (Code::InvalidArgument, 0), "malformed");
+    assert_eq!(ask_layer(Some("1m")).await, (Code::DeadlineExceeded, 1), "asked for");
+    assert_eq!(ask_layer(Some("1H")).await, (Code::DeadlineExceeded, 1), "capped");
+    assert_eq!(ask_layer(None).await, (Code::DeadlineExceeded, 1), "by default");
 }
 
 fn with_timeout(service: &str, grpc_timeout: &'static str) -> Call<HealthCheckRequest> {
     let mut call = Call::new(wish(service));
-    call.metadata_mut()
-        .insert("grpc-timeout", MetadataValue::from_static(grpc_timeout));
+    call.metadata_mut().insert("grpc-timeout", MetadataValue::from_static(grpc_timeout));
     call
 }
 
@@ -134,11 +99,7 @@ async fn server_answers_deadline_exceeded_not_cancelled() {
     }
     bakery.until_inside(0).await;
     // Its answer follows the others on their connection.
-    client
-        .clone()
-        .check(wish("quick"))
-        .await
-        .expect("an answer");
+    client.clone().check(wish("quick")).await.expect("an answer");
     let codes: Vec<Code> = calls
         .collect::<Vec<_>>()
         .await
@@ -151,10 +112,7 @@ async fn server_answers_deadline_exceeded_not_cancelled() {
 #[tokio::test]
 async fn server_caps_what_a_client_asks_for() {
     let (cores, bakery) = (Cores::start(1).expect("a core"), Bakery::new());
-    let settings = ServerSettings {
-        max_deadline_ms: 30,
-        ..ServerSettings::default()
-    };
+    let settings = ServerSettings { max_deadline_ms: 30, ..ServerSettings::default() };
     let (_owner, addr) = bakery.open(&cores, &settings);
     let client = customer(cores.background(), addr);
     let calls = ["1H", "60S"].map(|grpc_timeout| {
@@ -170,52 +128,28 @@ async fn server_caps_what_a_client_asks_for() {
 #[tokio::test]
 async fn handler_reads_what_is_left_of_the_budget() {
     let (cores, bakery) = (Cores::start(1).expect("a core"), Bakery::new());
-    let settings = ServerSettings {
-        default_deadline_ms: 9000,
-        ..ServerSettings::default()
-    };
+    let settings = ServerSettings { default_deadline_ms: 9000, ..ServerSettings::default() };
     let (_owner, addr) = bakery.open(&cores, &settings);
     let mut client = customer(cores.background(), addr);
-    for (call, seconds) in [
-        (Call::new(wish("deadline")), 9),
-        (with_timeout("deadline", "5S"), 5),
-    ] {
+    for (call, seconds) in [(Call::new(wish("deadline")), 9), (with_timeout("deadline", "5S"), 5)] {
         client.check(call).await.expect("an answer");
         let budget = bakery.budget.lock().expect("no panic").expect("a deadline");
         let most = Duration::from_secs(seconds);
-        assert!(
-            budget <= most && budget > most - Duration::from_secs(2),
-            "{budget:?}"
-        );
+        assert!(budget <= most && budget > most - Duration::from_secs(2), "{budget:?}");
     }
 }
 
 #[tokio::test]
 async fn stream_flows_on_after_the_deadline_of_its_headers() {
     let (cores, bakery) = (Cores::start(1).expect("a core"), Bakery::new());
-    let settings = ServerSettings {
-        default_deadline_ms: 20,
-        ..ServerSettings::default()
-    };
+    let settings = ServerSettings { default_deadline_ms: 20, ..ServerSettings::default() };
     let (_owner, addr) = bakery.open(&cores, &settings);
     let mut client = customer(cores.background(), addr);
-    let mut stream = client
-        .clone()
-        .watch(wish("any"))
-        .await
-        .expect("a stream")
-        .into_inner();
-    stream
-        .message()
-        .await
-        .expect("flows")
-        .expect("the first message");
+    let mut stream = client.clone().watch(wish("any")).await.expect("a stream").into_inner();
+    stream.message().await.expect("flows").expect("the first message");
     // A call that is held passes its own deadline, later than the stream's.
     client.check(wish("hold")).await.expect_err("no bread");
-    assert!(
-        stream.message().now_or_never().is_none(),
-        "it is still open"
-    );
+    assert!(stream.message().now_or_never().is_none(), "it is still open");
     assert_eq!(*bakery.inside.borrow(), 1);
 }
 
@@ -225,8 +159,5 @@ fn shift_of_a_clock_moves_no_deadline() {
     let deadline = Deadline::within(Duration::from_secs(60));
     shift.jump(Duration::from_secs(3600));
     assert!(deadline.remaining(&clock) > Duration::from_secs(30));
-    assert_eq!(
-        Deadline::within(Duration::ZERO).remaining(&clock),
-        Duration::ZERO
-    );
+    assert_eq!(Deadline::within(Duration::ZERO).remaining(&clock), Duration::ZERO);
 }

@@ -13,9 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn ask(health: &Health, service: &str) -> Result<Answer, Code> {
     let api = HealthService::from_health_reporter(health.reporter.clone());
-    let request = Request::new(HealthCheckRequest {
-        service: service.to_owned(),
-    });
+    let request = Request::new(HealthCheckRequest { service: service.to_owned() });
     let answer = api.check(request).await.map_err(|status| status.code())?;
     Ok(answer.into_inner().status())
 }
@@ -45,17 +43,13 @@ async fn watching_follows_the_stores_and_ends_not_ready() {
     let owner = TaskOwner::new("bakery", Stopper::new());
     let (health, _service) = Health::new();
     let (watched, stopper) = (health.clone(), owner.tasks().stopper().clone());
-    owner
-        .tasks()
-        .spawn(Kind::Essential, "readiness", async move {
-            let store = async || {
-                ASKED.fetch_add(1, Ordering::SeqCst);
-                ANSWERS.load(Ordering::SeqCst)
-            };
-            watched
-                .watch(Duration::from_millis(1), &stopper, store)
-                .await;
-        });
+    owner.tasks().spawn(Kind::Essential, "readiness", async move {
+        let store = async || {
+            ASKED.fetch_add(1, Ordering::SeqCst);
+            ANSWERS.load(Ordering::SeqCst)
+        };
+        watched.watch(Duration::from_millis(1), &stopper, store).await;
+    });
     let until = async |answer: Answer| {
         while ask(&health, "").await != Ok(answer) {
             tokio::task::yield_now().await;
@@ -71,7 +65,5 @@ async fn watching_follows_the_stores_and_ends_not_ready() {
         owner.drain(PATIENCE).await;
         assert_eq!(ask(&health, "").await, Ok(Answer::NotServing));
     };
-    tokio::time::timeout(PATIENCE, story)
-        .await
-        .expect("in time");
+    tokio::time::timeout(PATIENCE, story).await.expect("in time");
 }

@@ -29,11 +29,9 @@ async fn stop_ends_a_long_wait() {
     let job = every(Duration::from_secs(3600), &stopper, async || {
         tokio::task::yield_now().await;
     });
-    timeout(PATIENCE, async {
-        tokio::join!(job, async { stopper.stop() })
-    })
-    .await
-    .expect("it doesn't wait an hour");
+    timeout(PATIENCE, async { tokio::join!(job, async { stopper.stop() }) })
+        .await
+        .expect("it doesn't wait an hour");
 }
 
 #[tokio::test]
@@ -48,10 +46,7 @@ async fn runs_as_a_task_and_ends_with_the_drain() {
         })
         .await;
     });
-    timeout(PATIENCE, told.recv())
-        .await
-        .expect("it runs")
-        .expect("it tells");
+    timeout(PATIENCE, told.recv()).await.expect("it runs").expect("it tells");
     assert_eq!(owner.drain(PATIENCE).await, Drained { left: 0 });
 }
 
@@ -61,10 +56,7 @@ fn waits_double_up_to_the_bound_and_begin_anew() {
     let mut backoff = Backoff::new(ms(100), ms(350));
     for step in [100, 200, 350, 350] {
         let wait = backoff.next_wait();
-        assert!(
-            wait >= ms(step) / 2 && wait <= ms(step),
-            "{wait:?} of {step} ms"
-        );
+        assert!(wait >= ms(step) / 2 && wait <= ms(step), "{wait:?} of {step} ms");
     }
     backoff.reset();
     assert!(backoff.next_wait() <= ms(100));

@@ -11,12 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 #[test]
 fn default_points_hold_nobody() {
-    assert!(
-        PausePoints::default()
-            .reach("anywhere")
-            .now_or_never()
-            .is_some()
-    );
+    assert!(PausePoints::default().reach("anywhere").now_or_never().is_some());
 }
 
 #[test]
@@ -39,9 +34,7 @@ async fn released_point_lets_everyone_go() {
         handle.hit(2).await;
         handle.release();
     };
-    timeout(PATIENCE, async { tokio::join!(waiting, releasing) })
-        .await
-        .expect("all went on");
+    timeout(PATIENCE, async { tokio::join!(waiting, releasing) }).await.expect("all went on");
     assert!(points.reach("oven").now_or_never().is_some());
     assert_eq!(handle.count(), 2);
 }

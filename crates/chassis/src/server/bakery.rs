@@ -72,10 +72,7 @@ impl Bakery {
         let listeners = Listeners::bind(addr, cores.serving().len()).expect("a free port");
         let addr = listeners.addr();
         serve(&owner.tasks(), cores, listeners, settings, |core| {
-            Routes::new(HealthServer::new(Self {
-                core,
-                ..self.clone()
-            }))
+            Routes::new(HealthServer::new(Self { core, ..self.clone() }))
         });
         (owner, addr)
     }
@@ -84,10 +81,7 @@ impl Bakery {
     pub(crate) async fn until_inside(&self, customers: usize) {
         let mut inside = self.inside.subscribe();
         let waited = inside.wait_for(|inside| *inside == customers);
-        tokio::time::timeout(PATIENCE, waited)
-            .await
-            .expect("in time")
-            .expect("we hold the sender");
+        tokio::time::timeout(PATIENCE, waited).await.expect("in time").expect("we hold the sender");
     }
 }
 
@@ -131,9 +125,7 @@ impl Health for Bakery {
 }
 
 fn serving() -> HealthCheckResponse {
-    HealthCheckResponse {
-        status: ServingStatus::Serving.into(),
-    }
+    HealthCheckResponse { status: ServingStatus::Serving.into() }
 }
 
 /// A customer with a connection of its own, made with the first call.
@@ -144,7 +136,5 @@ pub(crate) fn customer(runtime: &Handle, addr: SocketAddr) -> HealthClient<Chann
 }
 
 pub(crate) fn wish(service: &str) -> HealthCheckRequest {
-    HealthCheckRequest {
-        service: service.to_owned(),
-    }
+    HealthCheckRequest { service: service.to_owned() }
 }

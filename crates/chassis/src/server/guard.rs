@@ -31,10 +31,7 @@ impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
 
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard {
-            inner,
-            abort: self.abort.clone(),
-        }
+        Guard { inner, abort: self.abort.clone() }
     }
 }
 
@@ -72,5 +69,50 @@ where
                 }),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    use tonic::Code;
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+
+    fn code(answer: Result<Response<Body>, Infallible>) -> Code {
+        let Ok(answer) = answer;
+        Status::from_header_map(answer.headers()).expect("a status").code()
+    }
+
+    #[tokio::test]
+    async fn handler_is_dropped_with_its_owner_though_its_connection_is_not() {
+        let (owner, dough) = (CancellationToken::new(), Arc::new(()));
+        let held = Arc::clone(&dough);
+        let handler = service_fn(move |_| {
+            let held = Arc::clone(&held);
+            async move {
+                std::future::pending::<()>().await;
+                drop(held);
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            }
+        });
+        let request = Request::new(Body::empty());
+        let mut call = Box::pin(GuardLayer::new(owner.clone()).layer(handler).oneshot(request));
+        assert!((&mut call).now_or_never().is_none());
+        let before = Arc::strong_count(&dough);
+        owner.cancel();
+        assert_eq!(code(call.now_or_never().expect("it has ended")), Code::Unavailable);
+        assert!(Arc::strong_count(&dough) < before, "what the handler held is free");
+    }
+
+    #[tokio::test]
+    async fn panic_becomes_an_internal_error() {
+        let handler = service_fn(|_| async { panic!("burnt") });
+        let layer = GuardLayer::new(CancellationToken::new());
+        let answer = layer.layer(handler).oneshot(Request::new(Body::empty())).await;
+        assert_eq!(code(answer), Code::Internal);
     }
 }

@@ -17,9 +17,7 @@ const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\
 async fn greeted(addr: SocketAddr) -> TcpStream {
     let mut io = TcpStream::connect(addr).await.expect("connected");
     io.write_all(HELLO).await.expect("sent");
-    let read = timeout(PATIENCE, io.read(&mut [0; 1024]))
-        .await
-        .expect("in time");
+    let read = timeout(PATIENCE, io.read(&mut [0; 1024])).await.expect("in time");
     assert!(read.expect("read") > 0);
     io
 }
@@ -27,9 +25,7 @@ async fn greeted(addr: SocketAddr) -> TcpStream {
 /// Returns once the peer has closed, in whatever way.
 async fn until_closed(mut io: TcpStream) {
     let closed = async { while io.read(&mut [0; 1024]).await.is_ok_and(|bytes| bytes > 0) {} };
-    timeout(PATIENCE, closed)
-        .await
-        .expect("the connection had to be closed");
+    timeout(PATIENCE, closed).await.expect("the connection had to be closed");
 }
 
 #[test]
@@ -37,10 +33,7 @@ fn all_listeners_share_the_port_they_found() {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let listeners = Listeners::bind(any, 3).expect("a free port");
     assert_ne!(listeners.addr().port(), 0);
-    let ports = listeners
-        .listeners
-        .iter()
-        .map(|one| one.local_addr().expect("bound"));
+    let ports = listeners.listeners.iter().map(|one| one.local_addr().expect("bound"));
     assert!(ports.eq([listeners.addr(); 3]));
 }
 
@@ -49,12 +42,7 @@ fn taken_address_is_refused_by_name() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let addr = taken.local_addr().expect("bound");
     let refused = Listeners::bind(addr, 2).expect_err("it isn't shared");
-    assert!(
-        refused
-            .to_string()
-            .starts_with(&format!("can't listen on {addr}: ")),
-        "{refused}"
-    );
+    assert!(refused.to_string().starts_with(&format!("can't listen on {addr}: ")), "{refused}");
 }
 
 #[tokio::test]
@@ -63,15 +51,11 @@ async fn every_core_answers() {
     let (_owner, addr) = bakery.open(&cores, &ServerSettings::default());
     let both = async {
         while bakery.answers.lock().expect("no panic")[..2].contains(&0) {
-            let answer = customer(&Handle::current(), addr)
-                .check(wish("quick"))
-                .await;
+            let answer = customer(&Handle::current(), addr).check(wish("quick")).await;
             answer.expect("an answer");
         }
     };
-    timeout(PATIENCE, both)
-        .await
-        .expect("the kernel spreads connections");
+    timeout(PATIENCE, both).await.expect("the kernel spreads connections");
 }
 
 #[tokio::test]
@@ -84,16 +68,8 @@ async fn dropped_owner_ends_handlers_streams_and_connections() {
 
     let mut client = customer(&Handle::current(), addr);
     let mut watcher = client.clone();
-    let mut stream = watcher
-        .watch(wish("any"))
-        .await
-        .expect("a stream")
-        .into_inner();
-    stream
-        .message()
-        .await
-        .expect("flows")
-        .expect("the first message");
+    let mut stream = watcher.watch(wish("any")).await.expect("a stream").into_inner();
+    stream.message().await.expect("flows").expect("the first message");
     let call = tokio::task::unconstrained(client.check(wish("hold")));
     let idle = greeted(addr).await;
     let crash = async {
@@ -104,26 +80,14 @@ async fn dropped_owner_ends_handlers_streams_and_connections() {
     let (answer, ()) = tokio::join!(call, crash);
 
     let lost = answer.expect_err("nobody answers");
-    assert_ne!(
-        lost.message(),
-        "the server is gone",
-        "no answer may reach the wire"
-    );
-    assert!(
-        stream.message().await.is_err(),
-        "the stream is cut, not ended"
-    );
+    assert_ne!(lost.message(), "the server is gone", "no answer may reach the wire");
+    assert!(stream.message().await.is_err(), "the stream is cut, not ended");
     until_closed(idle).await;
     while !tasks.is_empty() {
         tokio::task::yield_now().await;
     }
-    assert!(
-        TcpStream::connect(addr).await.is_err(),
-        "nobody listens any more"
-    );
-    let answer = customer(&Handle::current(), neighbours_addr)
-        .check(wish("quick"))
-        .await;
+    assert!(TcpStream::connect(addr).await.is_err(), "nobody listens any more");
+    let answer = customer(&Handle::current(), neighbours_addr).check(wish("quick")).await;
     answer.expect("the neighbour on the same cores lives on");
 }
 
@@ -143,9 +107,8 @@ async fn stop_lets_calls_finish_and_accepts_no_more() {
         });
         draining.0
     };
-    let (answer, drained) = timeout(PATIENCE, async { tokio::join!(call, ending) })
-        .await
-        .expect("in time");
+    let (answer, drained) =
+        timeout(PATIENCE, async { tokio::join!(call, ending) }).await.expect("in time");
     answer.expect("the call was finished");
     assert_eq!(drained, Drained { left: 0 });
 }
@@ -157,24 +120,15 @@ async fn panic_of_a_handler_is_an_internal_error_of_that_call() {
     let mut client = customer(&Handle::current(), addr);
     let refused = client.check(wish("panic")).await.expect_err("it panics");
     assert_eq!(refused.code(), Code::Internal);
-    assert!(
-        !refused.message().contains("burnt"),
-        "what went wrong inside is not told"
-    );
-    client
-        .check(wish("quick"))
-        .await
-        .expect("the connection lives on");
+    assert!(!refused.message().contains("burnt"), "what went wrong inside is not told");
+    client.check(wish("quick")).await.expect("the connection lives on");
     assert_eq!(*bakery.inside.borrow(), 0);
 }
 
 #[tokio::test]
 async fn silent_connection_is_closed() {
     let (cores, bakery) = (Cores::start(1).expect("a core"), Bakery::new());
-    let settings = ServerSettings {
-        first_byte_within_ms: 20,
-        ..ServerSettings::default()
-    };
+    let settings = ServerSettings { first_byte_within_ms: 20, ..ServerSettings::default() };
     let (_owner, addr) = bakery.open(&cores, &settings);
     until_closed(TcpStream::connect(addr).await.expect("connected")).await;
 }
@@ -182,21 +136,14 @@ async fn silent_connection_is_closed() {
 #[tokio::test]
 async fn connections_beyond_the_bound_wait_for_a_seat() {
     let (cores, bakery) = (Cores::start(1).expect("a core"), Bakery::new());
-    let settings = ServerSettings {
-        connections_per_core_max: 1,
-        ..ServerSettings::default()
-    };
+    let settings = ServerSettings { connections_per_core_max: 1, ..ServerSettings::default() };
     let (_owner, addr) = bakery.open(&cores, &settings);
     let first = greeted(addr).await;
-    let mut second = TcpStream::connect(addr)
-        .await
-        .expect("in the kernel's queue");
+    let mut second = TcpStream::connect(addr).await.expect("in the kernel's queue");
     second.write_all(HELLO).await.expect("sent");
     let early = timeout(Duration::from_millis(50), second.read(&mut [0; 1024])).await;
     assert!(early.is_err(), "nobody serves it yet");
     drop(first);
-    let read = timeout(PATIENCE, second.read(&mut [0; 1024]))
-        .await
-        .expect("in time");
+    let read = timeout(PATIENCE, second.read(&mut [0; 1024])).await.expect("in time");
     assert!(read.expect("read") > 0);
 }

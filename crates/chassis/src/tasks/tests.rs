@@ -17,9 +17,7 @@ fn owner() -> TaskOwner {
 
 async fn until_empty(tasks: &Tasks) {
     tasks.tracker.close();
-    timeout(PATIENCE, tasks.tracker.wait())
-        .await
-        .expect("tasks had to end");
+    timeout(PATIENCE, tasks.tracker.wait()).await.expect("tasks had to end");
 }
 
 #[tokio::test]
@@ -34,9 +32,7 @@ async fn dropped_owner_ends_every_kind_of_task() {
     drop(owner);
     until_empty(&tasks).await;
     assert!(tasks.is_aborted());
-    timeout(PATIENCE, tasks.aborted())
-        .await
-        .expect("it is aborted");
+    timeout(PATIENCE, tasks.aborted()).await.expect("it is aborted");
 }
 
 #[tokio::test]
@@ -45,21 +41,13 @@ async fn nothing_runs_after_the_next_await_of_a_dropped_owner() {
     let tasks = owner.tasks();
     let (reached, went_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let gate = Arc::new(Semaphore::new(0));
-    let (r, w, g) = (
-        Arc::clone(&reached),
-        Arc::clone(&went_on),
-        Arc::clone(&gate),
-    );
+    let (r, w, g) = (Arc::clone(&reached), Arc::clone(&went_on), Arc::clone(&gate));
     tasks.spawn(Kind::Drained, "held", async move {
         r.add_permits(1);
         g.acquire().await.expect("it is never closed").forget();
         w.add_permits(1);
     });
-    reached
-        .acquire()
-        .await
-        .expect("it is never closed")
-        .forget();
+    reached.acquire().await.expect("it is never closed").forget();
     // Both happen before the task is polled again: the owner's end has to win.
     gate.add_permits(1);
     drop(owner);
@@ -101,10 +89,7 @@ async fn drain_ends_what_does_not_end_in_time() {
     let owner = owner();
     let tasks = owner.tasks();
     tasks.spawn(Kind::Drained, "pending", pending());
-    assert_eq!(
-        owner.drain(Duration::from_millis(5)).await,
-        Drained { left: 1 }
-    );
+    assert_eq!(owner.drain(Duration::from_millis(5)).await, Drained { left: 1 });
     until_empty(&tasks).await;
 }
 
@@ -123,9 +108,7 @@ async fn stop_reaches_the_tasks() {
     let shared = Stopper::new();
     let owner = TaskOwner::new("bakery", shared.clone());
     shared.stop();
-    timeout(PATIENCE, owner.tasks().stopper().stopped())
-        .await
-        .expect("it is stopped");
+    timeout(PATIENCE, owner.tasks().stopper().stopped()).await.expect("it is stopped");
 }
 
 #[tokio::test]
@@ -133,28 +116,17 @@ async fn end_of_an_essential_task_is_told_by_name() {
     let owner = owner();
     owner.tasks().spawn(Kind::Drained, "any other", async {});
     owner.tasks().spawn(Kind::Essential, "oven", async {});
-    let name = timeout(PATIENCE, owner.essential_ended())
-        .await
-        .expect("it has ended");
+    let name = timeout(PATIENCE, owner.essential_ended()).await.expect("it has ended");
     assert_eq!(name, "oven");
     // Asked later, the answer is the same.
-    assert_eq!(
-        timeout(PATIENCE, owner.essential_ended())
-            .await
-            .expect("still"),
-        "oven"
-    );
+    assert_eq!(timeout(PATIENCE, owner.essential_ended()).await.expect("still"), "oven");
 }
 
 #[tokio::test]
 async fn panic_of_an_essential_task_counts_as_its_end() {
     let owner = owner();
-    owner
-        .tasks()
-        .spawn(Kind::Essential, "oven", async { panic!("too hot") });
-    let name = timeout(PATIENCE, owner.essential_ended())
-        .await
-        .expect("it has ended");
+    owner.tasks().spawn(Kind::Essential, "oven", async { panic!("too hot") });
+    let name = timeout(PATIENCE, owner.essential_ended()).await.expect("it has ended");
     assert_eq!(name, "oven");
 }
 
@@ -163,9 +135,7 @@ async fn panic_of_another_task_ends_that_task_only() {
     let owner = owner();
     let tasks = owner.tasks();
     tasks.spawn(Kind::Essential, "oven", pending());
-    tasks.spawn(Kind::Drained, "clumsy", async {
-        panic!("{} broken", "plate")
-    });
+    tasks.spawn(Kind::Drained, "clumsy", async { panic!("{} broken", "plate") });
     while tasks.len() > 1 {
         tokio::task::yield_now().await;
     }
@@ -186,9 +156,6 @@ async fn many_tasks_come_and_go_without_a_trace() {
     for _ in 0..50_000 {
         tasks.spawn(Kind::Drained, "short", async {});
     }
-    assert_eq!(
-        owner.drain(Duration::from_secs(30)).await,
-        Drained { left: 0 }
-    );
+    assert_eq!(owner.drain(Duration::from_secs(30)).await, Drained { left: 0 });
     assert_eq!(tasks.len(), 0);
 }

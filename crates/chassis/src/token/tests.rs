@@ -12,9 +12,8 @@ use super::*;
 use crate::clock::ClockShift;
 
 /// An Ed25519 private key in the format of PKCS #8 is this and 32 bytes of seed.
-const PKCS8_HEAD: [u8; 16] = [
-    0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
-];
+const PKCS8_HEAD: [u8; 16] =
+    [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
 const LIFE_S: u64 = 900;
 
@@ -31,10 +30,7 @@ impl Signer {
             panic!("another kind of key")
         };
         let public = URL_SAFE_NO_PAD.decode(pair.x).expect("base64");
-        Self {
-            key,
-            public: public.try_into().expect("32 bytes"),
-        }
+        Self { key, public: public.try_into().expect("32 bytes") }
     }
 
     fn sign(&self, kid: &str, claims: &Value) -> String {
@@ -81,30 +77,14 @@ fn text_of(part: &Value) -> String {
 fn good_token_counts() {
     let (verifier, signer, _) = bakery();
     let good = good(&verifier);
-    let claims = verifier
-        .verify(&signer.sign("a", &good))
-        .expect("it is good");
+    let claims = verifier.verify(&signer.sign("a", &good)).expect("it is good");
     let expires_at_s = good["exp"].as_u64().expect("a number");
-    let plain = Claims {
-        subject: "7".into(),
-        name: None,
-        rehearsal: false,
-        expires_at_s,
-    };
+    let plain = Claims { subject: "7".into(), name: None, rehearsal: false, expires_at_s };
     assert_eq!(claims, plain);
 
     let special = with(&with(&good, "name", json!("Ann")), "rehearsal", json!(true));
-    let claims = verifier
-        .verify(&signer.sign("a", &special))
-        .expect("it is good");
-    assert_eq!(
-        claims,
-        Claims {
-            name: Some("Ann".into()),
-            rehearsal: true,
-            ..plain
-        }
-    );
+    let claims = verifier.verify(&signer.sign("a", &special)).expect("it is good");
+    assert_eq!(claims, Claims { name: Some("Ann".into()), rehearsal: true, ..plain });
 }
 
 #[test]
@@ -122,11 +102,7 @@ fn wrong_claims_are_refused() {
         ("sub", json!(""), TokenError::Claim("sub")),
         ("iss", json!("butcher"), TokenError::Issuer),
         ("aud", json!("shop-operator"), TokenError::Audience),
-        (
-            "aud",
-            json!(["shop", "shop-operator"]),
-            TokenError::Malformed,
-        ),
+        ("aud", json!(["shop", "shop-operator"]), TokenError::Malformed),
         ("exp", json!(now_s - 10), TokenError::Expired),
         ("exp", json!(0), TokenError::Expired),
         ("exp", json!("never"), TokenError::Malformed),
@@ -148,69 +124,28 @@ fn wrong_signatures_are_refused() {
     let good = good(&verifier);
     let token = signer.sign("a", &good);
     let parts: Vec<&str> = token.split('.').collect();
-    let [header, claims, signature] = parts[..] else {
-        panic!("three parts")
-    };
+    let [header, claims, signature] = parts[..] else { panic!("three parts") };
 
     let richer = text_of(&with(&good, "sub", json!("8")));
     let none = text_of(&json!({"alg": "none", "typ": "JWT", "kid": "a"}));
-    let hs256 = Header {
-        kid: Some("a".into()),
-        ..Header::new(Algorithm::HS256)
-    };
+    let hs256 = Header { kid: Some("a".into()), ..Header::new(Algorithm::HS256) };
     let public_as_secret = EncodingKey::from_secret(&signer.public);
     let confused = jsonwebtoken::encode(&hs256, &good, &public_as_secret).expect("signed");
     let crit = text_of(&json!({"alg": "EdDSA", "kid": "a", "crit": ["b64"], "b64": false}));
     let no_kid = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &good, &signer.key);
 
     let table = [
-        (
-            "tampered claims",
-            format!("{header}.{richer}.{signature}"),
-            TokenError::Signature,
-        ),
-        (
-            "no signature",
-            format!("{header}.{claims}."),
-            TokenError::Signature,
-        ),
-        (
-            "short signature",
-            format!("{header}.{claims}.AAAA"),
-            TokenError::Signature,
-        ),
-        (
-            "none, unsigned",
-            format!("{none}.{claims}."),
-            TokenError::Malformed,
-        ),
-        (
-            "none, signed",
-            format!("{none}.{claims}.{signature}"),
-            TokenError::Malformed,
-        ),
+        ("tampered claims", format!("{header}.{richer}.{signature}"), TokenError::Signature),
+        ("no signature", format!("{header}.{claims}."), TokenError::Signature),
+        ("short signature", format!("{header}.{claims}.AAAA"), TokenError::Signature),
+        ("none, unsigned", format!("{none}.{claims}."), TokenError::Malformed),
+        ("none, signed", format!("{none}.{claims}.{signature}"), TokenError::Malformed),
         ("HS256 with the public key", confused, TokenError::Algorithm),
-        (
-            "a critical extension",
-            format!("{crit}.{claims}.{signature}"),
-            TokenError::Algorithm,
-        ),
-        (
-            "another's key id",
-            signer.sign("b", &good),
-            TokenError::Signature,
-        ),
-        (
-            "unknown key id",
-            signer.sign("c", &good),
-            TokenError::UnknownKey,
-        ),
+        ("a critical extension", format!("{crit}.{claims}.{signature}"), TokenError::Algorithm),
+        ("another's key id", signer.sign("b", &good), TokenError::Signature),
+        ("unknown key id", signer.sign("c", &good), TokenError::UnknownKey),
         ("no key id", no_kid.expect("signed"), TokenError::Malformed),
-        (
-            "another's key",
-            Signer::new(9).sign("a", &good),
-            TokenError::Signature,
-        ),
+        ("another's key", Signer::new(9).sign("a", &good), TokenError::Signature),
     ];
     for (name, token, refusal) in table {
         assert_eq!(verifier.verify(&token), Err(refusal), "{name}");
@@ -239,11 +174,7 @@ fn garbage_is_refused() {
     ];
     for token in table {
         let shown: String = token.chars().take(40).collect();
-        assert_eq!(
-            verifier.verify(&token),
-            Err(TokenError::Malformed),
-            "{shown}"
-        );
+        assert_eq!(verifier.verify(&token), Err(TokenError::Malformed), "{shown}");
     }
 }
 
@@ -254,9 +185,7 @@ fn life_is_measured_by_our_clock_with_little_leeway() {
     shift.jump_wall_back(Duration::from_secs(60));
     assert_eq!(verifier.verify(&token), Err(TokenError::NotYet));
     shift.jump(Duration::from_secs(59));
-    verifier
-        .verify(&token)
-        .expect("one second apart is within the leeway");
+    verifier.verify(&token).expect("one second apart is within the leeway");
     shift.jump(Duration::from_secs(LIFE_S));
     verifier.verify(&token).expect("its life isn't over");
     shift.jump(Duration::from_secs(LEEWAY_S + 2));
@@ -269,7 +198,5 @@ fn keys_are_replaced_as_a_whole() {
     let token = signer.sign("a", &good(&verifier));
     verifier.set_keys(vec![("z".into(), signer.public)]);
     assert_eq!(verifier.verify(&token), Err(TokenError::UnknownKey));
-    verifier
-        .verify(&signer.sign("z", &good(&verifier)))
-        .expect("the new key is known");
+    verifier.verify(&signer.sign("z", &good(&verifier))).expect("the new key is known");
 }
