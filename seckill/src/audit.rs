@@ -55,9 +55,9 @@ pub(crate) async fn run(args: AuditArgs) -> Result<(), Failure> {
             Ok(())
         }
         Verdict::Broken(says) => Err(Failure::Broken(format!("audit: {says}"))),
-        Verdict::Unclear(says) => Err(Failure::Undecided(format!(
-            "audit: {says}; ask again, or with --settle-within-s"
-        ))),
+        Verdict::Unclear(says) => {
+            Err(Failure::Undecided(format!("audit: {says}; ask again, or with --settle-within-s")))
+        }
     }
 }
 

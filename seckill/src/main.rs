@@ -2,7 +2,11 @@
 //! exit code; everything else is in the command's own file.
 
 mod audit;
+mod check_config;
+mod dev;
 mod failure;
+mod migrate;
+mod operator_token;
 mod rehearse;
 mod screen;
 mod target;
@@ -23,8 +27,12 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Dev(dev::DevArgs),
     Rehearse(rehearse::RehearseArgs),
     Audit(audit::AuditArgs),
+    Migrate(migrate::MigrateArgs),
+    CheckConfig(check_config::CheckConfigArgs),
+    OperatorToken(operator_token::OperatorTokenArgs),
 }
 
 fn main() -> ExitCode {
@@ -53,12 +61,16 @@ fn answer_to(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Dev(args) => dev::run(&args),
         Command::Rehearse(args) => block_on(rehearse::run(args)),
         Command::Audit(args) => block_on(audit::run(args)),
+        Command::Migrate(args) => block_on(migrate::run(args)),
+        Command::CheckConfig(args) => check_config::run(&args),
+        Command::OperatorToken(args) => operator_token::run(&args),
     }
 }
 
-/// Commands that only ask others need one thread.
+/// One thread waits for the command; what needs more starts its own.
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -82,11 +82,7 @@ impl RehearseArgs {
             Some(rate) => Duration::from_secs(1) * self.shoppers / rate,
             None => Duration::from_millis(self.arrive_within_ms),
         };
-        Plan {
-            units: self.units,
-            shoppers: self.shoppers,
-            arrive_within,
-        }
+        Plan { units: self.units, shoppers: self.shoppers, arrive_within }
     }
 }
 
@@ -106,13 +102,7 @@ pub(crate) async fn run(args: RehearseArgs) -> Result<(), Failure> {
 
     let sale = stores.sale(&stage.sale_id).await?;
     let audited = audited(&audit::of_sales(&mut stores, &[sale], REST_WITHIN, &clock).await?);
-    let judged = judge(
-        plan.units.into(),
-        LIMIT_PER_USER,
-        &asked.told,
-        &asked.rows,
-        &audited,
-    );
+    let judged = judge(plan.units.into(), LIMIT_PER_USER, &asked.told, &asked.rows, &audited);
 
     let to_last_row = asked.last_row_ms.saturating_sub(rushed.opened_at_ms);
     let to_last_row = Duration::from_millis(to_last_row);
@@ -125,9 +115,7 @@ pub(crate) async fn run(args: RehearseArgs) -> Result<(), Failure> {
     if judged.is_clean() {
         Ok(())
     } else {
-        Err(Failure::Broken(
-            "the rehearsal found broken promises".into(),
-        ))
+        Err(Failure::Broken("the rehearsal found broken promises".into()))
     }
 }
 
@@ -143,9 +131,7 @@ async fn hire(
     let hired = during("hiring shoppers", plan.shoppers as usize, |done| {
         prepare::hire_shoppers(&mut operators, operator, plan, done)
     });
-    fleet
-        .board(&target.gateway()?, connections, hired.await?)
-        .await
+    fleet.board(&target.gateway()?, connections, hired.await?).await
 }
 
 /// A sale that is loaded and about to open, and a ticket in every hand.
@@ -209,11 +195,7 @@ async fn rush_in(
         lanes.push((seen.lane, seen.endings));
     }
     let opened_at_ms = stage.opens_at_ms.max(now_ms) + AFTER_OPENING.as_millis() as u64;
-    Ok(Rushed {
-        lanes,
-        figures,
-        opened_at_ms,
-    })
+    Ok(Rushed { lanes, figures, opened_at_ms })
 }
 
 /// What the shop says afterwards.
@@ -231,11 +213,7 @@ async fn ask_for_orders(
     clock: &Clock,
 ) -> Result<Asked, Failure> {
     let is_open = |ending: &&Ending| !matches!(ending, Ending::Refused(_));
-    let orders = lanes
-        .iter()
-        .flat_map(|(_, endings)| endings)
-        .filter(is_open)
-        .count();
+    let orders = lanes.iter().flat_map(|(_, endings)| endings).filter(is_open).count();
     let give_up = clock.now() + ROWS_WITHIN;
     let confirmed = during("asking for each order", orders, |done| {
         fleet.each(lanes, move |_, (lane, endings)| {
@@ -257,9 +235,7 @@ async fn ask_for_orders(
     }
     told.sort_unstable_by_key(|(number, _)| *number);
     let listed = during("listing all orders", plan.shoppers as usize, |done| {
-        fleet.each(lanes, move |_, lane| {
-            confirm::list_orders(lane, Arc::clone(&done))
-        })
+        fleet.each(lanes, move |_, lane| confirm::list_orders(lane, Arc::clone(&done)))
     });
     let rows: Result<Vec<Vec<Row>>, Failure> = listed.await?.into_iter().collect();
     Ok(Asked {

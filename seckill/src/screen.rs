@@ -38,11 +38,7 @@ pub(crate) fn thousands(number: u64) -> String {
 
 /// `count` with its noun: `1 order`, `1,000 orders`.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
-    format!(
-        "{} {noun}{}",
-        thousands(count),
-        if count == 1 { "" } else { "s" }
-    )
+    format!("{} {noun}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -51,13 +47,9 @@ mod tests {
 
     #[test]
     fn digits_are_grouped_by_three() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (20_000, "20,000"),
-            (1_234_567, "1,234,567"),
-        ] {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (20_000, "20,000"), (1_234_567, "1,234,567")]
+        {
             assert_eq!(thousands(number), text);
         }
     }

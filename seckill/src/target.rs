@@ -65,10 +65,7 @@ impl TargetArgs {
     /// Reads the data directory, if one is named.
     pub(crate) fn resolve(&self) -> Result<Target, Failure> {
         let written = self.data.as_deref().map(read_addresses).transpose()?;
-        Ok(Target {
-            args: self.clone(),
-            written,
-        })
+        Ok(Target { args: self.clone(), written })
     }
 }
 
@@ -78,9 +75,7 @@ impl Target {
     }
 
     pub(crate) fn inventory(&self) -> Result<Endpoint, Failure> {
-        self.endpoint("inventory", &self.args.inventory, |written| {
-            &written.inventory
-        })
+        self.endpoint("inventory", &self.args.inventory, |written| &written.inventory)
     }
 
     pub(crate) fn order(&self) -> Result<Endpoint, Failure> {
@@ -118,27 +113,17 @@ impl Target {
 
     /// The file of the operator's token: the given one, or the one in the data directory.
     pub(crate) fn operator_token(&self, given: Option<&Path>) -> Result<Bearer, Failure> {
-        let in_data = self
-            .args
-            .data
-            .as_ref()
-            .map(|dir| dir.join(OPERATOR_TOKEN_FILE));
+        let in_data = self.args.data.as_ref().map(|dir| dir.join(OPERATOR_TOKEN_FILE));
         let path = given.map(Path::to_owned).or(in_data).ok_or_else(|| {
             Failure::Usage(
                 "name the file of an operator's token: --operator-token-file FILE".into(),
             )
         })?;
         let text = fs::read_to_string(&path).map_err(|error| {
-            Failure::Usage(format!(
-                "can't read the operator's token {}: {error}",
-                path.display()
-            ))
+            Failure::Usage(format!("can't read the operator's token {}: {error}", path.display()))
         })?;
         Bearer::new(text.trim()).ok_or_else(|| {
-            Failure::Usage(format!(
-                "{} doesn't hold an operator's token",
-                path.display()
-            ))
+            Failure::Usage(format!("{} doesn't hold an operator's token", path.display()))
         })
     }
 }
@@ -170,11 +155,17 @@ impl Bearer {
     /// A request with this token and a deadline.
     pub(crate) fn request<T>(&self, message: T, within: Duration) -> Request<T> {
         let mut request = Request::new(message);
-        request
-            .metadata_mut()
-            .insert("authorization", self.0.clone());
+        request.metadata_mut().insert("authorization", self.0.clone());
         request.set_timeout(within);
         request
+    }
+}
+
+/// Milliseconds since the Unix epoch as messages carry them.
+pub(crate) fn timestamp(ms: u64) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: i64::try_from(ms / 1_000).unwrap_or(i64::MAX),
+        nanos: i32::try_from(ms % 1_000).unwrap_or(0) * 1_000_000,
     }
 }
 
@@ -223,14 +214,8 @@ mod tests {
             ..TargetArgs::default()
         };
         let target = args.resolve().unwrap();
-        assert_eq!(
-            target.gateway().unwrap().uri().to_string(),
-            "http://127.0.0.1:1/"
-        );
-        assert_eq!(
-            target.order().unwrap().uri().to_string(),
-            "http://127.0.0.1:9/"
-        );
+        assert_eq!(target.gateway().unwrap().uri().to_string(), "http://127.0.0.1:1/");
+        assert_eq!(target.order().unwrap().uri().to_string(), "http://127.0.0.1:9/");
     }
 
     #[test]

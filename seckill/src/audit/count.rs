@@ -50,14 +50,9 @@ impl Stores {
         let mut sales = Vec::new();
         let mut page_token = String::new();
         loop {
-            let request = inventory::ListSalesRequest {
-                page_size: PAGE_SIZE,
-                page_token,
-            };
+            let request = inventory::ListSalesRequest { page_size: PAGE_SIZE, page_token };
             let page = self.catalog.list_sales(within(request, READ_WITHIN)).await;
-            let page = page
-                .map_err(|status| unanswered("inventory-svc", &status))?
-                .into_inner();
+            let page = page.map_err(|status| unanswered("inventory-svc", &status))?.into_inner();
             for sale in page.sales {
                 sales.push(self.sale(&sale.sale_id).await?);
             }
@@ -75,9 +70,7 @@ impl Stores {
 
     /// One sale with its items.
     pub(crate) async fn sale(&mut self, id: &str) -> Result<Sale, Failure> {
-        let request = inventory::GetSaleRequest {
-            sale_id: id.to_owned(),
-        };
+        let request = inventory::GetSaleRequest { sale_id: id.to_owned() };
         match self.catalog.get_sale(within(request, READ_WITHIN)).await {
             Ok(answer) => answer
                 .into_inner()
@@ -140,11 +133,7 @@ fn within<T>(message: T, limit: Duration) -> Request<T> {
 }
 
 fn unanswered(who: &str, status: &Status) -> Failure {
-    Failure::Unavailable(format!(
-        "{who} did not answer: {}: {}",
-        status.code(),
-        status.message()
-    ))
+    Failure::Unavailable(format!("{who} did not answer: {}: {}", status.code(), status.message()))
 }
 
 fn phase(phase: ShardPhase) -> Phase {

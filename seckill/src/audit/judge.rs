@@ -108,9 +108,7 @@ pub(crate) struct Finding {
 impl Finding {
     /// Whether counting again could not change the verdict for the better.
     pub(crate) fn is_clear(&self) -> bool {
-        self.checks
-            .iter()
-            .all(|check| matches!(check.verdict, Verdict::Holds(_)))
+        self.checks.iter().all(|check| matches!(check.verdict, Verdict::Holds(_)))
     }
 
     /// How many units are missing or too many, whichever way; 0 where that can't be told.
@@ -130,16 +128,10 @@ pub(crate) fn judge(count: ShardCount) -> Finding {
     let checks = match (count.phase, &count.after) {
         (Phase::New, None) => Vec::new(),
         (Phase::Loading, None) => {
-            vec![check(
-                "books",
-                Verdict::Unclear("the books have no row of the shard yet".into()),
-            )]
+            vec![check("books", Verdict::Unclear("the books have no row of the shard yet".into()))]
         }
         (Phase::Open | Phase::Retired, None) => {
-            vec![check(
-                "books",
-                Verdict::Broken("the books have no row of an open shard".into()),
-            )]
+            vec![check("books", Verdict::Broken("the books have no row of an open shard".into()))]
         }
         (_, Some(books)) => {
             let mut checks = of_books(count.planned, books);
@@ -164,12 +156,7 @@ pub(crate) fn verdict_of_all(findings: &[Finding]) -> Verdict {
     let said = |pick: fn(&Verdict) -> Option<&str>| {
         let all: Vec<String> = findings
             .iter()
-            .flat_map(|finding| {
-                finding
-                    .checks
-                    .iter()
-                    .map(|check| (finding.count.shard_no, check))
-            })
+            .flat_map(|finding| finding.checks.iter().map(|check| (finding.count.shard_no, check)))
             .filter_map(|(shard, check)| Some((shard, check.name, pick(&check.verdict)?)))
             .map(|(shard, name, says)| format!("shard {shard}, {name}: {says}"))
             .collect();
@@ -185,21 +172,9 @@ pub(crate) fn verdict_of_all(findings: &[Finding]) -> Verdict {
 }
 
 fn of_books(planned: u64, books: &Books) -> Vec<Check> {
-    let Books {
-        total,
-        sold,
-        live_orders,
-        live_units,
-        limit_per_user,
-        user_units_max,
-        ..
-    } = *books;
+    let Books { total, sold, live_orders, live_units, limit_per_user, user_units_max, .. } = *books;
     vec![
-        by_law(
-            "I-1",
-            law::no_oversell(total, live_units),
-            format!("{live_units} of {total} sold"),
-        ),
+        by_law("I-1", law::no_oversell(total, live_units), format!("{live_units} of {total} sold")),
         by_law(
             "I-4",
             once(books).and_then(|()| law::within_limit(limit_per_user, user_units_max.into())),
@@ -207,17 +182,10 @@ fn of_books(planned: u64, books: &Books) -> Vec<Check> {
         ),
         same(
             "guard",
-            &[
-                ("guard row sold", sold),
-                ("units counted in live rows", live_units),
-            ],
+            &[("guard row sold", sold), ("units counted in live rows", live_units)],
             format!("{sold} sold, and so say {live_orders} rows"),
         ),
-        same(
-            "plan",
-            &[("planned", planned), ("total", total)],
-            format!("{total} as planned"),
-        ),
+        same("plan", &[("planned", planned), ("total", total)], format!("{total} as planned")),
     ]
 }
 
@@ -230,55 +198,32 @@ fn of_both(is_still: bool, books: &Books, ledger: &Ledger) -> Vec<Check> {
         (Verdict::Broken(_), Some(why)) => check(name, Verdict::Unclear(why.clone())),
         _ => check(name, verdict),
     };
-    let Units {
-        stock,
-        open,
-        live,
-        unapplied,
-    } = units(books, ledger);
+    let Units { stock, open, live, unapplied } = units(books, ledger);
     let sums = format!(
         "{} = stock {stock} + open holds {open} + live {live} + movements not applied {unapplied}",
         books.total
     );
-    let i_3 = by_law(
-        "I-3",
-        law::nothing_leaks(books.total, units(books, ledger)),
-        sums,
-    )
-    .verdict;
+    let i_3 = by_law("I-3", law::nothing_leaks(books.total, units(books, ledger)), sums).verdict;
     let limit = law::within_limit(books.limit_per_user, ledger.user_units_max.into());
     let placed = same(
         "ledger",
-        &[
-            ("units placed in the ledger", ledger.placed_units),
-            ("live units", books.live_units),
-        ],
+        &[("units placed in the ledger", ledger.placed_units), ("live units", books.live_units)],
         format!("{} units placed in both stores", ledger.placed_units),
     );
     let orders = same(
         "orders",
-        &[
-            ("orders placed in the ledger", ledger.placed_orders),
-            ("live rows", books.live_orders),
-        ],
+        &[("orders placed in the ledger", ledger.placed_orders), ("live rows", books.live_orders)],
         format!("{} orders in both stores", ledger.placed_orders),
     );
     let counted = ledger.open_units + ledger.placed_units;
     let users = same(
         "users",
-        &[
-            ("units that users' limits count", ledger.user_units),
-            ("open and placed", counted),
-        ],
+        &[("units that users' limits count", ledger.user_units), ("open and placed", counted)],
         format!("{counted} units counted user by user"),
     );
     vec![
         or_unclear("I-3", i_3),
-        by_law(
-            "I-4",
-            limit,
-            format!("the ledger gave no user more than {}", books.limit_per_user),
-        ),
+        by_law("I-4", limit, format!("the ledger gave no user more than {}", books.limit_per_user)),
         or_unclear(placed.name, placed.verdict),
         or_unclear(orders.name, orders.verdict),
         users,
@@ -291,10 +236,7 @@ fn unrest(is_still: bool, books: &Books, ledger: &Ledger) -> Option<String> {
         Some("the books were being written while they were counted".into())
     } else if ledger.open_holds > 0 {
         let seconds = ledger.oldest_open_ms as f64 / 1e3;
-        Some(format!(
-            "{} open holds, the oldest of {seconds:.1} s",
-            ledger.open_holds
-        ))
+        Some(format!("{} open holds, the oldest of {seconds:.1} s", ledger.open_holds))
     } else if ledger.epoch != books.open_epoch {
         Some("the shard is being loaded".into())
     } else if ledger.movement_watermark < books.movement_watermark {
@@ -306,12 +248,7 @@ fn unrest(is_still: bool, books: &Books, ledger: &Ledger) -> Option<String> {
 
 fn units(books: &Books, ledger: &Ledger) -> Units {
     // No movement is made before orders can be cancelled; until then none can be unapplied.
-    Units {
-        stock: ledger.stock,
-        open: ledger.open_units,
-        live: books.live_units,
-        unapplied: 0,
-    }
+    Units { stock: ledger.stock, open: ledger.open_units, live: books.live_units, unapplied: 0 }
 }
 
 fn once(books: &Books) -> Result<(), Violation> {

@@ -8,15 +8,9 @@ pub(crate) fn print_findings(findings: &[Finding]) {
     for finding in findings.iter().filter(|finding| !finding.checks.is_empty()) {
         print_shard(finding);
     }
-    let unopened = findings
-        .iter()
-        .filter(|finding| finding.checks.is_empty())
-        .count() as u64;
+    let unopened = findings.iter().filter(|finding| finding.checks.is_empty()).count() as u64;
     if unopened > 0 {
-        say(format!(
-            "{} not loaded yet: nothing to count",
-            counted(unopened, "shard")
-        ));
+        say(format!("{} not loaded yet: nothing to count", counted(unopened, "shard")));
     }
 }
 
@@ -39,16 +33,11 @@ fn print_shard(finding: &Finding) {
     }
     if let Some(books) = count.after {
         if books.rejected_orders > 0 {
-            say(format!(
-                "  note   {} by the books",
-                counted(books.rejected_orders, "rejection")
-            ));
+            say(format!("  note   {} by the books", counted(books.rejected_orders, "rejection")));
         }
         if books.dead_letters > 0 {
             let letters = thousands(books.dead_letters);
-            say(format!(
-                "  note   {letters} dead letters: records that could not be read"
-            ));
+            say(format!("  note   {letters} dead letters: records that could not be read"));
         }
     }
     say("");

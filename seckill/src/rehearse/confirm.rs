@@ -61,17 +61,9 @@ pub(super) async fn confirm(
     });
     let asked: Vec<(Ending, Option<u64>)> =
         stream::iter(asked).buffered(CALLS_AT_ONCE).collect().await;
-    let last_row_ms = asked
-        .iter()
-        .filter_map(|(_, placed_ms)| *placed_ms)
-        .max()
-        .unwrap_or(0);
+    let last_row_ms = asked.iter().filter_map(|(_, placed_ms)| *placed_ms).max().unwrap_or(0);
     let endings = asked.into_iter().map(|(ending, _)| ending).collect();
-    Confirmed {
-        lane,
-        endings,
-        last_row_ms,
-    }
+    Confirmed { lane, endings, last_row_ms }
 }
 
 /// The first answer that can't change any more, or the last one before `give_up`.
@@ -112,10 +104,8 @@ pub(super) async fn list_orders(lane: Lane, done: Done) -> Result<Vec<Row>, Fail
             rows
         }
     });
-    let lists: Vec<Vec<Row>> = stream::iter(lists)
-        .buffer_unordered(CALLS_AT_ONCE)
-        .try_collect()
-        .await?;
+    let lists: Vec<Vec<Row>> =
+        stream::iter(lists).buffer_unordered(CALLS_AT_ONCE).try_collect().await?;
     Ok(lists.into_iter().flatten().collect())
 }
 
@@ -153,20 +143,12 @@ async fn page_of(
 ) -> Result<proto::gateway::v1::ListOrdersResponse, Failure> {
     let mut attempt = 1;
     loop {
-        let request = ListOrdersRequest {
-            page_size: PAGE_SIZE,
-            page_token: page_token.clone(),
-        };
-        match client
-            .list_orders(shopper.request(request, CALL_WITHIN))
-            .await
-        {
+        let request = ListOrdersRequest { page_size: PAGE_SIZE, page_token: page_token.clone() };
+        match client.list_orders(shopper.request(request, CALL_WITHIN)).await {
             Ok(page) => return Ok(page.into_inner()),
             Err(status) if attempt >= LIST_ATTEMPTS => {
                 let (code, says) = (status.code(), status.message());
-                return Err(Failure::Unavailable(format!(
-                    "ListOrders failed: {code}: {says}"
-                )));
+                return Err(Failure::Unavailable(format!("ListOrders failed: {code}: {says}")));
             }
             Err(_) => attempt += 1,
         }
@@ -180,12 +162,7 @@ mod tests {
 
     #[test]
     fn a_promise_is_not_taken_back_by_what_is_found() {
-        for fate in [
-            Seen::NotPlaced,
-            Seen::Processing,
-            Seen::Lost,
-            Seen::Gone("EXPIRED".into()),
-        ] {
+        for fate in [Seen::NotPlaced, Seen::Processing, Seen::Lost, Seen::Gone("EXPIRED".into())] {
             assert_eq!(ending_after(Ending::Accepted, fate), Ending::Accepted);
         }
     }
@@ -193,10 +170,7 @@ mod tests {
     #[test]
     fn what_was_unknown_is_decided_by_what_is_found() {
         assert_eq!(ending_after(Ending::Unknown, Seen::Row), Ending::Accepted);
-        assert_eq!(
-            ending_after(Ending::Unknown, Seen::Processing),
-            Ending::Unknown
-        );
+        assert_eq!(ending_after(Ending::Unknown, Seen::Processing), Ending::Unknown);
         let refused = Ending::Refused("NOT_PLACED".into());
         assert_eq!(ending_after(Ending::Unknown, Seen::NotPlaced), refused);
     }

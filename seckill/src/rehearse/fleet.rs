@@ -62,10 +62,7 @@ impl Fleet {
     pub(super) fn start(workers: usize) -> Result<Self, Failure> {
         let cores = Cores::start(workers)
             .map_err(|error| Failure::Machine(format!("can't start {workers} threads: {error}")))?;
-        Ok(Self {
-            cores,
-            owner: TaskOwner::new("rehearse", Stopper::new()),
-        })
+        Ok(Self { cores, owner: TaskOwner::new("rehearse", Stopper::new()) })
     }
 
     /// Opens `connections` to the gateway, deals them and the shoppers out to the workers.
@@ -86,10 +83,7 @@ impl Fleet {
             let share = share(connections, workers, worker);
             async move {
                 let channels = try_join_all((0..share).map(|_| connect(&gateway))).await?;
-                let clients = channels
-                    .into_iter()
-                    .map(GatewayServiceClient::new)
-                    .collect();
+                let clients = channels.into_iter().map(GatewayServiceClient::new).collect();
                 Ok(Lane { clients, shoppers })
             }
         });
@@ -109,12 +103,10 @@ impl Fleet {
             let (tx, rx) = oneshot::channel();
             let handle = &self.cores.serving()[worker % self.cores.serving().len()];
             let work = work(worker, input);
-            self.owner
-                .tasks()
-                .spawn_on(handle, Kind::Drained, "worker", async move {
-                    // Nobody waits any more only if the command is ending.
-                    let _ = tx.send(work.await);
-                });
+            self.owner.tasks().spawn_on(handle, Kind::Drained, "worker", async move {
+                // Nobody waits any more only if the command is ending.
+                let _ = tx.send(work.await);
+            });
             answers.push(rx);
         }
         try_join_all(answers)

@@ -64,11 +64,7 @@ pub(super) fn judge(
     audited: &Audited,
 ) -> Judgement {
     let mut judged = Judgement {
-        sold: rows
-            .iter()
-            .filter(|row| row.is_live)
-            .map(|row| u64::from(row.quantity))
-            .sum(),
+        sold: rows.iter().filter(|row| row.is_live).map(|row| u64::from(row.quantity)).sum(),
         leaked_units: audited.leaked_units,
         audit_ok: audited.verdict.is_ok(),
         ..Judgement::default()
@@ -96,10 +92,7 @@ impl Judgement {
             if row.is_live {
                 *units_of_shopper.entry(row.shopper).or_default() += u64::from(row.quantity);
             }
-            if told
-                .get(row.shopper)
-                .is_none_or(|told| told.order != row.order)
-            {
+            if told.get(row.shopper).is_none_or(|told| told.order != row.order) {
                 self.duplicate_orders += 1;
                 self.law(Err(Violation {
                     invariant: Invariant::Once,
@@ -143,16 +136,12 @@ impl Judgement {
     fn totals(&mut self, units: u64, audited: &Audited) {
         if audited.live_units != self.sold {
             let (books, sold) = (audited.live_units, self.sold);
-            self.says(format!(
-                "the books count {books} units, the shoppers' lists {sold}"
-            ));
+            self.says(format!("the books count {books} units, the shoppers' lists {sold}"));
         }
         let sold_out = self.refused.get("SOLD_OUT").copied().unwrap_or(0);
         if sold_out > 0 && self.processing == 0 && self.sold < units {
             let left = units - self.sold;
-            self.says(format!(
-                "{sold_out} shoppers were told SOLD_OUT with {left} units left"
-            ));
+            self.says(format!("{sold_out} shoppers were told SOLD_OUT with {left} units left"));
         }
         if let Err(says) = &audited.verdict {
             self.says(says.clone());

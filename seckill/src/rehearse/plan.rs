@@ -36,9 +36,7 @@ impl Plan {
     /// How long shoppers' tokens must live, within what user-svc grants.
     pub(super) fn token_lifetime_s(&self) -> u32 {
         let wanted = self.lead() + self.arrive_within + AFTERWARDS;
-        u32::try_from(wanted.as_secs())
-            .unwrap_or(u32::MAX)
-            .clamp(60, 3_600)
+        u32::try_from(wanted.as_secs()).unwrap_or(u32::MAX).clamp(60, 3_600)
     }
 
     /// How long the sale stays open.
@@ -52,11 +50,7 @@ mod tests {
     use super::*;
 
     fn plan(shoppers: u32, within_ms: u64) -> Plan {
-        Plan {
-            units: 10,
-            shoppers,
-            arrive_within: Duration::from_millis(within_ms),
-        }
+        Plan { units: 10, shoppers, arrive_within: Duration::from_millis(within_ms) }
     }
 
     #[test]
@@ -69,10 +63,7 @@ mod tests {
     #[test]
     fn a_million_shoppers_in_a_day_stay_exact() {
         let plan = plan(1_000_000, 86_400_000);
-        assert_eq!(
-            plan.arrival(999_999),
-            Duration::from_micros(86_400_000_000 - 86_400)
-        );
+        assert_eq!(plan.arrival(999_999), Duration::from_micros(86_400_000_000 - 86_400));
     }
 
     #[test]

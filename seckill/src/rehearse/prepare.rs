@@ -19,7 +19,10 @@ use super::{
     fleet::{Done, Lane, Shopper},
     plan::Plan,
 };
-use crate::{failure::Failure, target::Bearer};
+use crate::{
+    failure::Failure,
+    target::{Bearer, timestamp},
+};
 
 /// Units that one shopper may have; each wants one.
 pub(super) const LIMIT_PER_USER: u32 = 1;
@@ -56,23 +59,15 @@ pub(super) async fn make_sale(
         items: vec![NewItem {
             sku: "REHEARSAL".into(),
             title: "One of the few".into(),
-            price: Some(Money {
-                currency: "EUR".into(),
-                minor_units: 4_900,
-            }),
+            price: Some(Money { currency: "EUR".into(), minor_units: 4_900 }),
             total_units: plan.units,
             limit_per_user: LIMIT_PER_USER,
             pay_within_seconds: 0,
             lease_ms: 0,
         }],
     };
-    let sale = catalog
-        .create_sale(operator.request(created, CALL_WITHIN))
-        .await;
-    let sale = sale
-        .map_err(|status| refused("CreateSale", &status))?
-        .into_inner()
-        .sale;
+    let sale = catalog.create_sale(operator.request(created, CALL_WITHIN)).await;
+    let sale = sale.map_err(|status| refused("CreateSale", &status))?.into_inner().sale;
     let sale = sale.ok_or_else(|| Failure::Unavailable("CreateSale answered no sale".into()))?;
     let item = sale.items.first();
     let item = item.ok_or_else(|| Failure::Unavailable("CreateSale answered no item".into()))?;
@@ -82,19 +77,11 @@ pub(super) async fn make_sale(
         opens_at: Some(timestamp(opens_at_ms)),
         closes_at: Some(timestamp(opens_at_ms + millis(plan.open_for()))),
         // The shard is loaded and tickets are issued from now on.
-        warm_up_seconds: u32::try_from(plan.lead().as_secs() + 60)
-            .unwrap_or(3_600)
-            .min(3_600),
+        warm_up_seconds: u32::try_from(plan.lead().as_secs() + 60).unwrap_or(3_600).min(3_600),
     };
-    let answer = catalog
-        .schedule_sale(operator.request(scheduled, CALL_WITHIN))
-        .await;
+    let answer = catalog.schedule_sale(operator.request(scheduled, CALL_WITHIN)).await;
     answer.map_err(|status| refused("ScheduleSale", &status))?;
-    Ok(Stage {
-        item_id: item.item_id.clone(),
-        sale_id: sale.sale_id,
-        opens_at_ms,
-    })
+    Ok(Stage { item_id: item.item_id.clone(), sale_id: sale.sale_id, opens_at_ms })
 }
 
 /// Asks user-svc for shoppers.
@@ -108,17 +95,11 @@ pub(super) async fn hire_shoppers(
         shoppers: plan.shoppers,
         lifetime_seconds: plan.token_lifetime_s(),
     };
-    let granted = operators
-        .grant_rehearsal(operator.request(wanted, GRANT_WITHIN))
-        .await;
-    let mut granted = granted
-        .map_err(|status| refused("GrantRehearsal", &status))?
-        .into_inner();
+    let granted = operators.grant_rehearsal(operator.request(wanted, GRANT_WITHIN)).await;
+    let mut granted = granted.map_err(|status| refused("GrantRehearsal", &status))?.into_inner();
     let mut shoppers = Vec::with_capacity(plan.shoppers as usize);
-    while let Some(batch) = granted
-        .message()
-        .await
-        .map_err(|status| refused("GrantRehearsal", &status))?
+    while let Some(batch) =
+        granted.message().await.map_err(|status| refused("GrantRehearsal", &status))?
     {
         for (number, shopper) in (0..plan.shoppers).skip(shoppers.len()).zip(&batch.shoppers) {
             let bearer = Bearer::new(&shopper.access_token).ok_or_else(|| {
@@ -126,13 +107,7 @@ pub(super) async fn hire_shoppers(
             })?;
             let (ticket, order_id) = (String::new(), String::new());
             let address = address(number);
-            shoppers.push(Shopper {
-                number,
-                bearer,
-                address,
-                ticket,
-                order_id,
-            });
+            shoppers.push(Shopper { number, bearer, address, ticket, order_id });
         }
         done.store(shoppers.len() as u64, Ordering::Relaxed);
     }
@@ -151,10 +126,8 @@ pub(super) async fn issue_tickets(
     item_id: String,
     done: Done,
 ) -> Result<Lane, Failure> {
-    let calls = std::mem::take(&mut lane.shoppers)
-        .into_iter()
-        .enumerate()
-        .map(|(place, shopper)| {
+    let calls =
+        std::mem::take(&mut lane.shoppers).into_iter().enumerate().map(|(place, shopper)| {
             let (client, item_id, done) = (lane.client(place), &item_id, &done);
             async move {
                 let shopper = issue_ticket(client, shopper, item_id).await?;
@@ -163,10 +136,7 @@ pub(super) async fn issue_tickets(
             }
         });
     // In order, so that each shopper keeps its place and with it its connection.
-    lane.shoppers = stream::iter(calls)
-        .buffered(TICKETS_AT_ONCE)
-        .try_collect()
-        .await?;
+    lane.shoppers = stream::iter(calls).buffered(TICKETS_AT_ONCE).try_collect().await?;
     Ok(lane)
 }
 
@@ -182,10 +152,7 @@ async fn issue_ticket(
             quantity: 1,
             request_id: "rehearsal".into(),
         };
-        match client
-            .issue_ticket(shopper.request(wanted, CALL_WITHIN))
-            .await
-        {
+        match client.issue_ticket(shopper.request(wanted, CALL_WITHIN)).await {
             Ok(answer) => {
                 let answer = answer.into_inner();
                 shopper.ticket = answer.ticket;
@@ -208,22 +175,15 @@ pub(super) async fn wait_until_loaded(
 ) -> Result<(), Failure> {
     let give_up_ms = stage.opens_at_ms + millis(LOADED_WITHIN);
     loop {
-        let mut request = Request::new(GetSaleRequest {
-            sale_id: stage.sale_id.clone(),
-        });
+        let mut request = Request::new(GetSaleRequest { sale_id: stage.sale_id.clone() });
         request.set_timeout(CALL_WITHIN);
         let sale = catalog.get_sale(request).await;
-        let sale = sale
-            .map_err(|status| refused("GetSale", &status))?
-            .into_inner()
-            .sale;
+        let sale = sale.map_err(|status| refused("GetSale", &status))?.into_inner().sale;
         if sale.is_some_and(|sale| is_loaded(&sale)) {
             return Ok(());
         }
         if clock.wall_ms() > give_up_ms {
-            return Err(Failure::Unavailable(
-                "the sale's stock was not loaded in time".into(),
-            ));
+            return Err(Failure::Unavailable("the sale's stock was not loaded in time".into()));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -233,17 +193,8 @@ impl Shopper {
     /// A call of this shopper.
     pub(super) fn request<T>(&self, message: T, within: Duration) -> Request<T> {
         let mut request = self.bearer.request(message, within);
+        request.metadata_mut().insert("x-forwarded-for", self.address.clone());
         request
-            .metadata_mut()
-            .insert("x-forwarded-for", self.address.clone());
-        request
-    }
-}
-
-pub(super) fn timestamp(ms: u64) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: i64::try_from(ms / 1_000).unwrap_or(i64::MAX),
-        nanos: i32::try_from(ms % 1_000).unwrap_or(0) * 1_000_000,
     }
 }
 
@@ -252,10 +203,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn is_loaded(sale: &Sale) -> bool {
-    sale.items
-        .iter()
-        .flat_map(|item| &item.shards)
-        .all(|shard| shard.phase() == ShardPhase::Open)
+    sale.items.iter().flat_map(|item| &item.shards).all(|shard| shard.phase() == ShardPhase::Open)
 }
 
 /// `10.0.0.0` and up: private addresses, one for each shopper.
@@ -273,9 +221,5 @@ fn may_pass(status: &Status) -> bool {
 }
 
 fn refused(call: &str, status: &Status) -> Failure {
-    Failure::Unavailable(format!(
-        "{call} failed: {}: {}",
-        status.code(),
-        status.message()
-    ))
+    Failure::Unavailable(format!("{call} failed: {}: {}", status.code(), status.message()))
 }

@@ -21,9 +21,7 @@ pub(super) async fn during<F: Future>(
 ) -> F::Output {
     let style = ProgressStyle::with_template("{msg:>22} {wide_bar} {human_pos}/{human_len}")
         .expect("the template is a constant that a test renders");
-    let bar = ProgressBar::new(len as u64)
-        .with_style(style)
-        .with_message(label);
+    let bar = ProgressBar::new(len as u64).with_style(style).with_message(label);
     let done = Done::default();
     let work = work(Arc::clone(&done));
     tokio::pin!(work);
@@ -45,9 +43,7 @@ mod tests {
     #[tokio::test]
     async fn the_output_of_the_work_comes_back() {
         assert_eq!(
-            during("counting", 3, async |done| done
-                .fetch_add(1, Ordering::Relaxed))
-            .await,
+            during("counting", 3, async |done| done.fetch_add(1, Ordering::Relaxed)).await,
             0
         );
     }

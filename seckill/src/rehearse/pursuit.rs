@@ -68,12 +68,7 @@ pub(super) struct Pursuit {
 impl Pursuit {
     /// A shopper who is sending attempt 1.
     pub(super) fn begin() -> Self {
-        Self {
-            attempt: 1,
-            asked: 0,
-            may_have_happened: false,
-            was_unknown: false,
-        }
+        Self { attempt: 1, asked: 0, may_have_happened: false, was_unknown: false }
     }
 
     /// What to do about an answer that came `elapsed` after the scheduled arrival.
@@ -98,9 +93,7 @@ impl Pursuit {
         if elapsed >= PATIENCE {
             return Next::End(Ending::Unknown);
         }
-        let after = ASK_FIRST
-            .saturating_mul(1 << self.asked.min(16))
-            .min(ASK_LAST);
+        let after = ASK_FIRST.saturating_mul(1 << self.asked.min(16)).min(ASK_LAST);
         self.asked += 1;
         Next::Ask { after }
     }
@@ -114,10 +107,7 @@ impl Pursuit {
             });
         }
         self.attempt += 1;
-        Next::Purchase {
-            attempt: self.attempt,
-            after: delay.min(LATER_MAX),
-        }
+        Next::Purchase { attempt: self.attempt, after: delay.min(LATER_MAX) }
     }
 }
 
@@ -136,14 +126,8 @@ mod tests {
         for (seen, ending) in [
             (Seen::Accepted, Ending::Accepted),
             (Seen::Row, Ending::Accepted),
-            (
-                Seen::Refused("SOLD_OUT".into()),
-                Ending::Refused("SOLD_OUT".into()),
-            ),
-            (
-                Seen::Gone("REJECTED".into()),
-                Ending::Refused("REJECTED".into()),
-            ),
+            (Seen::Refused("SOLD_OUT".into()), Ending::Refused("SOLD_OUT".into())),
+            (Seen::Gone("REJECTED".into()), Ending::Refused("REJECTED".into())),
         ] {
             assert_eq!(Pursuit::begin().saw(seen, SOON), Next::End(ending));
         }
@@ -153,33 +137,16 @@ mod tests {
     fn later_is_tried_again_with_the_next_attempt_after_the_delay() {
         let mut pursuit = Pursuit::begin();
         let after = Duration::from_millis(70);
-        assert_eq!(
-            pursuit.saw(later(), SOON),
-            Next::Purchase { attempt: 2, after }
-        );
-        assert_eq!(
-            pursuit.saw(later(), SOON),
-            Next::Purchase { attempt: 3, after }
-        );
+        assert_eq!(pursuit.saw(later(), SOON), Next::Purchase { attempt: 2, after });
+        assert_eq!(pursuit.saw(later(), SOON), Next::Purchase { attempt: 3, after });
     }
 
     #[test]
     fn what_is_unknown_is_asked_about_and_only_then_tried_again() {
         let mut pursuit = Pursuit::begin();
-        assert_eq!(
-            pursuit.saw(Seen::Lost, SOON),
-            Next::Ask { after: ASK_FIRST }
-        );
-        assert_eq!(
-            pursuit.saw(Seen::Processing, SOON),
-            Next::Ask {
-                after: ASK_FIRST * 2
-            }
-        );
-        let again = Next::Purchase {
-            attempt: 2,
-            after: Duration::ZERO,
-        };
+        assert_eq!(pursuit.saw(Seen::Lost, SOON), Next::Ask { after: ASK_FIRST });
+        assert_eq!(pursuit.saw(Seen::Processing, SOON), Next::Ask { after: ASK_FIRST * 2 });
+        let again = Next::Purchase { attempt: 2, after: Duration::ZERO };
         assert_eq!(pursuit.saw(Seen::NotPlaced, SOON), again);
     }
 
@@ -189,14 +156,8 @@ mod tests {
         assert_eq!(Pursuit::begin().saw(later(), PATIENCE), refused);
         let mut pursuit = Pursuit::begin();
         pursuit.saw(Seen::Lost, SOON);
-        assert_eq!(
-            pursuit.clone().saw(later(), PATIENCE),
-            Next::End(Ending::Unknown)
-        );
-        assert_eq!(
-            pursuit.saw(Seen::Processing, PATIENCE),
-            Next::End(Ending::Unknown)
-        );
+        assert_eq!(pursuit.clone().saw(later(), PATIENCE), Next::End(Ending::Unknown));
+        assert_eq!(pursuit.saw(Seen::Processing, PATIENCE), Next::End(Ending::Unknown));
     }
 
     #[test]
@@ -210,9 +171,7 @@ mod tests {
     fn waits_between_questions_have_a_bound() {
         let mut pursuit = Pursuit::begin();
         for _ in 0..100 {
-            let Next::Ask { after } = pursuit.saw(Seen::Processing, SOON) else {
-                panic!()
-            };
+            let Next::Ask { after } = pursuit.saw(Seen::Processing, SOON) else { panic!() };
             assert!(after <= ASK_LAST);
         }
     }

@@ -99,18 +99,13 @@ impl Report {
     fn lines(&self, plan: &Plan, figures: &Figures, judged: &Judgement) -> Vec<String> {
         let rule = "─".repeat(64);
         let row = |name: &str, value: String, note: &str| {
-            format!("  {name:<24}{value:>12}   {note}")
-                .trim_end()
-                .to_owned()
+            format!("  {name:<24}{value:>12}   {note}").trim_end().to_owned()
         };
         let number = |name: &str, value: u64, note: &str| row(name, thousands(value), note);
         let milliseconds = |micros: u64| format!("{:.1} ms", micros as f64 / 1e3);
         let quantiles = |name: &str, of: &hdrhistogram::Histogram<u64>| {
             let [p50, p99] = [0.50, 0.99].map(|at| milliseconds(of.value_at_quantile(at)));
-            format!(
-                "  {name:<24}{p50:>12}{p99:>12}{:>12}",
-                milliseconds(of.max())
-            )
+            format!("  {name:<24}{p50:>12}{p99:>12}{:>12}", milliseconds(of.max()))
         };
         let mut lines = vec![
             String::new(),
@@ -121,11 +116,7 @@ impl Report {
                 plan.arrive_within.as_secs_f64(),
             ),
             rule.clone(),
-            row(
-                "sold",
-                format!("{} of {}", thousands(self.sold), thousands(self.units)),
-                "",
-            ),
+            row("sold", format!("{} of {}", thousands(self.sold), thousands(self.units)), ""),
             number("accepted", self.accepted, &late(figures)),
         ];
         for (reason, count) in &self.refused {
@@ -138,46 +129,23 @@ impl Report {
             number("accepted, no order", self.accepted_without_order, "I-2"),
             number("leaked units", self.leaked_units, "I-3"),
             number("duplicate orders", self.duplicate_orders, "I-4"),
-            row(
-                "audit",
-                if self.audit_ok { "clean" } else { "NOT CLEAN" }.into(),
-                "",
-            ),
+            row("audit", if self.audit_ok { "clean" } else { "NOT CLEAN" }.into(), ""),
             rule.clone(),
-            row(
-                "accepted",
-                format!("{} /s", whole(self.accepted_per_s)),
-                "until the last one",
-            ),
-            row(
-                "answered",
-                format!("{} /s", whole(self.answers_per_s)),
-                "as they arrived",
-            ),
+            row("accepted", format!("{} /s", whole(self.accepted_per_s)), "until the last one"),
+            row("answered", format!("{} /s", whole(self.answers_per_s)), "as they arrived"),
             row(
                 "last order in the books",
                 format!("{:.3} s", self.seconds_to_last_row),
                 "after the opening",
             ),
-            format!(
-                "  {:<24}{:>12}{:>12}{:>12}",
-                "from scheduled arrival", "p50", "p99", "max"
-            ),
+            format!("  {:<24}{:>12}{:>12}{:>12}", "from scheduled arrival", "p50", "p99", "max"),
             quantiles("  to any final answer", &figures.all),
             quantiles("  to ACCEPTED", &figures.accepted),
             rule,
         ]);
-        lines.extend(
-            judged
-                .violations
-                .iter()
-                .map(|says| format!("  BROKEN: {says}")),
-        );
+        lines.extend(judged.violations.iter().map(|says| format!("  BROKEN: {says}")));
         if judged.violations_more > 0 {
-            lines.push(format!(
-                "  BROKEN: … and {} more",
-                thousands(judged.violations_more)
-            ));
+            lines.push(format!("  BROKEN: … and {} more", thousands(judged.violations_more)));
         }
         lines
     }
@@ -195,11 +163,7 @@ fn not_written(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn per_s(count: u64, took: Duration) -> f64 {
-    if took.is_zero() {
-        0.0
-    } else {
-        round(count as f64 / took.as_secs_f64(), 1)
-    }
+    if took.is_zero() { 0.0 } else { round(count as f64 / took.as_secs_f64(), 1) }
 }
 
 fn whole(figure: f64) -> String {
@@ -216,11 +180,7 @@ mod tests {
     use super::*;
 
     fn report() -> (Plan, Judgement, Figures, Report) {
-        let plan = Plan {
-            units: 1,
-            shoppers: 2,
-            arrive_within: Duration::from_secs(1),
-        };
+        let plan = Plan { units: 1, shoppers: 2, arrive_within: Duration::from_secs(1) };
         let judged = Judgement {
             sold: 1,
             accepted: 1,
@@ -241,12 +201,7 @@ mod tests {
     #[test]
     fn the_json_has_exactly_the_promised_keys() {
         let json = serde_json::to_value(report().3).unwrap();
-        let mut keys: Vec<&str> = json
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
+        let mut keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         keys.sort_unstable();
         let mut promised = [
             "units",

@@ -65,9 +65,7 @@ impl Figures {
     /// Adds those of another worker.
     pub(super) fn add(&mut self, other: &Self) {
         self.all.add(&other.all).expect("both grow as they need to");
-        self.accepted
-            .add(&other.accepted)
-            .expect("both grow as they need to");
+        self.accepted.add(&other.accepted).expect("both grow as they need to");
         self.last_answer = self.last_answer.max(other.last_answer);
         self.last_accepted = self.last_accepted.max(other.last_accepted);
         self.late_promises += other.late_promises;
@@ -76,15 +74,11 @@ impl Figures {
 
     fn count(&mut self, ended: &Ended) {
         let micros = u64::try_from(ended.took.as_micros()).unwrap_or(u64::MAX);
-        self.all
-            .record(micros.max(1))
-            .expect("the histogram grows as it needs to");
+        self.all.record(micros.max(1)).expect("the histogram grows as it needs to");
         self.last_answer = self.last_answer.max(ended.at);
         self.retries += ended.retries;
         if ended.ending == Ending::Accepted {
-            self.accepted
-                .record(micros.max(1))
-                .expect("the histogram grows as it needs to");
+            self.accepted.record(micros.max(1)).expect("the histogram grows as it needs to");
             self.last_accepted = self.last_accepted.max(ended.at);
             self.late_promises += u64::from(ended.was_unknown);
         }
@@ -152,11 +146,7 @@ pub(super) async fn rush(
         }
     }
     drop((under_way, arrivals));
-    LaneRush {
-        lane,
-        endings,
-        figures,
-    }
+    LaneRush { lane, endings, figures }
 }
 
 /// One shopper, until it knows; also how many purchase calls it took.
@@ -190,14 +180,8 @@ async fn purchase(
     client: &mut GatewayServiceClient<Channel>,
     attempt: u32,
 ) -> Seen {
-    let message = PurchaseRequest {
-        ticket: shopper.ticket.clone(),
-        attempt,
-    };
-    match client
-        .purchase(shopper.request(message, ANSWER_WITHIN))
-        .await
-    {
+    let message = PurchaseRequest { ticket: shopper.ticket.clone(), attempt };
+    match client.purchase(shopper.request(message, ANSWER_WITHIN)).await {
         Ok(answer) => match answer.into_inner().state() {
             PurchaseState::Accepted => Seen::Accepted,
             PurchaseState::Processing | PurchaseState::Unspecified => Seen::Processing,
@@ -212,14 +196,9 @@ pub(super) async fn ask(
     shopper: &Shopper,
     client: &mut GatewayServiceClient<Channel>,
 ) -> (Seen, Option<u64>) {
-    let message = GetOrderRequest {
-        order_id: shopper.order_id.clone(),
-        ticket: shopper.ticket.clone(),
-    };
-    let Ok(answer) = client
-        .get_order(shopper.request(message, ANSWER_WITHIN))
-        .await
-    else {
+    let message =
+        GetOrderRequest { order_id: shopper.order_id.clone(), ticket: shopper.ticket.clone() };
+    let Ok(answer) = client.get_order(shopper.request(message, ANSWER_WITHIN)).await else {
         return (Seen::Lost, None);
     };
     let Some(order) = answer.into_inner().order else {

@@ -67,13 +67,9 @@ fn a_clean_shard_holds() {
 #[test]
 fn one_thing_damaged_in_the_books_is_seen() {
     let damages: [Damage<Books>; 8] = [
-        ("a row deleted", |it| {
-            (it.live_orders, it.live_units) = (499, 599)
-        }),
+        ("a row deleted", |it| (it.live_orders, it.live_units) = (499, 599)),
         ("a row's quantity raised", |it| it.live_units += 1),
-        ("a row of nobody", |it| {
-            (it.live_orders, it.live_units) = (501, 601)
-        }),
+        ("a row of nobody", |it| (it.live_orders, it.live_units) = (501, 601)),
         ("the guard row raised", |it| it.sold += 1),
         ("the guard row lowered", |it| it.sold -= 1),
         ("the total raised", |it| it.total += 1),
@@ -92,9 +88,7 @@ fn one_thing_damaged_in_the_ledger_is_seen() {
     let damages: [Damage<Ledger>; 6] = [
         ("a unit lost", |it| it.stock -= 1),
         ("a unit won", |it| it.stock += 1),
-        ("a placed hold lost", |it| {
-            (it.placed_orders, it.placed_units) = (499, 599)
-        }),
+        ("a placed hold lost", |it| (it.placed_orders, it.placed_units) = (499, 599)),
         ("a placed hold grown", |it| it.placed_units += 1),
         ("a user's units forgotten", |it| it.user_units -= 1),
         ("a user above the limit", |it| it.user_units_max = 3),
@@ -108,75 +102,31 @@ fn one_thing_damaged_in_the_ledger_is_seen() {
 
 #[test]
 fn oversell_is_broken_though_all_else_agrees() {
-    let oversold = Books {
-        sold: 1_001,
-        live_units: 1_001,
-        live_orders: 1_001,
-        ..books()
-    };
-    let ledger = Ledger {
-        stock: 0,
-        placed_units: 1_001,
-        placed_orders: 1_001,
-        ..ledger()
-    };
-    let finding = judge(shard(
-        oversold,
-        Ledger {
-            user_units: 1_001,
-            ..ledger
-        },
-    ));
-    let i_1 = finding
-        .checks
-        .iter()
-        .find(|check| check.name == "I-1")
-        .unwrap();
+    let oversold = Books { sold: 1_001, live_units: 1_001, live_orders: 1_001, ..books() };
+    let ledger = Ledger { stock: 0, placed_units: 1_001, placed_orders: 1_001, ..ledger() };
+    let finding = judge(shard(oversold, Ledger { user_units: 1_001, ..ledger }));
+    let i_1 = finding.checks.iter().find(|check| check.name == "I-1").unwrap();
     assert!(matches!(i_1.verdict, Verdict::Broken(_)));
     assert_eq!(finding.units_astray(), 1);
 }
 
 #[test]
 fn a_wrong_sum_while_holds_are_open_is_unclear_and_not_held() {
-    let unsettled = Ledger {
-        open_holds: 1,
-        open_units: 1,
-        stock: 400,
-        ..ledger()
-    };
-    let unsettled = Ledger {
-        placed_orders: 499,
-        placed_units: 599,
-        ..unsettled
-    };
+    let unsettled = Ledger { open_holds: 1, open_units: 1, stock: 400, ..ledger() };
+    let unsettled = Ledger { placed_orders: 499, placed_units: 599, ..unsettled };
     assert_eq!(word(shard(books(), unsettled)), Word::Unclear);
 }
 
 #[test]
 fn a_right_sum_while_holds_are_open_holds() {
-    let open = Ledger {
-        stock: 399,
-        open_holds: 1,
-        open_units: 1,
-        user_units: 601,
-        ..ledger()
-    };
+    let open = Ledger { stock: 399, open_holds: 1, open_units: 1, user_units: 601, ..ledger() };
     assert_eq!(word(shard(books(), open)), Word::Holds);
 }
 
 #[test]
 fn books_that_are_being_written_are_unclear() {
-    let mut count = shard(
-        books(),
-        Ledger {
-            stock: 399,
-            ..ledger()
-        },
-    );
-    count.before = Some(Books {
-        live_units: 599,
-        ..books()
-    });
+    let mut count = shard(books(), Ledger { stock: 399, ..ledger() });
+    count.before = Some(Books { live_units: 599, ..books() });
     assert_eq!(word(count), Word::Unclear);
 }
 

@@ -20,30 +20,13 @@ fn clean() -> Story {
     let told = (0..5)
         .map(|at| Told {
             order: order(at),
-            ending: if at < 3 {
-                Ending::Accepted
-            } else {
-                Ending::Refused("SOLD_OUT".into())
-            },
+            ending: if at < 3 { Ending::Accepted } else { Ending::Refused("SOLD_OUT".into()) },
         })
         .collect();
     let rows = (0..3u8)
-        .map(|at| Row {
-            shopper: at.into(),
-            order: order(at),
-            quantity: 1,
-            is_live: true,
-        })
+        .map(|at| Row { shopper: at.into(), order: order(at), quantity: 1, is_live: true })
         .collect();
-    Story {
-        told,
-        rows,
-        audited: Audited {
-            live_units: 3,
-            leaked_units: 0,
-            verdict: Ok(()),
-        },
-    }
+    Story { told, rows, audited: Audited { live_units: 3, leaked_units: 0, verdict: Ok(()) } }
 }
 
 fn judged(story: &Story) -> Judgement {
@@ -54,20 +37,9 @@ fn judged(story: &Story) -> Judgement {
 fn a_clean_rehearsal_passes_with_its_figures() {
     let judged = judged(&clean());
     assert!(judged.is_clean(), "{:?}", judged.violations);
-    assert_eq!(
-        (
-            judged.sold,
-            judged.oversold,
-            judged.accepted,
-            judged.processing
-        ),
-        (3, 0, 3, 0)
-    );
+    assert_eq!((judged.sold, judged.oversold, judged.accepted, judged.processing), (3, 0, 3, 0));
     assert_eq!(judged.refused, BTreeMap::from([("SOLD_OUT".into(), 2)]));
-    assert_eq!(
-        (judged.accepted_without_order, judged.duplicate_orders),
-        (0, 0)
-    );
+    assert_eq!((judged.accepted_without_order, judged.duplicate_orders), (0, 0));
     assert!(judged.audit_ok);
 }
 
@@ -93,10 +65,7 @@ fn an_order_that_is_listed_twice_is_seen() {
     let mut story = clean();
     story.rows.push(story.rows[0]);
     let judged = judged(&story);
-    assert_eq!(
-        (judged.duplicate_orders, judged.sold, judged.oversold),
-        (1, 4, 1)
-    );
+    assert_eq!((judged.duplicate_orders, judged.sold, judged.oversold), (1, 4, 1));
     assert!(judged.violations.iter().any(|says| says.starts_with("I-4")));
     assert!(judged.violations.iter().any(|says| says.starts_with("I-1")));
 }
@@ -104,12 +73,7 @@ fn an_order_that_is_listed_twice_is_seen() {
 #[test]
 fn a_second_order_for_one_ticket_is_seen() {
     let mut story = clean();
-    story.rows.push(Row {
-        shopper: 0,
-        order: order(9),
-        quantity: 1,
-        is_live: true,
-    });
+    story.rows.push(Row { shopper: 0, order: order(9), quantity: 1, is_live: true });
     let judged = judged(&story);
     assert_eq!(judged.duplicate_orders, 1);
     assert!(!judged.is_clean());
@@ -118,19 +82,9 @@ fn a_second_order_for_one_ticket_is_seen() {
 #[test]
 fn a_refused_shopper_with_an_order_is_seen() {
     let mut story = clean();
-    story.rows[2] = Row {
-        shopper: 4,
-        order: order(4),
-        quantity: 1,
-        is_live: true,
-    };
+    story.rows[2] = Row { shopper: 4, order: order(4), quantity: 1, is_live: true };
     story.told[2].ending = Ending::Unknown;
-    assert!(
-        judged(&story)
-            .violations
-            .iter()
-            .any(|says| says.contains("was refused"))
-    );
+    assert!(judged(&story).violations.iter().any(|says| says.contains("was refused")));
 }
 
 #[test]
@@ -139,12 +93,7 @@ fn sold_out_with_units_left_is_seen() {
     story.rows.pop();
     story.told[2].ending = Ending::Refused("SOLD_OUT".into());
     story.audited.live_units = 2;
-    assert!(
-        judged(&story)
-            .violations
-            .iter()
-            .any(|says| says.contains("1 units left"))
-    );
+    assert!(judged(&story).violations.iter().any(|says| says.contains("1 units left")));
 }
 
 #[test]
@@ -177,12 +126,7 @@ fn an_unknown_answer_is_counted_and_is_no_violation() {
 #[test]
 fn sentences_have_a_bound_and_the_rest_is_counted() {
     let mut story = clean();
-    story.told = (0..30)
-        .map(|at| Told {
-            order: order(at),
-            ending: Ending::Accepted,
-        })
-        .collect();
+    story.told = (0..30).map(|at| Told { order: order(at), ending: Ending::Accepted }).collect();
     let judged = judged(&story);
     assert_eq!(judged.violations.len(), SENTENCES_MAX);
     assert_eq!(judged.violations_more, 27 - SENTENCES_MAX as u64);

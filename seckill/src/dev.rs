@@ -1,0 +1,165 @@
+//! `seckill dev`: the whole shop in one process on the embedded stores, with a sale open, for
+//! looking around. The services are the real ones and speak gRPC to each other over the loopback;
+//! only what is under them differs from production, and the screen says what that doesn't prove.
+
+mod data_dir;
+mod demo_sale;
+mod shop;
+mod signals;
+
+use std::{
+    net::SocketAddr, path::PathBuf, sync::Arc, thread::available_parallelism, time::Duration,
+};
+
+use chassis::{
+    Clock, Cores,
+    logs::{self, LogFormat, LogSettings},
+};
+use tonic::transport::Endpoint;
+
+use self::{
+    data_dir::DataDir,
+    shop::{RunningShop, Shop},
+    signals::Signals,
+};
+use crate::{
+    failure::Failure,
+    screen::say,
+    target::{Bearer, connect},
+};
+
+/// A day: as long as the demo sale is open.
+const OPERATOR_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// For all services together, after a first signal.
+const DRAIN_WITHIN: Duration = Duration::from_secs(15);
+/// For runtimes that have nothing left to do.
+const RUNTIMES_END_WITHIN: Duration = Duration::from_secs(2);
+
+/// Run the whole shop in this process, on embedded stores
+#[derive(Debug, clap::Args)]
+pub(crate) struct DevArgs {
+    /// Where the gateway listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50050")]
+    listen: SocketAddr,
+    /// Where databases, keys and addresses are kept; otherwise in a directory that goes at the end
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The lease of the demo sale's shards: how long an answer may still say ACCEPTED
+    #[arg(long, value_name = "MS", default_value_t = 2_000,
+          value_parser = clap::value_parser!(u32).range(50..=60_000))]
+    lease_ms: u32,
+    /// What is logged to standard error
+    #[arg(long, value_name = "DIRECTIVES", default_value = "warn")]
+    log_filter: String,
+}
+
+/// Runs the command until a signal ends it.
+pub(crate) fn run(args: &DevArgs) -> Result<(), Failure> {
+    let settings = LogSettings { format: LogFormat::Text, filter: args.log_filter.clone() };
+    logs::init(&settings).map_err(|error| Failure::Usage(error.to_string()))?;
+    let data = DataDir::open(args.data.as_deref())?;
+    let count = available_parallelism().map_or(1, usize::from);
+    let cores = Cores::start(count)
+        .map_err(|error| Failure::Machine(format!("can't start {count} threads: {error}")))?;
+    let cores = Arc::new(cores);
+    let ended = crate::block_on(open_and_serve(args, &data, &cores));
+    data.forget_addresses();
+    cores.shutdown(RUNTIMES_END_WITHIN);
+    ended
+}
+
+async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> Result<(), Failure> {
+    // Before anything is there to be cleaned up, so that no signal falls between.
+    let mut signals = Signals::listen()?;
+    let shop = tokio::select! {
+        shop = Shop::build(args.listen, data, cores) => shop?,
+        () = signals.next() => return Ok(()),
+    };
+    let (addresses, address) = (shop.addresses(), shop.gateway_addr());
+    let token = user_svc::operator::issue(
+        &data.signing_key()?,
+        shop.issuer(),
+        "dev",
+        OPERATOR_TOKEN_LIFETIME,
+    )
+    .map_err(|error| Failure::Machine(error.to_string()))?;
+    let mut running = shop.run(cores);
+    data.publish(&addresses, token.expose())?;
+    say(format!("seckill listens on {address}"));
+
+    let operator = Bearer::new(token.expose())
+        .ok_or_else(|| Failure::Machine("the operator's token can't stand in a header".into()))?;
+    let ended = tokio::select! {
+        ended = show_around(args, data, &addresses.inventory, &operator, address) => match ended {
+            Ok(()) => wait_for_end(&mut running, &mut signals).await,
+            Err(failure) => Err(failure),
+        },
+        failure = running.ended() => Err(failure),
+        () = signals.next() => Ok(()),
+    };
+    drain(running, &mut signals, data).await;
+    ended
+}
+
+/// Makes the demo sale and tells the visitor what there is.
+async fn show_around(
+    args: &DevArgs,
+    data: &DataDir,
+    inventory: &str,
+    operator: &Bearer,
+    address: SocketAddr,
+) -> Result<(), Failure> {
+    let endpoint = Endpoint::from_shared(inventory.to_owned())
+        .map_err(|error| Failure::Machine(format!("{inventory}: {error}")))?;
+    let channel = connect(&endpoint).await?;
+    let sale =
+        demo_sale::open_demo_sale(channel, operator, args.lease_ms, &Clock::system()).await?;
+    say(visitor_guide(&sale.sale_id, sale.items.len(), address, data));
+    Ok(())
+}
+
+fn visitor_guide(sale_id: &str, items: usize, address: SocketAddr, data: &DataDir) -> String {
+    let dir = data.path().display();
+    let keeps = if data.is_temporary() { "removed at the end" } else { "kept" };
+    let (units, limit) = (demo_sale::UNITS, demo_sale::LIMIT_PER_USER);
+    format!(
+        "
+  data       {dir} ({keeps})
+  sale       {sale_id}: {items} items of {units} units, at most {limit} a buyer, open for a day
+  look       grpcurl -plaintext {address} list
+             grpcurl -plaintext {address} seckill.gateway.v1.GatewayService/ListSales
+             grpcurl -plaintext {address} describe seckill.gateway.v1.GatewayService
+  rehearse   seckill rehearse --data {dir}
+  audit      seckill audit --data {dir}
+  end        Ctrl-C drains; a second one ends at once
+
+What this does not prove: the ledger and the journal are kept in memory and go with the process, so
+an order that was accepted a moment before a crash can be lost; all services share this one process;
+the journal's broker is a mock. Accounts, sales and orders are SQLite files."
+    )
+}
+
+async fn wait_for_end(running: &mut RunningShop, signals: &mut Signals) -> Result<(), Failure> {
+    tokio::select! {
+        failure = running.ended() => Err(failure),
+        () = signals.next() => Ok(()),
+    }
+}
+
+/// Lets what was begun come to its end; a further signal ends the process at once.
+async fn drain(running: RunningShop, signals: &mut Signals, data: &DataDir) {
+    say("draining; once more to end at once");
+    tokio::select! {
+        drained = tokio::time::timeout(DRAIN_WITHIN, running.drain()) => {
+            if drained.is_err() {
+                let seconds = DRAIN_WITHIN.as_secs();
+                crate::screen::complain(format!("not everything had ended within {seconds} s"));
+            }
+        }
+        () = signals.next() => {
+            data.forget_addresses();
+            data.remove_if_temporary();
+            signals::end_at_once();
+        }
+    }
+}

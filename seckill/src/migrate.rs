@@ -1,0 +1,61 @@
+//! `seckill migrate`: brings the schemas of all services that keep something up to date. A second
+//! run changes nothing, and it may run beside roles of the version before.
+
+use std::path::PathBuf;
+
+use crate::{failure::Failure, screen::say};
+
+/// Bring the databases up to date
+///
+/// Each service's configuration comes from its own file, or from DIR/user-svc.toml and so on, or
+/// from the defaults and the environment.
+#[derive(Debug, clap::Args)]
+pub(crate) struct MigrateArgs {
+    /// Directory of user-svc.toml, inventory-svc.toml and order-svc.toml; those that are missing
+    /// are taken as empty
+    #[arg(long, value_name = "DIR")]
+    config_dir: Option<PathBuf>,
+    /// Configuration of user-svc
+    #[arg(long, value_name = "FILE")]
+    user: Option<PathBuf>,
+    /// Configuration of inventory-svc
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+    /// Configuration of order-svc
+    #[arg(long, value_name = "FILE")]
+    order: Option<PathBuf>,
+}
+
+impl MigrateArgs {
+    fn file(&self, given: Option<&PathBuf>, service: &str) -> Option<PathBuf> {
+        let in_dir = self.config_dir.as_ref().map(|dir| dir.join(format!("{service}.toml")));
+        given.cloned().or(in_dir.filter(|path| path.exists()))
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: MigrateArgs) -> Result<(), Failure> {
+    let file = args.file(args.user.as_ref(), "user-svc");
+    let config = user_svc::Config::load(file.as_deref()).map_err(usage)?;
+    user_svc::migrate(&config).await.map_err(machine)?;
+    say("user-svc: up to date");
+
+    let file = args.file(args.inventory.as_ref(), "inventory-svc");
+    let config = inventory_svc::Config::load(file.as_deref()).map_err(usage)?;
+    inventory_svc::migrate(&config).await.map_err(machine)?;
+    say("inventory-svc: up to date");
+
+    let file = args.file(args.order.as_ref(), "order-svc");
+    let config = order_svc::Config::load(file.as_deref()).map_err(usage)?;
+    order_svc::migrate(&config).await.map_err(machine)?;
+    say("order-svc: up to date");
+    Ok(())
+}
+
+fn usage(error: impl std::fmt::Display) -> Failure {
+    Failure::Usage(error.to_string())
+}
+
+fn machine(error: impl std::fmt::Display) -> Failure {
+    Failure::Machine(error.to_string())
+}
