@@ -1,6 +1,6 @@
 //! What every keeper of the books must do, whoever it is: each test here is a promise of
-//! [`Books`](super::Books). A keeper brings a [`Fixture`]: books on a fresh store, and others on the
-//! same one. The other tests of this service stand on it as well.
+//! [`Books`](super::Books). A keeper brings a [`Fixture`]: books on a fresh store, and others on
+//! the same one. The other tests of this service stand on it as well.
 
 use std::{collections::BTreeSet, sync::Arc};
 

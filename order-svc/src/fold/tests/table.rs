@@ -5,8 +5,8 @@
 //! s1 holds 7 a:u:2     -> placed           poison         -> dead
 //! ```
 //!
-//! Holds are `order:user:quantity`. Their outcome is a word each: the new state, or `again-` and the
-//! stored one; a record that doesn't count is `ignored`.
+//! Holds are `order:user:quantity`. Their outcome is a word each: the new state, or `again-` and
+//! the stored one; a record that doesn't count is `ignored`.
 
 use super::rows::{Rows, entry, epoch, hold, opened, order, shard, user};
 use crate::fold::{Entry, GuardChange, Outcome};

@@ -19,7 +19,9 @@ fn content() -> impl Strategy<Value = Option<(ShardNo, Command)>> {
     let holds = (1..=4i64, prop::collection::vec((0..12u8, 0..4u8, 1..=3u32), 1..6));
     prop_oneof![
         1 => Just(None),
-        2 => (shards.clone(), 1..=6u32).prop_map(|(shard, total)| Some((shard, opened(total, LIMIT)))),
+        2 => (shards.clone(), 1..=6u32).prop_map(|(shard, total)| {
+            Some((shard, opened(total, LIMIT)))
+        }),
         3 => (shards.clone(), 0..=4i64, 1..=4i64).prop_map(|(shard, from, to)| {
             let (from, to) = (epoch(from), epoch(to).unwrap());
             Some((shard, Command::EpochChanged { from, to }))
