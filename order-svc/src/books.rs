@@ -1,5 +1,5 @@
 //! The promise of the books: orders, guard rows, journal positions and dead letters, and one
-//! transaction for each batch of records. Who keeps it passes [`contract`]. What a record means is
+//! transaction for each batch of records. Who keeps it passes `contract.rs`. What a record means is
 //! the [fold](crate::fold)'s; what a row looks like, the keeper's.
 
 use async_trait::async_trait;
