@@ -71,3 +71,21 @@ pub fn connect_lazy(
         .initial_connection_window_size(settings.connection_window_bytes)
         .connect_lazy())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_http_urls_with_a_host_are_addresses() {
+        let connect = |address| {
+            connect_lazy(&Handle::current(), address, &ChannelSettings::default()).is_ok()
+        };
+        for address in ["http://127.0.0.1:7001", "http://[::1]:7001", "http://bakery"] {
+            assert!(connect(address), "{address}");
+        }
+        for address in ["", "127.0.0.1:7001", "bakery", "https://bakery", "http://", "a b", "/x"] {
+            assert!(!connect(address), "{address}");
+        }
+    }
+}

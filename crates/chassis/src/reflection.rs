@@ -23,3 +23,60 @@ fn builder<'a>(descriptor_sets: &[&'a [u8]]) -> Builder<'a> {
         builder.register_encoded_file_descriptor_set(set)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic_health::pb::FILE_DESCRIPTOR_SET;
+    use tonic_reflection::pb::{v1, v1alpha};
+
+    use super::*;
+    use crate::channel::{ChannelSettings, connect_lazy};
+    use crate::cores::Cores;
+    use crate::server::{Listeners, ServerSettings, serve};
+    use crate::stop::Stopper;
+    use crate::tasks::TaskOwner;
+
+    /// Asks the server behind `$channel`, in version `$version`, which services it has.
+    macro_rules! services {
+        ($version:ident, $channel:expr) => {{
+            use $version::server_reflection_client::ServerReflectionClient;
+            use $version::server_reflection_request::MessageRequest;
+            use $version::server_reflection_response::MessageResponse;
+            let request = $version::ServerReflectionRequest {
+                host: String::new(),
+                message_request: Some(MessageRequest::ListServices(String::new())),
+            };
+            let requests = futures::stream::iter([request]);
+            let mut client = ServerReflectionClient::new($channel);
+            let answers = client.server_reflection_info(requests).await.expect("a stream");
+            let answer = answers.into_inner().message().await.expect("flows").expect("an answer");
+            match answer.message_response.expect("a response") {
+                MessageResponse::ListServicesResponse(list) => {
+                    list.service.into_iter().map(|one| one.name).collect::<Vec<_>>()
+                }
+                other => panic!("not a list: {other:?}"),
+            }
+        }};
+    }
+
+    #[tokio::test]
+    async fn both_versions_list_the_services() {
+        let cores = Cores::start(1).expect("a core");
+        let owner = TaskOwner::new("bakery", Stopper::new());
+        let listeners = Listeners::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
+        let address = format!("http://{}", listeners.addr());
+        let routes = reflection(&[FILE_DESCRIPTOR_SET]).expect("descriptors");
+        let settings = ServerSettings::default();
+        serve(&owner.tasks(), &cores, listeners, &settings, |_core| routes.clone());
+        let settings = ChannelSettings::default();
+        let channel = connect_lazy(cores.background(), &address, &settings).expect("a URL");
+        for names in [services!(v1, channel.clone()), services!(v1alpha, channel.clone())] {
+            assert!(names.contains(&"grpc.health.v1.Health".to_owned()), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn broken_descriptors_are_refused() {
+        assert!(reflection(&[b"no descriptors"]).is_err());
+    }
+}

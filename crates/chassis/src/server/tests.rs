@@ -126,11 +126,19 @@ async fn panic_of_a_handler_is_an_internal_error_of_that_call() {
 }
 
 #[tokio::test]
-async fn silent_connection_is_closed() {
+async fn silent_connection_is_closed_and_one_that_spoke_is_not() {
     let (cores, bakery) = (Cores::start(1).expect("a core"), Bakery::new());
     let settings = ServerSettings { first_byte_within_ms: 20, ..ServerSettings::default() };
     let (_owner, addr) = bakery.open(&cores, &settings);
+    let mut spoken = greeted(addr).await;
     until_closed(TcpStream::connect(addr).await.expect("connected")).await;
+    // It had less time left than the silent one.
+    spoken.write_all(b"\x00\x00\x08\x06\x00\x00\x00\x00\x00sourpong").await.expect("sent");
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"sourpong") {
+        let read = timeout(PATIENCE, spoken.read_buf(&mut heard)).await.expect("in time");
+        assert!(read.expect("read") > 0, "it was closed");
+    }
 }
 
 #[tokio::test]

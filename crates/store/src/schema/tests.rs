@@ -13,7 +13,9 @@ use crate::sqlite::{Sqlite, open};
 async fn bakery() -> (tempfile::TempDir, Sqlite) {
     let dir = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite:{}", dir.path().join("bakery.db").display());
-    let db = open(&url, &PoolSettings::default()).await.expect("opened");
+    // Generous, as the disk may be slow.
+    let patient = PoolSettings { acquire_ms_max: 30_000, ..PoolSettings::default() };
+    let db = open(&url, &patient).await.expect("opened");
     (dir, db)
 }
 

@@ -11,14 +11,19 @@ fn url_in(dir: &Path) -> String {
     format!("sqlite:{}", dir.join("bakery.db").display())
 }
 
-/// Gives up soon, so that tests that wait for a lock are short.
+/// For tests that don't wait: generous, as the disk may be slow.
+fn patient() -> PoolSettings {
+    PoolSettings { acquire_ms_max: 30_000, busy_ms_max: 30_000, ..PoolSettings::default() }
+}
+
+/// For tests that wait in vain. Opening has to fit into it, too.
 fn impatient() -> PoolSettings {
-    PoolSettings { acquire_ms_max: 50, busy_ms_max: 20, ..PoolSettings::default() }
+    PoolSettings { acquire_ms_max: 1500, busy_ms_max: 20, ..PoolSettings::default() }
 }
 
 async fn bakery() -> (tempfile::TempDir, Sqlite) {
     let dir = tempfile::tempdir().expect("a directory");
-    let db = open(&url_in(dir.path()), &impatient()).await.expect("opened");
+    let db = open(&url_in(dir.path()), &patient()).await.expect("opened");
     sqlx::query(
         "CREATE TABLE loaf (id INTEGER PRIMARY KEY, name TEXT UNIQUE, baker TEXT, \
          grams INTEGER NOT NULL DEFAULT 500 CHECK (grams > 0), \
@@ -47,7 +52,7 @@ async fn every_connection_is_durable_and_checks_keys() {
         let table = [
             ("PRAGMA synchronous", 2),
             ("PRAGMA foreign_keys", 1),
-            ("PRAGMA busy_timeout", 20),
+            ("PRAGMA busy_timeout", 30_000),
             ("PRAGMA query_only", is_reader),
         ];
         for (pragma, value) in table {
@@ -64,7 +69,7 @@ async fn what_was_committed_is_there_when_opened_again() {
     let (dir, db) = bakery().await;
     write(&db.writer, "INSERT INTO loaf (id) VALUES (1)").await.expect("written");
     db.close().await;
-    let again = open(&url_in(dir.path()), &impatient()).await.expect("opened");
+    let again = open(&url_in(dir.path()), &patient()).await.expect("opened");
     assert_eq!(loaves(&again.reader).await, 1);
 }
 
@@ -114,20 +119,29 @@ async fn reader_can_not_write() {
 async fn another_writer_makes_busy_and_readers_go_on() {
     let (dir, db) = bakery().await;
     let other = open(&url_in(dir.path()), &impatient()).await.expect("opened");
-    let tx = other.begin_write().await.expect("begun");
-    let refused = db.begin_write().await.expect_err("another process writes");
+    let tx = db.begin_write().await.expect("begun");
+    let refused = other.begin_write().await.expect_err("another process writes");
     assert_eq!(trouble(&refused), Trouble::Busy, "{refused}");
-    let waiting = other.begin_write().await.expect_err("this process writes");
-    assert_eq!(trouble(&waiting), Trouble::Busy, "{waiting}");
-    assert_eq!(loaves(&db.reader).await, 0);
+    assert_eq!(loaves(&other.reader).await, 0);
     drop(tx);
-    db.begin_write().await.expect("free again");
+
+    let tx = loop {
+        // The drop is a rollback on its way.
+        match other.begin_write().await {
+            Ok(tx) => break tx,
+            Err(refused) => assert_eq!(trouble(&refused), Trouble::Busy, "{refused}"),
+        }
+    };
+    let waiting = other.begin_write().await.expect_err("this process writes");
+    assert!(matches!(waiting, sqlx::Error::PoolTimedOut), "{waiting}");
+    assert_eq!(trouble(&waiting), Trouble::Busy);
+    drop(tx);
 }
 
 #[tokio::test]
 async fn read_that_became_old_before_its_write_is_busy() {
     let (dir, db) = bakery().await;
-    let other = open(&url_in(dir.path()), &impatient()).await.expect("opened");
+    let other = open(&url_in(dir.path()), &patient()).await.expect("opened");
     // A deferred transaction, as nobody should use it for writing: SQLITE_BUSY_SNAPSHOT.
     let mut late = db.writer.begin().await.expect("begun");
     sqlx::query("SELECT * FROM loaf").fetch_all(&mut *late).await.expect("read");
