@@ -142,7 +142,7 @@ async fn migrating_twice_changes_nothing() {
     let dir = TempDir::new().unwrap();
     for (service, text) in [
         ("user-svc", "accounts_url = \"sqlite:DIR/user.db\"\n"),
-        ("inventory-svc", "[catalog]\nurl = \"sqlite:DIR/inventory.db\"\n"),
+        ("inventory-svc", "catalog_url = \"sqlite:DIR/inventory.db\"\n"),
         ("order-svc", "[books]\nurl = \"sqlite:DIR/order.db\"\n"),
     ] {
         let text = text.replace("DIR", path(dir.path()));
@@ -215,6 +215,17 @@ async fn a_shop_on_the_same_data_opens_again_with_its_sales() {
         assert_eq!(dev.ends().await, Some(0));
     }
     assert_eq!(sales[0], sales[1], "the demo sale of the day is the same one");
+}
+
+#[tokio::test]
+async fn a_shop_without_a_directory_leaves_nothing_behind() {
+    let mut dev = Dev::start(&[]).await;
+    let line = dev.until("  data ").await;
+    let dir = Path::new(line.split_whitespace().nth(1).unwrap());
+    assert!(dir.join("addresses.json").exists(), "{line}");
+    dev.signal("-INT").await;
+    assert_eq!(dev.ends().await, Some(0));
+    assert!(!dir.exists());
 }
 
 #[tokio::test]
