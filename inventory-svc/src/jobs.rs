@@ -78,7 +78,11 @@ impl Jobs {
         let spawn = Spawn { tasks, background };
 
         spawn.job("refresh_lease", refresh_lease.run(stopper.clone()));
-        let requested = LoadRequested { requests: loads.clone(), loader: loader.clone() };
+        let requested = LoadRequested {
+            requests: loads.clone(),
+            loader: loader.clone(),
+            again: loading.look(),
+        };
         spawn.job("load_requested", requested.run(stopper.clone()));
         let poller = stopper.clone();
         spawn.job("watch_stock", async move { stock.poll(&poller).await });
@@ -88,15 +92,11 @@ impl Jobs {
             read_keys(operators, config.upstream.keys_interval(), stopper.clone()),
         );
 
-        let open = OpenDue {
-            catalog: Arc::clone(&catalog),
-            loader: loader.clone(),
-            clock: clock.clone(),
-        };
+        let open =
+            OpenDue { catalog: Arc::clone(&catalog), loader: loader.clone(), clock: clock.clone() };
         spawn.every("open_due", loading.look(), open);
         let loader_lease = loading.loader_lease();
-        let take_over =
-            TakeOverDead { catalog: Arc::clone(&catalog), loader, clock, loader_lease };
+        let take_over = TakeOverDead { catalog: Arc::clone(&catalog), loader, clock, loader_lease };
         spawn.every("take_over_dead", loading.look(), take_over);
         let keeper = WatchKeeper {
             ledger: Arc::clone(&ledger),
@@ -105,8 +105,7 @@ impl Jobs {
             known: Mutex::default(),
         };
         spawn.every("watch_keeper", loading.keeper(), keeper);
-        let compare =
-            CompareBooks { view: leases, books: books.clone(), requests: loads.clone() };
+        let compare = CompareBooks { view: leases, books: books.clone(), requests: loads.clone() };
         spawn.every("compare_books", loading.compare(), compare);
         let budget = roll_forward::budget(roll_forward.holds_per_s_max, roll_forward.interval());
         let roll = RollForward { catalog, ledger, books, journal, requests: loads, budget };

@@ -63,10 +63,7 @@ pub enum NotLeased {
 impl LeaseView {
     /// A view that knows nothing yet: every shard is [`NotLeased::Lapsed`].
     pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            seen: Arc::default(),
-        }
+        Self { clock, seen: Arc::default() }
     }
 
     /// Takes over what a query answered that was sent after `asked_at`, read off the same clock.
@@ -74,11 +71,7 @@ impl LeaseView {
     pub fn show(&self, asked_at: Duration, answer: LeaseRows) {
         let LeaseRows { highest, rows } = answer;
         let rows = rows.into_iter().map(|row| (row.shard, row)).collect();
-        let fresh = Arc::new(Seen {
-            asked_at: Some(asked_at),
-            highest,
-            rows,
-        });
+        let fresh = Arc::new(Seen { asked_at: Some(asked_at), highest, rows });
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         if seen.asked_at.is_none_or(|before| before <= asked_at) {
             *seen = fresh;
@@ -94,11 +87,7 @@ impl LeaseView {
         let asked_at = seen.asked_at.ok_or(NotLeased::Lapsed)?;
         let Some(row) = seen.rows.get(&shard) else {
             let is_assigned = shard.get() <= seen.highest;
-            return Err(if is_assigned {
-                NotLeased::Retired
-            } else {
-                NotLeased::UnknownShard
-            });
+            return Err(if is_assigned { NotLeased::Retired } else { NotLeased::UnknownShard });
         };
         match (row.phase, row.epoch) {
             (Phase::Retired, _) => Err(NotLeased::Retired),
@@ -106,18 +95,8 @@ impl LeaseView {
             (Phase::Open, Some(epoch)) => {
                 let LeaseRow { paused, lease, .. } = *row;
                 let until = asked_at + lease / 2;
-                let leased = Leased {
-                    shard,
-                    epoch,
-                    paused,
-                    lease,
-                    until,
-                };
-                if self.clock.now() < until {
-                    Ok(leased)
-                } else {
-                    Err(NotLeased::Lapsed)
-                }
+                let leased = Leased { shard, epoch, paused, lease, until };
+                if self.clock.now() < until { Ok(leased) } else { Err(NotLeased::Lapsed) }
             }
         }
     }
@@ -127,9 +106,7 @@ impl LeaseView {
     /// that still shows it proves that it was open all the while.
     pub fn still_valid(&self, leased: &Leased) -> bool {
         self.clock.now() < leased.until
-            || self
-                .check(leased.shard)
-                .is_ok_and(|now| now.epoch == leased.epoch)
+            || self.check(leased.shard).is_ok_and(|now| now.epoch == leased.epoch)
     }
 
     /// The shards that the catalog showed as OPEN when it was last asked, with their epochs;
@@ -138,8 +115,7 @@ impl LeaseView {
         let is_open = |row: &LeaseRow| row.phase == Phase::Open;
         let rows = self.seen();
         let open = rows.rows.values().filter(|row| is_open(row));
-        open.filter_map(|row| row.epoch.map(|epoch| (row.shard, epoch)))
-            .collect()
+        open.filter_map(|row| row.epoch.map(|epoch| (row.shard, epoch))).collect()
     }
 
     /// The shortest lease of any shard that isn't retired.

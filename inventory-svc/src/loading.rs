@@ -7,5 +7,5 @@ pub mod loader;
 mod requests;
 mod steps;
 
-pub use loader::{Cause, Loader, Rooms};
+pub use loader::{Cause, Loader, Rooms, Start};
 pub use requests::{LoadRequests, Why};

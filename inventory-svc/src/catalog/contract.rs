@@ -1,1 +1,220 @@
-//! One suite for every catalog.
+//! The contract of the catalog: one suite for whoever keeps it. Each part gets an empty catalog that
+//! spreads shards over 4 partitions.
+
+use std::{collections::BTreeSet, future::Future, pin::Pin};
+
+use super::*;
+use crate::domain::sale::{ItemDraft, SaleDraft};
+
+type Part = for<'a> fn(&'a dyn Catalog) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+const NOW_MS: u64 = 1_790_000_000_000;
+const LEASE: Duration = Duration::from_millis(2_000);
+
+/// Every part of the contract.
+pub const PARTS: [Part; 9] = [
+    |c| Box::pin(keeps_what_was_created(c)),
+    |c| Box::pin(creates_a_sale_once(c)),
+    |c| Box::pin(gives_a_window_once(c)),
+    |c| Box::pin(lists_the_newest_first(c)),
+    |c| Box::pin(finds_items(c)),
+    |c| Box::pin(finds_what_is_due_to_open(c)),
+    |c| Box::pin(compares_and_sets(c)),
+    |c| Box::pin(finds_abandoned_shards(c)),
+    |c| Box::pin(lets_one_of_many_claim(c)),
+];
+
+fn draft(request_id: &str, skus: &[&str]) -> NewSale {
+    let item = |sku: &&str| ItemDraft {
+        sku: (*sku).to_owned(),
+        title: format!("A {sku}"),
+        price: Some(("EUR".to_owned(), 1_250)),
+        total_units: 10,
+        limit_per_user: 2,
+        ..ItemDraft::default()
+    };
+    let items = skus.iter().map(item).collect();
+    let draft = SaleDraft { request_id: request_id.to_owned(), title: "Spring".to_owned(), items };
+    draft.check().expect("a good draft")
+}
+
+fn window(opens_ms: u64) -> Schedule {
+    Schedule { opens_ms, closes_ms: opens_ms + 1_000, warm_up_s: 60 }
+}
+
+fn epoch(number: i64) -> Epoch {
+    Epoch::new(number).expect("above 0")
+}
+
+async fn one_shard(catalog: &dyn Catalog) -> ShardNo {
+    let sale = catalog.create_sale(&draft("one", &["mug"]), "ann", NOW_MS).await.unwrap();
+    sale.items[0].shards[0].no
+}
+
+async fn seen(catalog: &dyn Catalog, shard: ShardNo) -> Seen {
+    let row = catalog.shard(shard).await.unwrap().unwrap();
+    Seen { shard, phase: row.phase, epoch: row.epoch }
+}
+
+fn claim(to: i64, until_ms: u64) -> Claim<'static> {
+    Claim { to: epoch(to), until_ms, ledger_address: "memory" }
+}
+
+async fn keeps_what_was_created(catalog: &dyn Catalog) {
+    let new = draft("r-1", &["mug", "cap"]);
+    let sale = catalog.create_sale(&new, "ann", NOW_MS).await.unwrap();
+    assert_eq!(catalog.sale(sale.id).await.unwrap().as_ref(), Some(&sale));
+    assert_eq!((sale.title.as_str(), sale.state), ("Spring", State::Draft));
+    assert_eq!(sale.created_at_ms, NOW_MS);
+    let skus: Vec<_> = sale.items.iter().map(|item| item.sku.as_str()).collect();
+    assert_eq!(skus, ["mug", "cap"]);
+    for item in &sale.items {
+        assert_eq!((item.sale, item.unit_price, item.total_units), (sale.id, 1_250, 10));
+        assert_eq!((item.limit_per_user, item.pay_within_s), (2, 900));
+        assert_eq!(item.currency, "EUR");
+        let [shard] = item.shards.as_slice() else { panic!("one shard per item") };
+        assert_eq!((shard.total_units, shard.lease), (10, LEASE));
+        assert_eq!((shard.phase, shard.epoch, shard.paused), (Phase::New, None, false));
+        assert_eq!(shard.partition, shard.no.get() % 4);
+        assert_eq!(catalog.shard(shard.no).await.unwrap().as_ref(), Some(shard));
+    }
+    let numbers: BTreeSet<_> = sale.items.iter().map(|item| item.shards[0].no).collect();
+    assert_eq!(numbers.len(), 2, "each shard has a number of its own");
+    assert_eq!(catalog.sale(SaleId::random()).await.unwrap(), None);
+}
+
+async fn creates_a_sale_once(catalog: &dyn Catalog) {
+    let first = catalog.create_sale(&draft("r-1", &["mug"]), "ann", NOW_MS).await.unwrap();
+    let again = catalog.create_sale(&draft("r-1", &["cap"]), "ann", NOW_MS + 1).await.unwrap();
+    assert_eq!(again, first);
+    let bobs = catalog.create_sale(&draft("r-1", &["mug"]), "bob", NOW_MS).await.unwrap();
+    assert_ne!(bobs.id, first.id, "request ids are each operator's own");
+    assert_eq!(catalog.sales(None, 10).await.unwrap().len(), 2);
+    assert_eq!(catalog.lease_rows().await.unwrap().rows.len(), 2);
+}
+
+async fn gives_a_window_once(catalog: &dyn Catalog) {
+    let sale = catalog.create_sale(&draft("r-1", &["mug"]), "ann", NOW_MS).await.unwrap();
+    let wanted = Sale { state: State::Scheduled(window(NOW_MS)), ..sale.clone() };
+    for _ in 0..2 {
+        let scheduled = catalog.schedule(sale.id, window(NOW_MS)).await.unwrap();
+        assert_eq!(scheduled, Scheduled::Done(wanted.clone()));
+    }
+    let other = catalog.schedule(sale.id, window(NOW_MS + 1)).await.unwrap();
+    assert_eq!(other, Scheduled::OtherWindow(wanted.clone()));
+    assert_eq!(catalog.sale(sale.id).await.unwrap(), Some(wanted));
+    let unknown = catalog.schedule(SaleId::random(), window(NOW_MS)).await.unwrap();
+    assert_eq!(unknown, Scheduled::NotFound);
+}
+
+async fn lists_the_newest_first(catalog: &dyn Catalog) {
+    let mut made = Vec::new();
+    for number in 0..5 {
+        let new = draft(&format!("r-{number}"), &["mug"]);
+        made.push(catalog.create_sale(&new, "ann", NOW_MS).await.unwrap().id);
+    }
+    made.reverse();
+    let mut listed = Vec::new();
+    let mut before = None;
+    loop {
+        let page = catalog.sales(before, 2).await.unwrap();
+        assert!(page.len() <= 2);
+        let Some((last, _)) = page.last() else { break };
+        before = Some(*last);
+        assert!(page.iter().all(|(_, sale)| sale.items.is_empty()));
+        listed.extend(page.into_iter().map(|(_, sale)| sale.id));
+    }
+    assert_eq!(listed, made);
+}
+
+async fn finds_items(catalog: &dyn Catalog) {
+    let sale = catalog.create_sale(&draft("r-1", &["mug", "cap"]), "ann", NOW_MS).await.unwrap();
+    catalog.schedule(sale.id, window(NOW_MS)).await.unwrap();
+    for item in &sale.items {
+        let wanted = Some((item.clone(), State::Scheduled(window(NOW_MS))));
+        assert_eq!(catalog.item(ItemKey::Id(item.id)).await.unwrap(), wanted);
+        assert_eq!(catalog.item(ItemKey::Shard(item.shards[0].no)).await.unwrap(), wanted);
+    }
+    assert_eq!(catalog.item(ItemKey::Id(ItemId::random())).await.unwrap(), None);
+    let none = ShardNo::new(77).expect("a number");
+    assert_eq!(catalog.item(ItemKey::Shard(none)).await.unwrap(), None);
+    assert_eq!(catalog.shard(none).await.unwrap(), None);
+}
+
+async fn finds_what_is_due_to_open(catalog: &dyn Catalog) {
+    let shard = one_shard(catalog).await;
+    let due = async |now_ms| catalog.due_to_open(now_ms, 10).await.unwrap();
+    assert_eq!(due(NOW_MS).await, [], "a draft is never due");
+    let (item, _) = catalog.item(ItemKey::Shard(shard)).await.unwrap().unwrap();
+    catalog.schedule(item.sale, window(NOW_MS)).await.unwrap();
+    assert_eq!(due(NOW_MS - 60_001).await, []);
+    assert_eq!(due(NOW_MS - 60_000).await, [shard]);
+    assert_eq!(due(NOW_MS + 999).await, [shard]);
+    assert_eq!(due(NOW_MS + 1_000).await, [], "over before it was ever loaded");
+    assert_eq!(catalog.due_to_open(NOW_MS, 0).await.unwrap(), []);
+    let seen = seen(catalog, shard).await;
+    assert!(catalog.begin_loading(seen, claim(7, NOW_MS)).await.unwrap());
+    assert_eq!(due(NOW_MS).await, [], "it is being loaded");
+}
+
+async fn compares_and_sets(catalog: &dyn Catalog) {
+    let shard = one_shard(catalog).await;
+    let new = seen(catalog, shard).await;
+    let row = async || {
+        let row = catalog.lease_rows().await.unwrap().rows[0];
+        (row.phase, row.epoch.map(Epoch::get))
+    };
+    assert_eq!(catalog.lease_rows().await.unwrap().highest, shard.get());
+    assert_eq!(row().await, (Phase::New, None));
+    for (phase, epoch) in [(Phase::Open, None), (Phase::New, Some(epoch(3)))] {
+        let wrong = Seen { phase, epoch, ..new };
+        assert!(!catalog.begin_loading(wrong, claim(7, NOW_MS)).await.unwrap());
+    }
+    assert!(!catalog.open(shard, epoch(7)).await.unwrap());
+
+    assert!(catalog.begin_loading(new, claim(7, NOW_MS)).await.unwrap());
+    assert_eq!(row().await, (Phase::Loading, Some(7)));
+    assert!(!catalog.begin_loading(new, claim(8, NOW_MS)).await.unwrap());
+    for (to, is_it) in [(7, true), (8, false)] {
+        assert_eq!(catalog.still_loading(shard, epoch(to)).await.unwrap(), is_it);
+        assert_eq!(catalog.renew(shard, epoch(to), NOW_MS).await.unwrap(), is_it);
+    }
+
+    let loading = seen(catalog, shard).await;
+    assert!(catalog.begin_loading(loading, claim(8, NOW_MS)).await.unwrap(), "overtaken");
+    assert!(!catalog.open(shard, epoch(7)).await.unwrap(), "the one that was overtaken");
+    assert!(catalog.open(shard, epoch(8)).await.unwrap());
+    assert_eq!(row().await, (Phase::Open, Some(8)));
+    assert!(!catalog.open(shard, epoch(8)).await.unwrap(), "it is open already");
+    assert!(!catalog.still_loading(shard, epoch(8)).await.unwrap());
+    assert!(!catalog.renew(shard, epoch(8), NOW_MS).await.unwrap());
+
+    let open = seen(catalog, shard).await;
+    assert!(catalog.begin_loading(open, claim(9, NOW_MS)).await.unwrap(), "loaded anew");
+    assert_eq!(row().await, (Phase::Loading, Some(9)));
+}
+
+async fn finds_abandoned_shards(catalog: &dyn Catalog) {
+    let shard = one_shard(catalog).await;
+    let most = Duration::from_secs(10);
+    let abandoned = async |now_ms| catalog.abandoned(now_ms, most, 10).await.unwrap();
+    assert_eq!(abandoned(NOW_MS).await, [], "nobody loads it");
+    let seen = seen(catalog, shard).await;
+    assert!(catalog.begin_loading(seen, claim(7, NOW_MS + 5_000)).await.unwrap());
+    assert_eq!(abandoned(NOW_MS).await, []);
+    assert_eq!(abandoned(NOW_MS + 5_000).await, [shard]);
+    assert_eq!(abandoned(NOW_MS - 5_001).await, [shard], "the clock jumped back");
+    assert!(catalog.renew(shard, epoch(7), NOW_MS + 9_000).await.unwrap());
+    assert_eq!(abandoned(NOW_MS + 5_000).await, []);
+    assert!(catalog.open(shard, epoch(7)).await.unwrap());
+    assert_eq!(abandoned(NOW_MS + 99_000).await, [], "it is open");
+}
+
+async fn lets_one_of_many_claim(catalog: &dyn Catalog) {
+    let shard = one_shard(catalog).await;
+    let seen = seen(catalog, shard).await;
+    let claims = (1..=8).map(|to| catalog.begin_loading(seen, claim(to, NOW_MS)));
+    let claimed = futures::future::join_all(claims).await;
+    assert_eq!(claimed.into_iter().filter(|claimed| *claimed.as_ref().unwrap()).count(), 1);
+    assert!(catalog.ping().await.is_ok());
+}

@@ -105,8 +105,7 @@ pub enum Phase {
 impl Schedule {
     /// When loading begins, in milliseconds since the Unix epoch.
     pub fn warm_up_at_ms(&self) -> u64 {
-        self.opens_ms
-            .saturating_sub(u64::from(self.warm_up_s) * 1000)
+        self.opens_ms.saturating_sub(u64::from(self.warm_up_s) * 1000)
     }
 }
 

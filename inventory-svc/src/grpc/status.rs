@@ -10,10 +10,7 @@ use rand::RngExt as _;
 use tonic::{Code, Status};
 
 use crate::{
-    catalog,
-    commands::sales::Refused,
-    domain::sale::Violation,
-    upstream::operators::NotAnOperator,
+    catalog, commands::sales::Refused, domain::sale::Violation, upstream::operators::NotAnOperator,
 };
 
 /// Around the time that a loading takes; jittered, so that those who were sent away don't come

@@ -7,7 +7,7 @@ use chassis::Clock;
 use super::Step;
 use crate::{
     catalog::Catalog,
-    loading::{Cause, Loader},
+    loading::{Cause, Loader, Start},
 };
 
 /// More than can be loaded at once; the next step takes the rest.
@@ -24,7 +24,7 @@ impl Step for OpenDue {
         match self.catalog.due_to_open(self.clock.wall_ms(), SHARDS_MAX).await {
             Ok(due) => {
                 for shard in due {
-                    if !self.loader.start(shard, Cause::Opening) {
+                    if self.loader.start(shard, Cause::Opening) == Start::NoSlot {
                         break;
                     }
                 }

@@ -8,7 +8,7 @@ use chassis::Clock;
 use super::Step;
 use crate::{
     catalog::Catalog,
-    loading::{Cause, Loader},
+    loading::{Cause, Loader, Start},
 };
 
 const SHARDS_MAX: u32 = 256;
@@ -27,7 +27,7 @@ impl Step for TakeOverDead {
         match self.catalog.abandoned(now_ms, 2 * self.loader_lease, SHARDS_MAX).await {
             Ok(abandoned) => {
                 for shard in abandoned {
-                    if !self.loader.start(shard, Cause::Abandoned) {
+                    if self.loader.start(shard, Cause::Abandoned) == Start::NoSlot {
                         break;
                     }
                 }

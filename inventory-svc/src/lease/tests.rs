@@ -12,13 +12,7 @@ fn shard(number: u32) -> ShardNo {
 
 fn row(phase: Phase, epoch: i64) -> LeaseRow {
     let epoch = Epoch::from_wire(epoch).unwrap();
-    LeaseRow {
-        shard: shard(1),
-        epoch,
-        phase,
-        paused: false,
-        lease: LEASE,
-    }
+    LeaseRow { shard: shard(1), epoch, phase, paused: false, lease: LEASE }
 }
 
 struct Room {
@@ -30,16 +24,11 @@ struct Room {
 impl Room {
     fn new() -> Self {
         let (clock, shift) = Clock::adjustable();
-        Self {
-            view: LeaseView::new(clock.clone()),
-            clock,
-            shift,
-        }
+        Self { view: LeaseView::new(clock.clone()), clock, shift }
     }
 
     fn read(&self, rows: Vec<LeaseRow>) {
-        self.view
-            .show(self.clock.now(), LeaseRows { highest: 3, rows });
+        self.view.show(self.clock.now(), LeaseRows { highest: 3, rows });
     }
 }
 
@@ -53,11 +42,7 @@ fn each_phase_has_its_answer() {
     let room = Room::new();
     let check = |phase, epoch, wanted| {
         room.read(vec![row(phase, epoch)]);
-        assert_eq!(
-            room.view.check(shard(1)).map(|leased| leased.epoch.get()),
-            wanted,
-            "{phase:?}"
-        );
+        assert_eq!(room.view.check(shard(1)).map(|leased| leased.epoch.get()), wanted, "{phase:?}");
     };
     check(Phase::New, 0, Err(NotLeased::Loading));
     check(Phase::Loading, 7, Err(NotLeased::Loading));

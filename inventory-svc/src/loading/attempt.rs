@@ -51,9 +51,17 @@ pub enum Action {
     Close,
     /// Catalog: whether it is still (LOADING, `to`).
     CheckClaim,
-    /// Append every open hold that the ledger can still show to the log; done when all of them are
-    /// acknowledged, or there is nothing left to read.
-    PublishHolds,
+    /// Whether the books know every open hold of `from` that the ledger can still show. Refused:
+    /// not all of them, yet.
+    CheckHolds {
+        /// The epoch that is to end.
+        from: Epoch,
+    },
+    /// Append every open hold of `from` that the ledger can still show to the log.
+    PublishHolds {
+        /// The epoch that is to end.
+        from: Epoch,
+    },
     /// Append `EpochChanged { from, to }` to the log.
     PublishChange {
         /// The epoch that it ends.
@@ -143,6 +151,7 @@ enum Step {
     Claim,
     Close,
     CheckClaim { from: Option<Epoch> },
+    CheckHolds { from: Epoch },
     PublishHolds { from: Epoch },
     PublishChange { from: Option<Epoch> },
     Stage,
@@ -158,6 +167,8 @@ enum Reading {
     Guard,
     /// Which epoch is to end. The ledger answered `close` at that moment.
     From { closed_at: Duration },
+    /// Whether holds of `from` still count, before they are published.
+    Holds { from: Epoch },
     /// Whether the change counts.
     Election { from: Option<Epoch> },
 }
@@ -188,7 +199,8 @@ impl Attempt {
             Step::Claim => Action::Claim,
             Step::Close => Action::Close,
             Step::CheckClaim { .. } => Action::CheckClaim,
-            Step::PublishHolds { .. } => Action::PublishHolds,
+            Step::CheckHolds { from } => Action::CheckHolds { from },
+            Step::PublishHolds { from } => Action::PublishHolds { from },
             Step::PublishChange { from } => Action::PublishChange { from },
             Step::Stage => Action::Stage,
             Step::Activate => Action::Activate,
@@ -217,14 +229,17 @@ impl Attempt {
             (Step::Close, Done) => self.go(Step::Read(Reading::From { closed_at: now })),
             (Step::CheckClaim { from }, Done) => {
                 self.sent = Sent::default();
-                self.go(publish(from));
+                self.go(end_of(from));
             }
             (Step::CheckClaim { .. }, Refused) => self.end(End::Overtaken),
 
-            // The change is fenced by its place in the log, so it follows the last hold's
-            // acknowledgement.
-            (Step::PublishHolds { from }, Done) => {
-                self.go(Step::PublishChange { from: Some(from) });
+            // Not before they are rows in the books (law C): an acknowledged hold may be lost with
+            // the log's tail before the change is written, and after it no hold of `from` counts.
+            (Step::CheckHolds { from }, Done) => self.go(Step::PublishChange { from: Some(from) }),
+            (Step::CheckHolds { .. }, Refused) if now < self.sent.again_at => self.ask_again(now),
+            (Step::CheckHolds { from }, Refused) => self.go(Step::Read(Reading::Holds { from })),
+            (Step::PublishHolds { from }, Done | Refused | Silent) => {
+                self.command_sent(Step::CheckHolds { from }, now);
             }
             (Step::PublishChange { from }, Done | Refused | Silent) => {
                 self.command_sent(Step::Read(Reading::Election { from }), now);
@@ -240,9 +255,7 @@ impl Attempt {
 
             // What is left may be asked or sent again: reads, close, staging, and the catalog's
             // OPEN, which this attempt's id alone can make.
-            (Step::PublishHolds { .. } | Step::Close, Refused) | (_, Silent) => {
-                self.ask_again(now);
-            }
+            (Step::Close, Refused) | (_, Silent) => self.ask_again(now),
             (_, Done | Refused | Row(_) | NoRow) => self.end(End::StartOver(Why::Confused)),
         }
     }
@@ -262,12 +275,15 @@ impl Attempt {
                     self.not_before = closed_at + 2 * self.plan.lease;
                 }
             }
+            Reading::Holds { from } if open == Some(from) => self.go(Step::PublishHolds { from }),
             Reading::Election { .. } if open == Some(self.plan.to) => self.go(Step::Stage),
             Reading::Election { from } if open == from => {
                 // An acknowledged record may be lost with the log's tail (law C).
-                if now < self.sent.again_at { self.ask_again(now) } else { self.go(publish(from)) }
+                if now < self.sent.again_at { self.ask_again(now) } else { self.go(end_of(from)) }
             }
-            Reading::Election { .. } => self.end(End::StartOver(Why::OtherElected)),
+            Reading::Holds { .. } | Reading::Election { .. } => {
+                self.end(End::StartOver(Why::OtherElected));
+            }
         }
     }
 
@@ -277,8 +293,10 @@ impl Attempt {
                 self.ask_again(now);
             }
             Reading::Guard | Reading::From { .. } => self.go(Step::PublishItemOpened(reading)),
-            // They had a row before the change was sent.
-            Reading::Election { .. } => self.end(End::StartOver(Why::OtherElected)),
+            // They had a row before.
+            Reading::Holds { .. } | Reading::Election { .. } => {
+                self.end(End::StartOver(Why::OtherElected));
+            }
         }
     }
 
@@ -308,10 +326,11 @@ impl Attempt {
     }
 }
 
-/// Holds of `from` are published before the change that ends it; without an epoch none can count.
-fn publish(from: Option<Epoch>) -> Step {
+/// The first step of ending an epoch: its holds come before the change. Without an epoch none can
+/// count.
+fn end_of(from: Option<Epoch>) -> Step {
     match from {
-        Some(from) => Step::PublishHolds { from },
+        Some(from) => Step::CheckHolds { from },
         None => Step::PublishChange { from: None },
     }
 }

@@ -61,6 +61,17 @@ pub enum Cause {
     Requested(Why),
 }
 
+/// What came of starting a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It runs.
+    Started,
+    /// This process loads the shard already; that load may be about to end.
+    AlreadyLoading,
+    /// As many loads as allowed are running.
+    NoSlot,
+}
+
 /// Starts loads. Clones are the same one.
 #[derive(Clone)]
 pub struct Loader(Arc<Inner>);
@@ -96,41 +107,32 @@ impl Loader {
     ) -> Self {
         let slots = Arc::new(Semaphore::new(settings.loads_max));
         let loading = Mutex::default();
-        Self(Arc::new(Inner {
-            rooms,
-            settings,
-            ledger_address,
-            tasks,
-            background,
-            slots,
-            loading,
-        }))
+        Self(Arc::new(Inner { rooms, settings, ledger_address, tasks, background, slots, loading }))
     }
 
-    /// Starts to load `shard`. False: every slot is taken, ask again. A shard that is being loaded
-    /// by this process is left to that load.
-    pub fn start(&self, shard: ShardNo, cause: Cause) -> bool {
-        let Some(seat) = self.seat(shard) else { return self.is_loading(shard) };
+    /// Starts to load `shard`, unless this process does so already or every slot is taken.
+    pub fn start(&self, shard: ShardNo, cause: Cause) -> Start {
+        let seat = match self.seat(shard) {
+            Ok(seat) => seat,
+            Err(start) => return start,
+        };
         let inner = Arc::clone(&self.0);
         self.0.tasks.spawn_on(&self.0.background, Kind::Disposable, "load", async move {
             inner.load(shard, cause).await;
             drop(seat);
         });
-        true
+        Start::Started
     }
 
-    fn is_loading(&self, shard: ShardNo) -> bool {
-        self.0.loading.lock().unwrap_or_else(PoisonError::into_inner).contains(&shard)
-    }
-
-    fn seat(&self, shard: ShardNo) -> Option<Seat> {
+    fn seat(&self, shard: ShardNo) -> Result<Seat, Start> {
         let mut loading = self.0.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if loading.contains(&shard) {
-            return None;
+            return Err(Start::AlreadyLoading);
         }
-        let slot = Arc::clone(&self.0.slots).try_acquire_owned().ok()?;
+        let slot = Arc::clone(&self.0.slots).try_acquire_owned();
+        let slot = slot.map_err(|_| Start::NoSlot)?;
         loading.insert(shard);
-        Some(Seat { inner: Arc::clone(&self.0), shard, _slot: slot })
+        Ok(Seat { inner: Arc::clone(&self.0), shard, _slot: slot })
     }
 }
 
@@ -287,7 +289,9 @@ fn is_wanted(row: &Shard, cause: Cause, mine: &[Epoch]) -> bool {
 fn step_time(settings: &Loading, action: &Action) -> Duration {
     match action {
         // Both work through everything that a shard has.
-        Action::PublishHolds | Action::Stage => settings.long_step(),
+        Action::CheckHolds { .. } | Action::PublishHolds { .. } | Action::Stage => {
+            settings.long_step()
+        }
         Action::Wait(_)
         | Action::End(_)
         | Action::ReadBooks

@@ -73,11 +73,7 @@ impl LoadRequests {
     /// Asks for a load of `shard`. One request waits per shard, the newest; beyond 4,096 shards
     /// new ones are dropped. Never blocks.
     pub fn request(&self, shard: ShardNo, why: Why) {
-        let mut waiting = self
-            .0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < WAITING_MAX || waiting.contains_key(&shard) {
             waiting.insert(shard, why);
         }
@@ -85,13 +81,17 @@ impl LoadRequests {
         self.0.arrived.notify_one();
     }
 
+    /// What was taken and could not be used yet waits again, behind any newer request.
+    pub fn put_back(&self, shard: ShardNo, why: Why) {
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < WAITING_MAX {
+            waiting.entry(shard).or_insert(why);
+        }
+    }
+
     /// Takes all that wait.
     pub fn take(&self) -> Vec<(ShardNo, Why)> {
-        let mut waiting = self
-            .0
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *waiting).into_iter().collect()
     }
 
@@ -121,12 +121,19 @@ mod tests {
         requests.request(shard(1), Why::StaleEpoch(epoch(6)));
         requests.request(shard(2), Why::Rejected(epoch(7)));
         let taken = requests.take();
-        let wanted = [
-            (shard(1), Why::StaleEpoch(epoch(6))),
-            (shard(2), Why::Rejected(epoch(7))),
-        ];
+        let wanted = [(shard(1), Why::StaleEpoch(epoch(6))), (shard(2), Why::Rejected(epoch(7)))];
         assert_eq!(taken, wanted);
         assert_eq!(requests.take(), []);
+    }
+
+    #[test]
+    fn what_is_put_back_gives_way_to_what_came_since() {
+        let requests = LoadRequests::default();
+        requests.put_back(shard(1), Why::Fenced(epoch(5)));
+        requests.request(shard(2), Why::Fenced(epoch(6)));
+        requests.put_back(shard(2), Why::Fenced(epoch(5)));
+        let wanted = [(shard(1), Why::Fenced(epoch(5))), (shard(2), Why::Fenced(epoch(6)))];
+        assert_eq!(requests.take(), wanted);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ids::{CommandId, Epoch};
+use ids::{CommandId, Epoch, ShardNo};
 use journal::{Command, ItemOpened, Record};
 
 use super::{
@@ -13,13 +13,16 @@ use super::{
 use crate::{
     catalog::{Claim, Seen},
     domain::{
-        Terms,
+        Hold, OpenHold, Terms,
         sale::{Item, Schedule, Shard},
     },
-    ledger::{ActivateError, Activation, Error, Identity, StageError},
+    ledger::{ActivateError, Activation, Error, Identity, Ledger, StageError},
     roll_forward,
     upstream::books::{SnapshotError, SnapshotHead},
 };
+
+/// As many as the books tell about in one question.
+const HOLDS_ASKED: usize = 4_096;
 
 /// One attempt's view of its shard, and what it carries from step to step.
 pub(super) struct Steps<'a> {
@@ -78,7 +81,8 @@ impl<'a> Steps<'a> {
                 let changed = Command::EpochChanged { from, to: self.to };
                 self.append(self.changed_id, changed).await
             }
-            Action::PublishHolds => self.publish_holds().await,
+            Action::CheckHolds { from } => self.check_holds(from).await,
+            Action::PublishHolds { from } => self.publish_holds(from).await,
             Action::Claim => {
                 let lease_ms = u64::try_from(self.loader_lease.as_millis()).unwrap_or(u64::MAX);
                 let until_ms = clock.wall_ms().saturating_add(lease_ms);
@@ -125,32 +129,42 @@ impl<'a> Steps<'a> {
         }
     }
 
-    async fn publish_holds(&self) -> Answer {
-        let (shard, partition) = (self.shard.no, self.shard.partition);
-        let mut after = None;
+    /// Whether the books know all open holds of `from`; one question to them for each page.
+    async fn check_holds(&self, from: Epoch) -> Answer {
+        let mut pages = self.open_holds(from);
         loop {
-            let page =
-                self.rooms.ledger.holds(shard, after.as_ref(), roll_forward::RECORD_HOLDS).await;
-            let page = match page {
-                Ok(page) => page,
-                // The keeper was lost, and with it what could be read.
-                Err(Error::Fenced) => return Answer::Done,
+            let holds = match pages.next(HOLDS_ASKED).await {
+                Ok(Some(holds)) => holds,
+                Ok(None) => return Answer::Done,
                 Err(error) => return self.silent("the open holds were not read", &error),
             };
-            let is_last = page.holds.len() < roll_forward::RECORD_HOLDS;
-            after = page.holds.last().cloned();
-            let holds: Vec<_> = page.holds.into_iter().map(|open| open.hold).collect();
-            if !holds.is_empty() {
-                let id = CommandId::random();
-                let record = roll_forward::record(id, shard, page.epoch, &holds);
-                if let Err(error) = self.rooms.journal.append(partition, &record).await {
-                    return self.silent("open holds were not acknowledged", &error);
-                }
-            }
-            if is_last {
-                return Answer::Done;
+            let orders: Vec<_> = holds.iter().map(|hold| hold.order).collect();
+            match self.rooms.books.find(&orders).await {
+                Ok(known) if known.decided.len() == orders.len() => {}
+                Ok(_) => return Answer::Refused,
+                Err(error) => return self.silent("the books were not asked for holds", &error),
             }
         }
+    }
+
+    async fn publish_holds(&self, from: Epoch) -> Answer {
+        let mut pages = self.open_holds(from);
+        loop {
+            let holds = match pages.next(roll_forward::RECORD_HOLDS).await {
+                Ok(Some(holds)) => holds,
+                Ok(None) => return Answer::Done,
+                Err(error) => return self.silent("the open holds were not read", &error),
+            };
+            let record = roll_forward::record(CommandId::random(), self.shard.no, from, &holds);
+            let append = self.rooms.journal.append(self.shard.partition, &record);
+            if let Err(error) = append.await {
+                return self.silent("open holds were not acknowledged", &error);
+            }
+        }
+    }
+
+    fn open_holds(&self, from: Epoch) -> Pages<'_> {
+        Pages { ledger: &*self.rooms.ledger, shard: self.shard.no, from, next: Next::First }
     }
 
     async fn stage(&mut self) -> Answer {
@@ -231,5 +245,45 @@ impl<'a> Steps<'a> {
         let (shard, to) = (self.shard.no, self.to);
         tracing::warn!(%shard, %to, %error, "loading: {message}");
         Answer::Silent
+    }
+}
+
+/// The open holds of one epoch, as far as the ledger can still show them.
+struct Pages<'a> {
+    ledger: &'a dyn Ledger,
+    shard: ShardNo,
+    from: Epoch,
+    next: Next,
+}
+
+enum Next {
+    First,
+    After(OpenHold),
+    Nothing,
+}
+
+impl Pages<'_> {
+    /// At most `count` more; none at the end.
+    async fn next(&mut self, count: usize) -> Result<Option<Vec<Hold>>, Error> {
+        let after = match &self.next {
+            Next::First => None,
+            Next::After(last) => Some(last),
+            Next::Nothing => return Ok(None),
+        };
+        let page = match self.ledger.holds(self.shard, after, count).await {
+            Ok(page) => page,
+            // The keeper was lost, and with it what could be read.
+            Err(Error::Fenced) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // Holds of any other epoch don't count, whatever is done about them.
+        if page.epoch != self.from || page.holds.is_empty() {
+            return Ok(None);
+        }
+        self.next = match page.holds.last() {
+            Some(last) if page.holds.len() == count => Next::After(last.clone()),
+            Some(_) | None => Next::Nothing,
+        };
+        Ok(Some(page.holds.into_iter().map(|open| open.hold).collect()))
     }
 }

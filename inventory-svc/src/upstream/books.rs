@@ -6,8 +6,7 @@ use std::{future::Future, time::Duration};
 use ids::{Epoch, OrderId, ShardNo, UserId};
 use proto::order::v1::{
     FindOrdersRequest, GetShardRequest, OrderState, ShardSnapshotRequest, ShardSnapshotResponse,
-    SnapshotOrder, order_service_client::OrderServiceClient,
-    shard_snapshot_response::Part,
+    SnapshotOrder, order_service_client::OrderServiceClient, shard_snapshot_response::Part,
 };
 use tonic::{Code, Request, Status, Streaming, transport::Channel};
 
@@ -114,9 +113,10 @@ impl Books {
             let id = OrderId::try_from(order.order_id.as_ref()).map_err(strange)?;
             Ok((id, settled(order.state())?))
         });
-        let generations = answer.generations.iter().map(|row| {
-            Ok((ShardNo::new(row.shard_no).map_err(strange)?, row.generation))
-        });
+        let generations = answer
+            .generations
+            .iter()
+            .map(|row| Ok((ShardNo::new(row.shard_no).map_err(strange)?, row.generation)));
         Ok(Known {
             decided: decided.collect::<Result<_, Silent>>()?,
             generations: generations.collect::<Result<_, Silent>>()?,

@@ -3,7 +3,7 @@
 //! names an unknown key has them read again, at most once in a while.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use chassis::{
     token::{TokenError, Verifier},
 };
 use proto::user::v1::{ListPublicKeysRequest, user_service_client::UserServiceClient};
+use tokio::sync::Mutex;
 use tonic::{Request, transport::Channel};
 
 use super::Silent;
@@ -57,13 +58,10 @@ pub struct Operators {
     deadline: Duration,
     clock: Clock,
     verifier: Verifier,
-    read: Mutex<Read>,
-}
-
-#[derive(Default)]
-struct Read {
-    has_keys: bool,
-    last_try: Option<Duration>,
+    has_keys: AtomicBool,
+    /// Held while keys are read, so that whoever needs them waits for the read that is under way;
+    /// when the last one ended.
+    reading: Mutex<Option<Duration>>,
 }
 
 impl Operators {
@@ -74,7 +72,8 @@ impl Operators {
             deadline,
             verifier: Verifier::new(issuer, AUDIENCE, clock.clone()),
             clock,
-            read: Mutex::default(),
+            has_keys: AtomicBool::new(false),
+            reading: Mutex::default(),
         }
     }
 
@@ -84,18 +83,23 @@ impl Operators {
     /// [`NotAnOperator`].
     pub async fn authenticate(&self, token: &str) -> Result<Operator, NotAnOperator> {
         let mut verified = self.verifier.verify(token);
-        if verified == Err(TokenError::UnknownKey) && self.may_read_again() {
-            if let Err(error) = self.read_keys().await {
-                tracing::warn!(%error, "operators' keys could not be read");
-            }
+        if verified == Err(TokenError::UnknownKey) {
+            let mut last = self.reading.lock().await;
             verified = self.verifier.verify(token);
+            let is_due = last.is_none_or(|last| self.clock.now() >= last + READ_AGAIN_AFTER);
+            if verified == Err(TokenError::UnknownKey) && is_due {
+                if let Err(error) = self.read_now(&mut last).await {
+                    tracing::warn!(%error, "operators' keys could not be read");
+                }
+                verified = self.verifier.verify(token);
+            }
         }
         match verified {
             Ok(claims) => {
                 let name = claims.name.unwrap_or_else(|| claims.subject.clone());
                 Ok(Operator { subject: claims.subject, name })
             }
-            Err(TokenError::UnknownKey) if !self.read().has_keys => Err(NotAnOperator::NoKeys),
+            Err(TokenError::UnknownKey) if !self.has_keys() => Err(NotAnOperator::NoKeys),
             Err(error) => Err(error.into()),
         }
     }
@@ -105,8 +109,25 @@ impl Operators {
     /// # Errors
     /// [`Silent`]; the keys of before stay.
     pub async fn read_keys(&self) -> Result<(), Silent> {
+        let mut last = self.reading.lock().await;
+        self.read_now(&mut last).await
+    }
+
+    /// Whether keys were ever read.
+    pub fn has_keys(&self) -> bool {
+        self.has_keys.load(Ordering::SeqCst)
+    }
+
+    async fn read_now(&self, last: &mut Option<Duration>) -> Result<(), Silent> {
+        let listed = self.list().await;
+        *last = Some(self.clock.now());
+        self.verifier.set_keys(listed?);
+        self.has_keys.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<(String, [u8; 32])>, Silent> {
         let silent = |why: String| Silent { service: "user-svc", why };
-        self.read().last_try = Some(self.clock.now());
         let mut request = Request::new(ListPublicKeysRequest {});
         request.set_timeout(self.deadline);
         let mut client = self.client.clone();
@@ -114,36 +135,12 @@ impl Operators {
             .await
             .map_err(|_| silent("the deadline has passed".to_owned()))?
             .map_err(|status| silent(format!("{:?}: {}", status.code(), status.message())))?;
-        let keys: Vec<_> = answer
-            .into_inner()
-            .keys
-            .into_iter()
-            .filter_map(|key| Some((key.key_id, <[u8; 32]>::try_from(&*key.ed25519).ok()?)))
-            .collect();
-        if keys.is_empty() {
-            return Err(silent("no key that can be used".to_owned()));
-        }
-        self.verifier.set_keys(keys);
-        self.read().has_keys = true;
-        Ok(())
-    }
-
-    /// Whether keys were ever read.
-    pub fn has_keys(&self) -> bool {
-        self.read().has_keys
-    }
-
-    fn may_read_again(&self) -> bool {
-        let now = self.clock.now();
-        let mut read = self.read();
-        let may = read.last_try.is_none_or(|last| now >= last + READ_AGAIN_AFTER);
-        if may {
-            read.last_try = Some(now);
-        }
-        may
-    }
-
-    fn read(&self) -> std::sync::MutexGuard<'_, Read> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+        let keys = answer.into_inner().keys.into_iter();
+        let keys = keys.filter_map(|key| {
+            let bytes = <[u8; 32]>::try_from(&*key.ed25519).ok()?;
+            Some((key.key_id, bytes))
+        });
+        let keys: Vec<_> = keys.collect();
+        if keys.is_empty() { Err(silent("no key that can be used".to_owned())) } else { Ok(keys) }
     }
 }

@@ -114,11 +114,7 @@ impl SaleDraft {
     /// All that is wrong, in the order of the fields.
     pub fn check(self) -> Result<NewSale, Vec<Violation>> {
         let mut wrong = Violations::default();
-        let Self {
-            request_id,
-            title,
-            items,
-        } = self;
+        let Self { request_id, title, items } = self;
         wrong.text("request_id", &request_id, REQUEST_ID_CHARS);
         wrong.text("title", &title, TITLE_CHARS);
         // A flood of items isn't looked at one by one.
@@ -130,21 +126,14 @@ impl SaleDraft {
         for (index, item) in items.iter().enumerate() {
             item.check(index, &mut wrong);
             if !skus.insert(item.sku.as_str()) {
-                wrong.add(
-                    format!("items[{index}].sku"),
-                    "must be unique within the sale",
-                );
+                wrong.add(format!("items[{index}].sku"), "must be unique within the sale");
             }
         }
         if !wrong.0.is_empty() {
             return Err(wrong.0);
         }
         let items = items.into_iter().map(ItemDraft::into_checked).collect();
-        Ok(NewSale {
-            request_id,
-            title,
-            items,
-        })
+        Ok(NewSale { request_id, title, items })
     }
 }
 
@@ -157,16 +146,10 @@ impl ItemDraft {
             None => wrong.add(field("price"), "is required"),
             Some((currency, minor_units)) => {
                 if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-                    wrong.add(
-                        field("price.currency"),
-                        "must be three capital letters (ISO 4217)",
-                    );
+                    wrong.add(field("price.currency"), "must be three capital letters (ISO 4217)");
                 }
                 if !(0..=UNIT_PRICE).contains(minor_units) {
-                    wrong.add(
-                        field("price.minor_units"),
-                        format!("must be 0 to {UNIT_PRICE}"),
-                    );
+                    wrong.add(field("price.minor_units"), format!("must be 0 to {UNIT_PRICE}"));
                 }
             }
         }
@@ -174,16 +157,10 @@ impl ItemDraft {
             wrong.add(field("total_units"), format!("must be 1 to {TOTAL_UNITS}"));
         }
         if !(1..=LIMIT_PER_USER).contains(&self.limit_per_user) {
-            wrong.add(
-                field("limit_per_user"),
-                format!("must be 1 to {LIMIT_PER_USER}"),
-            );
+            wrong.add(field("limit_per_user"), format!("must be 1 to {LIMIT_PER_USER}"));
         }
         if self.pay_within_s > PAY_WITHIN_S {
-            wrong.add(
-                field("pay_within_seconds"),
-                format!("must be at most {PAY_WITHIN_S}"),
-            );
+            wrong.add(field("pay_within_seconds"), format!("must be at most {PAY_WITHIN_S}"));
         }
         if self.lease_ms != 0 && !LEASE_MS.contains(&self.lease_ms) {
             let (least, most) = LEASE_MS.into_inner();
@@ -245,11 +222,7 @@ impl ScheduleDraft {
         match (self.opens_ms, self.closes_ms) {
             (Some(opens_ms), Some(closes_ms)) if wrong.0.is_empty() => {
                 let warm_up_s = or_default(self.warm_up_s, WARM_UP_DEFAULT_S);
-                Ok(Schedule {
-                    opens_ms,
-                    closes_ms,
-                    warm_up_s,
-                })
+                Ok(Schedule { opens_ms, closes_ms, warm_up_s })
             }
             _ => Err(wrong.0),
         }
@@ -265,10 +238,7 @@ struct Violations(Vec<Violation>);
 
 impl Violations {
     fn add(&mut self, field: impl Into<String>, says: impl Into<String>) {
-        self.0.push(Violation {
-            field: field.into(),
-            says: says.into(),
-        });
+        self.0.push(Violation { field: field.into(), says: says.into() });
     }
 
     fn text(&mut self, field: impl Into<String>, value: &str, chars_max: usize) {

@@ -14,18 +14,11 @@ fn item() -> ItemDraft {
 }
 
 fn sale() -> SaleDraft {
-    SaleDraft {
-        request_id: "r-1".to_owned(),
-        title: "Spring".to_owned(),
-        items: vec![item()],
-    }
+    SaleDraft { request_id: "r-1".to_owned(), title: "Spring".to_owned(), items: vec![item()] }
 }
 
 fn fields(wrong: &[Violation]) -> Vec<&str> {
-    wrong
-        .iter()
-        .map(|violation| violation.field.as_str())
-        .collect()
+    wrong.iter().map(|violation| violation.field.as_str()).collect()
 }
 
 #[test]
@@ -33,10 +26,7 @@ fn zero_means_the_default() {
     let sale = sale().check().unwrap();
     assert_eq!((sale.request_id(), sale.title()), ("r-1", "Spring"));
     let item = &sale.items()[0];
-    assert_eq!(
-        (item.pay_within_s, item.lease),
-        (900, Duration::from_millis(2000))
-    );
+    assert_eq!((item.pay_within_s, item.lease), (900, Duration::from_millis(2000)));
     assert_eq!((item.currency.as_str(), item.unit_price), ("EUR", 1250));
 }
 
@@ -56,44 +46,19 @@ fn one_wrong_field_is_named() {
     check("title", &|sale| sale.title = "  ".to_owned());
     check("title", &|sale| sale.title = "ä".repeat(201));
     check("items", &|sale| sale.items.clear());
-    check("items", &|sale| {
-        sale.items = vec![ItemDraft::default(); 101]
-    });
-    check("items[1].sku", &|sale| {
-        sale.items.push(sale.items[0].clone())
-    });
+    check("items", &|sale| sale.items = vec![ItemDraft::default(); 101]);
+    check("items[1].sku", &|sale| sale.items.push(sale.items[0].clone()));
     check("items[0].sku", &item(|item| item.sku = "s".repeat(65)));
     check("items[0].title", &item(|item| item.title.clear()));
     check("items[0].price", &item(|item| item.price = None));
-    check(
-        "items[0].price.currency",
-        &item(|item| item.price = Some(("eur".to_owned(), 1))),
-    );
-    check(
-        "items[0].price.currency",
-        &item(|item| item.price = Some(("EURO".to_owned(), 1))),
-    );
-    check(
-        "items[0].price.minor_units",
-        &item(|item| item.price = Some(("EUR".to_owned(), -1))),
-    );
+    check("items[0].price.currency", &item(|item| item.price = Some(("eur".to_owned(), 1))));
+    check("items[0].price.currency", &item(|item| item.price = Some(("EURO".to_owned(), 1))));
+    check("items[0].price.minor_units", &item(|item| item.price = Some(("EUR".to_owned(), -1))));
     check("items[0].total_units", &item(|item| item.total_units = 0));
-    check(
-        "items[0].total_units",
-        &item(|item| item.total_units = 10_000_001),
-    );
-    check(
-        "items[0].limit_per_user",
-        &item(|item| item.limit_per_user = 0),
-    );
-    check(
-        "items[0].limit_per_user",
-        &item(|item| item.limit_per_user = 1001),
-    );
-    check(
-        "items[0].pay_within_seconds",
-        &item(|item| item.pay_within_s = 604_801),
-    );
+    check("items[0].total_units", &item(|item| item.total_units = 10_000_001));
+    check("items[0].limit_per_user", &item(|item| item.limit_per_user = 0));
+    check("items[0].limit_per_user", &item(|item| item.limit_per_user = 1001));
+    check("items[0].pay_within_seconds", &item(|item| item.pay_within_s = 604_801));
     check("items[0].lease_ms", &item(|item| item.lease_ms = 49));
     check("items[0].lease_ms", &item(|item| item.lease_ms = 60_001));
 }
@@ -111,10 +76,7 @@ fn the_borders_are_inside() {
 
 #[test]
 fn everything_wrong_is_told_at_once() {
-    let draft = SaleDraft {
-        items: vec![ItemDraft::default()],
-        ..SaleDraft::default()
-    };
+    let draft = SaleDraft { items: vec![ItemDraft::default()], ..SaleDraft::default() };
     let wrong = draft.check().unwrap_err();
     let wanted = [
         "request_id",
@@ -132,49 +94,26 @@ fn everything_wrong_is_told_at_once() {
 fn a_window_is_checked() {
     const DAY_MS: u64 = 24 * 3_600 * 1_000;
     let check = |opens_ms, closes_ms, warm_up_s, wanted: &[&str]| {
-        let draft = ScheduleDraft {
-            opens_ms,
-            closes_ms,
-            warm_up_s,
-        };
+        let draft = ScheduleDraft { opens_ms, closes_ms, warm_up_s };
         let wrong = draft.check().err().unwrap_or_default();
         assert_eq!(fields(&wrong), wanted, "{draft:?}");
     };
     check(Some(5), Some(6), 0, &[]);
     check(Some(5), Some(5 + 30 * DAY_MS), 3_600, &[]);
     check(None, Some(6), 0, &["opens_at"]);
-    check(
-        None,
-        None,
-        3_601,
-        &["opens_at", "closes_at", "warm_up_seconds"],
-    );
+    check(None, None, 3_601, &["opens_at", "closes_at", "warm_up_seconds"]);
     check(Some(5), Some(5), 0, &["closes_at"]);
     check(Some(6), Some(5), 0, &["closes_at"]);
     check(Some(5), Some(6 + 30 * DAY_MS), 0, &["closes_at"]);
-    let schedule = ScheduleDraft {
-        opens_ms: Some(70_000),
-        closes_ms: Some(80_000),
-        warm_up_s: 0,
-    };
+    let schedule = ScheduleDraft { opens_ms: Some(70_000), closes_ms: Some(80_000), warm_up_s: 0 };
     assert_eq!(schedule.check().unwrap().warm_up_at_ms(), 10_000);
 }
 
 #[test]
 fn a_window_is_given_once() {
-    let one = Schedule {
-        opens_ms: 1,
-        closes_ms: 2,
-        warm_up_s: 60,
-    };
-    let other = Schedule {
-        closes_ms: 3,
-        ..one
-    };
+    let one = Schedule { opens_ms: 1, closes_ms: 2, warm_up_s: 60 };
+    let other = Schedule { closes_ms: 3, ..one };
     assert_eq!(State::Draft.schedule(&one), Scheduling::Fresh);
     assert_eq!(State::Scheduled(one).schedule(&one), Scheduling::Already);
-    assert_eq!(
-        State::Scheduled(one).schedule(&other),
-        Scheduling::OtherWindow
-    );
+    assert_eq!(State::Scheduled(one).schedule(&other), Scheduling::OtherWindow);
 }

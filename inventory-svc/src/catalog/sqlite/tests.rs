@@ -1,0 +1,64 @@
+//! The contract on files, and what only a file can show.
+
+use store::PoolSettings;
+use tempfile::TempDir;
+
+use super::{super::contract, *};
+
+async fn open(dir: &TempDir) -> SqliteCatalog {
+    let url = format!("sqlite:{}", dir.path().join("inventory.db").display());
+    let db = store::sqlite::open(&url, &PoolSettings::default()).await.unwrap();
+    store::migrate(&db.writer, &MIGRATIONS).await.unwrap();
+    SqliteCatalog::new(db, 4)
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    for part in contract::PARTS {
+        let dir = TempDir::new().unwrap();
+        part(&open(&dir).await).await;
+    }
+}
+
+#[tokio::test]
+async fn it_outlives_its_process() {
+    let dir = TempDir::new().unwrap();
+    let shard = ShardNo::new(1).unwrap();
+    let seen = Seen { shard, phase: crate::domain::sale::Phase::New, epoch: None };
+    let to = Epoch::new(7).unwrap();
+    {
+        let catalog = open(&dir).await;
+        let draft = crate::domain::sale::SaleDraft {
+            request_id: "r".to_owned(),
+            title: "t".to_owned(),
+            items: vec![crate::domain::sale::ItemDraft {
+                sku: "s".to_owned(),
+                title: "t".to_owned(),
+                price: Some(("EUR".to_owned(), 1)),
+                total_units: 1,
+                limit_per_user: 1,
+                ..Default::default()
+            }],
+        };
+        catalog.create_sale(&draft.check().unwrap(), "ann", 1).await.unwrap();
+        let claim = Claim { to, until_ms: 5, ledger_address: "memory" };
+        assert!(catalog.begin_loading(seen, claim).await.unwrap());
+    }
+    let catalog = open(&dir).await;
+    assert!(catalog.still_loading(shard, to).await.unwrap());
+    assert_eq!(catalog.lease_rows().await.unwrap().highest, 1);
+}
+
+#[tokio::test]
+async fn a_retired_shard_is_no_longer_leased_but_its_number_is_known() {
+    let dir = TempDir::new().unwrap();
+    let catalog = open(&dir).await;
+    assert_eq!(catalog.lease_rows().await.unwrap(), LeaseRows::default());
+    let part = contract::PARTS[0];
+    part(&catalog).await;
+    sqlx::query("UPDATE shard SET phase = 'RETIRED', epoch = 1")
+        .execute(&catalog.db.writer)
+        .await
+        .unwrap();
+    assert_eq!(catalog.lease_rows().await.unwrap(), LeaseRows { highest: 2, rows: Vec::new() });
+}

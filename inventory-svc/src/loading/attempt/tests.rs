@@ -1,0 +1,290 @@
+//! Stories of one attempt as text, and random ones in a small world with faults.
+
+mod world;
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn epoch(number: i64) -> Epoch {
+    Epoch::new(number).unwrap()
+}
+
+fn plan(is_opening: bool) -> Plan {
+    let pace =
+        Pace { ask_first: 10 * MS, ask_most: 80 * MS, send_first: 100 * MS, send_most: 400 * MS };
+    Plan { to: epoch(9), is_opening, lease: 200 * MS, give_up_at: 5_000 * MS, pace }
+}
+
+/// Tells an attempt a story: a line is an action and what came of it, or `wait` and the time until
+/// which it must want to wait, in milliseconds from the start. Answers arrive at once.
+#[track_caller]
+fn tell(plan: Plan, story: &str) -> Attempt {
+    let mut attempt = Attempt::new(plan);
+    let mut now = Duration::ZERO;
+    for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let next = attempt.next(now);
+        let (action, answer) = line.rsplit_once(": ").expect("action: answer");
+        if action == "wait" {
+            let until = MS * answer.parse().expect("milliseconds");
+            assert_eq!(next, Action::Wait(until), "{line}");
+            now = until;
+            continue;
+        }
+        assert_eq!(format!("{next:?}"), action, "{line}");
+        assert_eq!(attempt.next(now), next, "asking changed something: {line}");
+        attempt.answered(answer_of(answer), now);
+    }
+    attempt
+}
+
+fn answer_of(text: &str) -> Answer {
+    match text.split_once(' ') {
+        Some(("row", number)) => Answer::Row(Epoch::from_wire(number.parse().unwrap()).unwrap()),
+        Some(("no", "row")) => Answer::NoRow,
+        _ => match text {
+            "done" => Answer::Done,
+            "refused" => Answer::Refused,
+            "silent" => Answer::Silent,
+            other => panic!("{other}"),
+        },
+    }
+}
+
+#[track_caller]
+fn ends(plan: Plan, story: &str, end: End) {
+    let attempt = tell(plan, story);
+    assert_eq!(attempt.next(Duration::ZERO), Action::End(end));
+}
+
+const CLAIMED: &str = "Claim: done
+                       Close: done";
+const FROM_5: &str = "Claim: done
+                      Close: done
+                      ReadBooks: row 5
+                      wait: 400
+                      CheckClaim: done
+                      CheckHolds { from: Epoch(5) }: done
+                      PublishChange { from: Some(Epoch(5)) }: done";
+
+fn story(parts: &[&str]) -> String {
+    parts.join("\n")
+}
+
+#[test]
+fn a_new_shard_opens_without_a_wait_for_leases() {
+    let story = "ReadBooks: no row
+                 PublishItemOpened: done
+                 wait: 10
+                 ReadBooks: row 0
+                 Claim: done
+                 Close: done
+                 ReadBooks: row 0
+                 CheckClaim: done
+                 PublishChange { from: None }: done
+                 wait: 20
+                 ReadBooks: row 9
+                 Stage: done
+                 Activate: done
+                 Open: done";
+    ends(plan(true), story, End::Opened);
+}
+
+#[test]
+fn a_lost_shard_is_loaded_after_twice_its_lease() {
+    let rest = "wait: 410
+                ReadBooks: row 5
+                wait: 430
+                ReadBooks: row 9
+                Stage: done
+                Activate: done
+                Open: done";
+    ends(plan(false), &story(&[FROM_5, rest]), End::Opened);
+}
+
+#[test]
+fn an_opening_goes_on_when_the_books_know_the_shard_already() {
+    let story = "ReadBooks: silent
+                 wait: 10
+                 ReadBooks: row 0
+                 Claim: done";
+    tell(plan(true), story);
+}
+
+#[test]
+fn item_opened_is_sent_again_until_the_books_show_the_row() {
+    let story = "ReadBooks: no row
+                 PublishItemOpened: done
+                 wait: 10
+                 ReadBooks: no row
+                 wait: 30
+                 ReadBooks: no row
+                 wait: 70
+                 ReadBooks: no row
+                 wait: 150
+                 ReadBooks: no row
+                 PublishItemOpened: silent
+                 wait: 160
+                 ReadBooks: no row";
+    tell(plan(true), story);
+}
+
+#[test]
+fn books_without_the_row_are_told_of_it_in_a_recovery_too() {
+    let rest = "ReadBooks: no row
+                PublishItemOpened: done
+                wait: 10
+                ReadBooks: row 0
+                CheckClaim: done";
+    tell(plan(false), &story(&[CLAIMED, rest]));
+}
+
+#[test]
+fn open_holds_and_the_change_are_both_sent_again_until_the_books_move() {
+    let rest = "wait: 410
+                ReadBooks: row 5
+                wait: 430
+                ReadBooks: row 5
+                wait: 470
+                ReadBooks: silent
+                wait: 550
+                ReadBooks: row 5
+                CheckHolds { from: Epoch(5) }: refused
+                ReadBooks: row 5
+                PublishHolds { from: Epoch(5) }: done
+                wait: 560
+                CheckHolds { from: Epoch(5) }: done
+                PublishChange { from: Some(Epoch(5)) }: silent
+                wait: 570
+                ReadBooks: row 9
+                Stage: done";
+    tell(plan(false), &story(&[FROM_5, rest]));
+}
+
+#[test]
+fn the_change_waits_until_the_books_know_the_last_hold() {
+    let rest = "ReadBooks: row 5
+                wait: 400
+                CheckClaim: silent
+                wait: 410
+                CheckClaim: done
+                CheckHolds { from: Epoch(5) }: refused
+                ReadBooks: row 5
+                PublishHolds { from: Epoch(5) }: silent
+                wait: 420
+                CheckHolds { from: Epoch(5) }: refused
+                wait: 440
+                CheckHolds { from: Epoch(5) }: silent
+                wait: 480
+                CheckHolds { from: Epoch(5) }: refused
+                wait: 560
+                CheckHolds { from: Epoch(5) }: refused
+                ReadBooks: row 5
+                PublishHolds { from: Epoch(5) }: done
+                wait: 570
+                CheckHolds { from: Epoch(5) }: done
+                PublishChange { from: Some(Epoch(5)) }: done";
+    tell(plan(false), &story(&[CLAIMED, rest]));
+}
+
+#[test]
+fn an_attempt_ends_where_it_was_overtaken() {
+    ends(plan(false), "Claim: refused", End::Overtaken);
+    let checked = "ReadBooks: row 5
+                   wait: 400
+                   CheckClaim: refused";
+    ends(plan(false), &story(&[CLAIMED, checked]), End::Overtaken);
+    let opened = "wait: 410
+                  ReadBooks: row 9
+                  Stage: done
+                  Activate: done
+                  Open: silent
+                  wait: 420
+                  Open: refused";
+    ends(plan(false), &story(&[FROM_5, opened]), End::Overtaken);
+}
+
+#[test]
+fn only_a_new_id_goes_on_after_these() {
+    let elected = "wait: 410
+                   ReadBooks: row 9";
+    let check = |parts: &[&str], why| ends(plan(false), &story(parts), End::StartOver(why));
+    check(&["Claim: silent"], Why::ClaimUnknown);
+    check(&[FROM_5, "wait: 410\nReadBooks: row 6"], Why::OtherElected);
+    check(&[FROM_5, "wait: 410\nReadBooks: row 0"], Why::OtherElected);
+    check(&[FROM_5, "wait: 410\nReadBooks: no row"], Why::OtherElected);
+    let unknown = "ReadBooks: row 5
+                   wait: 400
+                   CheckClaim: done
+                   CheckHolds { from: Epoch(5) }: refused";
+    check(&[CLAIMED, unknown, "ReadBooks: row 6"], Why::OtherElected);
+    check(&[CLAIMED, unknown, "ReadBooks: no row"], Why::OtherElected);
+    check(&[FROM_5, elected, "Stage: refused"], Why::StagingRefused);
+    check(&[FROM_5, elected, "Stage: done\nActivate: refused"], Why::ActivateRefused);
+    check(&[FROM_5, elected, "Stage: done\nActivate: silent"], Why::ActivateUnknown);
+    check(&[CLAIMED, "ReadBooks: row 9"], Why::Confused);
+    check(&["Claim: no row"], Why::Confused);
+    check(&[CLAIMED, "ReadBooks: done"], Why::Confused);
+}
+
+#[test]
+fn staging_may_be_sent_again() {
+    let rest = "wait: 410
+                ReadBooks: row 9
+                Stage: silent
+                wait: 420
+                Stage: done
+                Activate: done";
+    tell(plan(false), &story(&[FROM_5, rest]));
+}
+
+#[test]
+fn patience_ends_where_nothing_answers() {
+    let mut attempt = tell(plan(false), CLAIMED);
+    let mut now = Duration::ZERO;
+    let mut asked = 0;
+    let end = loop {
+        match attempt.next(now) {
+            Action::End(end) => break end,
+            Action::Wait(until) => now = until,
+            _ => {
+                asked += 1;
+                attempt.answered(Answer::Silent, now);
+            }
+        }
+    };
+    assert_eq!(end, End::OutOfPatience);
+    // 5 s in steps that double up to 80 ms.
+    assert!((60..70).contains(&asked), "{asked}");
+}
+
+#[test]
+fn it_is_total() {
+    // Any answer to any step: it goes on or ends, and an ended attempt stays so.
+    let answers = ["done", "refused", "silent", "row 0", "row 5", "row 9", "no row"];
+    let mut seen = std::collections::HashSet::new();
+    let mut open = vec![(Attempt::new(plan(true)), Duration::ZERO)];
+    open.push((Attempt::new(plan(false)), Duration::ZERO));
+    while let Some((attempt, now)) = open.pop() {
+        // Times are left out of the comparison: the steps are what is walked through.
+        if !seen.insert(format!("{:?} {}", attempt.step, attempt.sent.times.min(2))) {
+            continue;
+        }
+        if let Action::End(end) = attempt.next(now) {
+            let mut after = attempt.clone();
+            after.answered(Answer::Done, now);
+            assert_eq!(after.next(now), Action::End(end));
+            continue;
+        }
+        let now = match attempt.next(now) {
+            Action::Wait(until) => until,
+            _ => now,
+        };
+        for answer in answers {
+            let mut next = attempt.clone();
+            next.answered(answer_of(answer), now);
+            open.push((next, now));
+        }
+    }
+    assert!(seen.len() > 20, "{}", seen.len());
+}

@@ -1,0 +1,135 @@
+//! Shards open by themselves, and open again whatever was lost.
+
+use ids::Epoch;
+use journal::Command;
+use proto::inventory::v1::{Decision, SettleRequest, SettledState, ShardPhase};
+
+use crate::{
+    books::order,
+    house::{House, eventually},
+};
+
+#[tokio::test]
+async fn a_sale_opens_from_the_journal_alone() {
+    let house = House::open().await;
+    let (shard, epoch) = house.open_shard().await;
+    let books = house.books.shard(shard.get()).unwrap();
+    assert_eq!(books.open.map(Epoch::get), Some(epoch), "the log elected it");
+    assert_eq!(house.hold(shard, &[1, 2]).await.left, 8);
+}
+
+#[tokio::test]
+async fn a_sale_opens_though_the_log_loses_each_command_once() {
+    let house = House::open().await;
+    let is = |wanted: fn(&Command) -> bool| move |record: &journal::Record| wanted(&record.command);
+    house.broker.lose_next(is(|command| matches!(command, Command::ItemOpened(_))));
+    house.broker.lose_next(is(|command| matches!(command, Command::EpochChanged { .. })));
+    let (shard, _) = house.open_shard().await;
+    assert_eq!(house.broker.losses().happened(), 2);
+    assert_eq!(house.hold(shard, &[1]).await.left, 9);
+}
+
+#[tokio::test]
+async fn nothing_opens_before_its_warm_up_or_without_a_window() {
+    let house = House::open().await;
+    let draft = house.create("draft").await;
+    let (open, _) = house.open_shard().await;
+    let draft = ids::ShardNo::new(draft.items[0].shards[0].shard_no).unwrap();
+    assert_eq!(house.phase(open).await, ShardPhase::Open);
+    assert_eq!(house.phase(draft).await, ShardPhase::New);
+    assert!(house.books.shard(draft.get()).is_none());
+}
+
+#[tokio::test]
+async fn a_lost_keeper_is_noticed_and_loaded_again_without_any_buyer() {
+    let house = House::open().await;
+    let (shard, before) = house.open_shard().await;
+    // One became an order, one was never recorded: the books have one, and so has the new epoch.
+    house.hold(shard, &[1]).await;
+    crate::rolling::record(&house, shard, before, &[1]).await;
+    house.hold(shard, &[2]).await;
+
+    house.ledger.swap_for_empty();
+    house.loaded_after(shard, before).await;
+    let count = house.count(shard).await;
+    assert_eq!((count.stock, count.placed_orders, count.open_holds), (9, 1, 0));
+}
+
+#[tokio::test]
+async fn holds_that_the_ledger_still_knows_outlive_a_load() {
+    let house = House::open().await;
+    let (shard, before) = house.open_shard().await;
+    // Nobody has recorded them, and the roll-forward doesn't touch them before 5 s.
+    house.hold(shard, &[1, 2, 3]).await;
+    // The books refuse one, which shows that the ledger is wrong.
+    let refused = Decision {
+        order_id: order(shard, 1).0.as_bytes().to_vec().into(),
+        state: SettledState::Rejected.into(),
+    };
+    let settle = SettleRequest {
+        shard_no: shard.get(),
+        epoch: before,
+        generation: 1_000,
+        decisions: vec![refused],
+    };
+    house.inventory().settle(settle).await.unwrap();
+    house.loaded_after(shard, before).await;
+    let books = house.books.shard(shard.get()).unwrap();
+    let orders: Vec<_> = books.orders.into_keys().collect();
+    assert_eq!(orders, [order(shard, 2).0, order(shard, 3).0]);
+    let count = house.count(shard).await;
+    assert_eq!((count.stock, count.placed_orders, count.open_holds), (8, 2, 0));
+}
+
+#[tokio::test]
+async fn a_shard_that_is_open_in_another_epoch_than_the_books_is_loaded() {
+    let house = House::open().await;
+    let (shard, before) = house.open_shard().await;
+    house.books.set_open(shard.get(), Some(Epoch::new(77).unwrap()));
+    house.loaded_after(shard, before).await;
+}
+
+#[tokio::test]
+async fn settles_of_an_older_copy_of_the_books_have_the_shard_loaded() {
+    let house = House::open().await;
+    let (shard, before) = house.open_shard().await;
+    let settle = |generation| SettleRequest {
+        shard_no: shard.get(),
+        epoch: before,
+        generation,
+        decisions: vec![Decision {
+            order_id: order(shard, 1).0.as_bytes().to_vec().into(),
+            state: SettledState::Placed.into(),
+        }],
+    };
+    house.inventory().settle(settle(1_000)).await.unwrap();
+    house.inventory().settle(settle(999)).await.unwrap();
+    house.loaded_after(shard, before).await;
+}
+
+#[tokio::test]
+async fn a_loader_that_died_is_overtaken() {
+    let mut house = House::open().await;
+    let (shard, before) = house.open_shard().await;
+    house.books.set_down(true);
+    house.ledger.swap_for_empty();
+    let begun = async || house.phase(shard).await == ShardPhase::Loading;
+    eventually("the loading begins", begun).await;
+    house.crash();
+    house.books.set_down(false);
+    house.start().await;
+    assert_ne!(house.opened(shard).await, before);
+}
+
+#[tokio::test]
+async fn an_opening_waits_for_books_that_are_down() {
+    let house = House::open().await;
+    let sale = house.create("waiting").await;
+    house.books.set_down(true);
+    let asked = house.books.shards_asked();
+    let shard = house.schedule(&sale).await;
+    eventually("it is tried", async || house.books.shards_asked() > asked + 3).await;
+    assert_eq!(house.phase(shard).await, ShardPhase::New, "no row, no load");
+    house.books.set_down(false);
+    house.opened(shard).await;
+}
