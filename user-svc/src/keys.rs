@@ -2,7 +2,7 @@
 //! (Ed25519, PKCS#8 in PEM: what `openssl genpkey -algorithm ed25519` writes); public keys that
 //! are about to be used, or were until now, come from files beside it. A key is named by its
 //! thumbprint, so that two processes never use one name for two keys. Private keys leave this
-//! module only inside [`SigningKey`], which can't be printed.
+//! module only inside `SigningKey`, which can't be printed.
 
 use std::{
     fs::{File, OpenOptions},
