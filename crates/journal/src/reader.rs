@@ -199,21 +199,8 @@ impl PartitionReader {
             Err(_) => return Ok(Vec::new()),
         };
         // From here on nothing waits, so the records that were taken out can't be lost.
-        let mut bytes = first.bytes.len();
-        let mut batch = vec![first];
-        while batch.len() < max && bytes < BATCH_BYTES_MAX {
-            match self.receive().now_or_never() {
-                None => break,
-                Some(Ok(raw)) => {
-                    bytes += raw.bytes.len();
-                    batch.push(raw);
-                }
-                Some(Err(error)) => {
-                    self.failed = Some(error);
-                    break;
-                }
-            }
-        }
+        let (batch, failed) = gather(first, max, || self.receive().now_or_never());
+        self.failed = failed;
         Ok(batch)
     }
 
@@ -271,6 +258,28 @@ impl std::fmt::Debug for PartitionReader {
     }
 }
 
+/// `first` and what else is there at once, within the bounds. An error that is met behind records
+/// is kept for the next call, or a reader that has stopped would look like one with nothing to read.
+fn gather(
+    first: Raw,
+    max: usize,
+    mut more: impl FnMut() -> Option<Result<Raw, ReadError>>,
+) -> (Vec<Raw>, Option<ReadError>) {
+    let mut bytes = first.bytes.len();
+    let mut batch = vec![first];
+    while batch.len() < max && bytes < BATCH_BYTES_MAX {
+        match more() {
+            None => break,
+            Some(Ok(raw)) => {
+                bytes += raw.bytes.len();
+                batch.push(raw);
+            }
+            Some(Err(error)) => return (batch, Some(error)),
+        }
+    }
+    (batch, None)
+}
+
 fn unavailable(reason: impl std::fmt::Display) -> ReadError {
     ReadError::Unavailable(reason.to_string())
 }
@@ -292,3 +301,6 @@ impl AsyncRuntime for NoTasks {
         std::future::pending()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,13 +81,6 @@ async fn one_record_can_be_looked_at_with_its_digest() {
     assert_eq!(reader.record_at(3).await, Ok(None), "not written yet");
 }
 
-#[test]
-fn the_digest_is_sha_256() {
-    let raw = Raw { offset: 0, bytes: bytes::Bytes::from_static(b"abc") };
-    let expected = [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea];
-    assert_eq!(raw.digest()[..8], expected, "FIPS 180-2, appendix B.1");
-}
-
 #[tokio::test]
 async fn a_look_at_one_record_does_not_move_the_reader() {
     let (_broker, journal) = start();
