@@ -6,10 +6,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chassis::{Clock, ClockShift, Cores, PausePoints};
 use ids::ShardNo;
-use inventory_svc::ledger::{Ledger as _, MemoryLedger};
+use inventory_svc::ledger::MemoryLedger;
 use journal::embedded::Broker;
 use proto::{
-    gateway::v1::gateway_service_client::GatewayServiceClient,
     inventory::v1::{
         CountShardRequest, CountShardResponse, CreateSaleRequest, Money, NewItem,
         ScheduleSaleRequest, catalog_service_client::CatalogServiceClient,
@@ -159,13 +158,19 @@ impl House {
         url(self.places.gateway)
     }
 
+    /// Where the audit finds the ledger.
+    pub(crate) fn inventory_url(&self) -> String {
+        url(self.places.inventory)
+    }
+
+    /// Where the audit finds the books.
+    pub(crate) fn orders_url(&self) -> String {
+        url(self.places.orders)
+    }
+
     /// A connection of its own to the gateway, made when it is first used.
     pub(crate) fn channel(&self) -> Channel {
         channel(self.places.gateway)
-    }
-
-    pub(crate) fn guest(&self) -> GatewayServiceClient<Channel> {
-        GatewayServiceClient::new(self.channel())
     }
 
     pub(crate) fn inventory(&self) -> InventoryServiceClient<Channel> {
@@ -241,11 +246,12 @@ impl House {
         let (mut stream, channel) = (grant.into_inner(), self.channel());
         let mut shoppers = Vec::new();
         while let Some(part) = stream.message().await.expect("the grant doesn't break") {
-            shoppers.extend(part.shoppers.into_iter().map(|shopper| Shopper {
-                user_id: shopper.user_id,
-                token: shopper.access_token,
-                channel: channel.clone(),
-            }));
+            shoppers.extend(
+                part.shoppers.into_iter().map(|shopper| Shopper {
+                    token: shopper.access_token,
+                    channel: channel.clone(),
+                }),
+            );
         }
         assert_eq!(shoppers.len(), count as usize);
         shoppers
@@ -256,12 +262,6 @@ impl House {
         let shard_no = sale.shard.get();
         let answer = self.inventory().count_shard(CountShardRequest { shard_no }).await;
         answer.expect("the shard is loaded").into_inner()
-    }
-
-    /// Takes or adds a unit behind everybody's back.
-    pub(crate) async fn damage_ledger(&self, sale: &OpenSale, delta: i32) {
-        assert!(self.ledger.identity().await.is_ok());
-        self.ledger.tamper_stock(sale.shard, delta);
     }
 }
 

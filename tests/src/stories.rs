@@ -1,6 +1,7 @@
 //! What must be true of the whole system, one story a file. Each counts what it hit, since a fault
 //! that hit nothing shows nothing, and ends in the invariants.
 
+mod audit;
 mod crashes;
 mod disconnects;
 mod frozen;

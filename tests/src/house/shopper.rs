@@ -9,7 +9,6 @@ use tonic::{Request, Status, transport::Channel};
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Shopper {
-    pub(crate) user_id: String,
     pub(crate) token: String,
     pub(crate) channel: Channel,
 }
