@@ -195,3 +195,6 @@ async fn is_ready(books: &dyn Books, halted: &Halted, within: Duration) -> bool 
     let answer = tokio::time::timeout(within, books.ping()).await;
     matches!(answer, Ok(Ok(()))) && !halted.any()
 }
+
+#[cfg(test)]
+mod tests;
