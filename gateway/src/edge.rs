@@ -5,6 +5,7 @@
 mod buy;
 mod input;
 mod look_up;
+pub(crate) mod offered;
 mod people;
 mod shop_window;
 pub(crate) mod status;
@@ -14,7 +15,13 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::{Clock, Deadline, Stopper};
 use futures::stream::BoxStream;
-use proto::gateway::v1::{self as wire, gateway_service_server::GatewayService};
+use proto::{
+    gateway::v1::{
+        self as wire,
+        gateway_service_server::{GatewayService, GatewayServiceServer},
+    },
+    user::v1::user_service_server::UserServiceServer,
+};
 use tonic::{Extensions, Request, Response, Status};
 
 use crate::{
@@ -60,6 +67,19 @@ impl Edge {
     pub(crate) fn new(shop: Arc<Shop>, batches: Batches, stopper: Stopper) -> Self {
         Self { shop, batches, stopper }
     }
+}
+
+/// The longest message that is decoded: ten times what a ticket needs.
+const REQUEST_LEN_MAX: usize = 4 * 1024;
+
+/// Both public services of one core, ready to be put behind the layers.
+pub(crate) fn services(
+    edge: Edge,
+    reception: Reception,
+) -> (GatewayServiceServer<Edge>, UserServiceServer<Reception>) {
+    let edge = GatewayServiceServer::new(edge).max_decoding_message_size(REQUEST_LEN_MAX);
+    let reception = UserServiceServer::new(reception).max_decoding_message_size(REQUEST_LEN_MAX);
+    (edge, reception)
 }
 
 impl Shop {

@@ -15,7 +15,6 @@ mod edge;
 mod identity;
 mod items;
 mod layers;
-mod offered;
 mod orders;
 mod sales;
 mod sent;
@@ -31,7 +30,7 @@ pub use config::{
 };
 pub use tickets::KeyError;
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, Secret, Stopper, TaskOwner, Tasks,
@@ -147,7 +146,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     );
 
     let (health, health_service) = Health::new();
-    let offered = offered::descriptors();
+    let offered = edge::offered::descriptors();
     let descriptors = [
         offered.as_slice(),
         tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -250,17 +249,13 @@ impl App {
 }
 
 fn read_keys(settings: &TicketSettings) -> Result<Tickets, BuildError> {
-    let current = read_key(&settings.key_file)?;
+    let current = Secret::read(&settings.key_file)?;
     let previous = match &settings.previous_key_file {
         none if none.as_os_str().is_empty() => None,
-        file => Some(read_key(file)?),
+        file => Some(Secret::read(file)?),
     };
-    let order_ids = read_key(&settings.order_id_key_file)?;
+    let order_ids = Secret::read(&settings.order_id_key_file)?;
     let previous = previous.as_ref().map(|key| key.expose().as_bytes());
     let keys = Tickets::new(current.expose().as_bytes(), previous, order_ids.expose().as_bytes());
     Ok(keys?)
-}
-
-fn read_key(file: &Path) -> Result<Secret, ConfigError> {
-    Secret::read(file)
 }

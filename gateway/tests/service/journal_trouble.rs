@@ -60,10 +60,11 @@ async fn without_room_in_the_journal_nothing_is_reserved() {
 
 #[tokio::test]
 async fn a_late_acknowledgement_is_no_promise() {
-    let stage = Stage::with(Plan { lease_ms: 300, ..Plan::default() }).await;
+    let journal = journal::Settings { message_timeout_ms: 4000, ..Default::default() };
+    let stage = Stage::with(Plan { lease_ms: 1000, journal, ..Plan::default() }).await;
     let buyer = stage.buyer().await;
     let ticket = buyer.ticket(1, "mine").await;
-    stage.broker.faults().answer_late(Duration::from_millis(600));
+    stage.broker.faults().answer_late(Duration::from_millis(1500));
     assert_eq!(buyer.buy(&ticket, 1).await.unwrap(), Processing);
     stage.broker.faults().heal();
     assert_eq!(stage.recorded(1).await[0].order, ticket.order);

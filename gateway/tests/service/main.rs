@@ -12,6 +12,7 @@ mod refusals;
 mod sales;
 mod sold_out;
 mod stage;
+mod startup;
 mod stubs;
 mod tickets;
 mod watch;
