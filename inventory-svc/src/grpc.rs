@@ -5,4 +5,11 @@ pub(crate) mod catalog;
 pub(crate) mod inventory;
 pub(crate) mod status;
 
-pub(crate) use catalog::CatalogHandlers;
+use chassis::reflection::BadDescriptors;
+use tonic::service::Routes;
+
+/// Reflection over everything that the suite offers.
+pub(crate) fn reflection() -> Result<Routes, BadDescriptors> {
+    let descriptors = [proto::DESCRIPTORS, tonic_types::pb::FILE_DESCRIPTOR_SET];
+    chassis::reflection::reflection(&descriptors)
+}

@@ -62,7 +62,6 @@ impl Jobs {
         RefreshLease {
             catalog: Arc::clone(&self.rooms.catalog),
             view: self.inventory.leases.clone(),
-            clock: self.rooms.clock.clone(),
             interval_max: self.config.lease.refresh_max(),
         }
     }

@@ -66,6 +66,20 @@ impl LeaseView {
         Self { clock, seen: Arc::default() }
     }
 
+    /// Asks, and takes over the answer. The moment is noted before `ask` is first polled, so before
+    /// the query is sent: noted afterwards, an ACCEPTED is lost (protocol section 9).
+    ///
+    /// # Errors
+    /// Those of `ask`; the view stays as it is.
+    pub async fn refresh<E>(
+        &self,
+        ask: impl Future<Output = Result<LeaseRows, E>>,
+    ) -> Result<(), E> {
+        let asked_at = self.clock.now();
+        self.show(asked_at, ask.await?);
+        Ok(())
+    }
+
     /// Takes over what a query answered that was sent after `asked_at`, read off the same clock.
     /// An answer to an older query than the one shown is dropped.
     pub fn show(&self, asked_at: Duration, answer: LeaseRows) {

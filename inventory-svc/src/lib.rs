@@ -31,7 +31,6 @@ use chassis::{
     reflection::BadDescriptors,
 };
 use journal::Journal;
-use proto::inventory::v1::catalog_service_server::CatalogServiceServer;
 use tonic::service::Routes;
 
 pub use config::{Config, Lease, Loading, RollForward, Upstream};
@@ -42,7 +41,6 @@ use crate::{
         sqlite::{MIGRATIONS, SqliteCatalog},
     },
     commands::{Inventory, watch::StockWatch},
-    grpc::CatalogHandlers,
     jobs::Jobs,
     lease::LeaseView,
     ledger::Ledger,
@@ -156,19 +154,9 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         pause,
     };
     let (health, health_service) = Health::new();
-    let handlers = CatalogHandlers {
-        catalog: Arc::clone(&catalog),
-        operators: Arc::clone(&operators),
-        clock: clock.clone(),
-    };
-    let catalog_service = CatalogServiceServer::new(handlers)
-        .max_decoding_message_size(grpc::catalog::REQUEST_LEN_MAX);
-    let routes = chassis::reflection::reflection(&[
-        proto::DESCRIPTORS,
-        tonic_types::pb::FILE_DESCRIPTOR_SET,
-    ])?
-    .add_service(health_service)
-    .add_service(catalog_service);
+    let catalog_service =
+        grpc::catalog::service(Arc::clone(&catalog), Arc::clone(&operators), clock.clone());
+    let routes = grpc::reflection()?.add_service(health_service).add_service(catalog_service);
 
     Ok(App {
         config,

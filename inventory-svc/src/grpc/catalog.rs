@@ -8,7 +8,9 @@ use ids::{ItemId, SaleId, ShardNo};
 use proto::inventory::v1::{
     self as v1, CreateSaleRequest, CreateSaleResponse, GetItemRequest, GetItemResponse,
     GetSaleRequest, GetSaleResponse, ListSalesRequest, ListSalesResponse, ScheduleSaleRequest,
-    ScheduleSaleResponse, catalog_service_server::CatalogService, get_item_request::By,
+    ScheduleSaleResponse,
+    catalog_service_server::{CatalogService, CatalogServiceServer},
+    get_item_request::By,
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
@@ -23,20 +25,28 @@ use crate::{
 };
 
 /// A hundred items with the longest titles in four-byte characters stay below this.
-pub(crate) const REQUEST_LEN_MAX: usize = 256 * 1024;
+const REQUEST_LEN_MAX: usize = 256 * 1024;
 
 const PAGE_SIZE_DEFAULT: u32 = 50;
 const PAGE_SIZE_MAX: u32 = 200;
 
-/// Handles `seckill.inventory.v1.CatalogService`.
-#[derive(Clone)]
-pub(crate) struct CatalogHandlers {
-    pub(crate) catalog: Arc<dyn Catalog>,
-    pub(crate) operators: Arc<Operators>,
-    pub(crate) clock: Clock,
+/// The service, ready to be routed.
+pub(crate) fn service(
+    catalog: Arc<dyn Catalog>,
+    operators: Arc<Operators>,
+    clock: Clock,
+) -> CatalogServiceServer<impl CatalogService> {
+    CatalogServiceServer::new(Handlers { catalog, operators, clock })
+        .max_decoding_message_size(REQUEST_LEN_MAX)
 }
 
-impl CatalogHandlers {
+struct Handlers {
+    catalog: Arc<dyn Catalog>,
+    operators: Arc<Operators>,
+    clock: Clock,
+}
+
+impl Handlers {
     async fn operator(&self, metadata: &MetadataMap) -> Result<Operator, Status> {
         let token = metadata
             .get("authorization")
@@ -48,7 +58,7 @@ impl CatalogHandlers {
 }
 
 #[tonic::async_trait]
-impl CatalogService for CatalogHandlers {
+impl CatalogService for Handlers {
     async fn create_sale(
         &self,
         request: Request<CreateSaleRequest>,

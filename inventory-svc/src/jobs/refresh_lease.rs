@@ -1,9 +1,9 @@
-//! Keeps the epoch lease: reads all shards from the catalog's primary, stamped before the query is
-//! sent, often enough that an answer or two may be late.
+//! Keeps the epoch lease: reads all shards from the catalog's primary, often enough that an answer or
+//! two may be late.
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{Clock, Stopper};
+use chassis::Stopper;
 
 use crate::{catalog::Catalog, lease::LeaseView};
 
@@ -11,7 +11,6 @@ use crate::{catalog::Catalog, lease::LeaseView};
 pub(crate) struct RefreshLease {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) view: LeaseView,
-    pub(crate) clock: Clock,
     /// The longest time between two reads.
     pub(crate) interval_max: Duration,
 }
@@ -35,11 +34,8 @@ impl RefreshLease {
     }
 
     pub(crate) async fn step(&self) {
-        // Before it is sent (protocol section 9: stamped after, an ACCEPTED is lost).
-        let asked_at = self.clock.now();
-        match self.catalog.lease_rows().await {
-            Ok(rows) => self.view.show(asked_at, rows),
-            Err(error) => tracing::warn!(%error, "the epoch lease was not refreshed"),
+        if let Err(error) = self.view.refresh(self.catalog.lease_rows()).await {
+            tracing::warn!(%error, "the epoch lease was not refreshed");
         }
     }
 

@@ -59,14 +59,14 @@ fn a_number_that_is_not_listed_is_retired_or_unknown() {
     assert_eq!(room.view.check(shard(4)), Err(NotLeased::UnknownShard));
 }
 
-#[test]
-fn a_lease_is_half_of_l_from_before_the_question() {
+#[tokio::test]
+async fn a_lease_is_half_of_l_from_before_the_question() {
     let room = Room::new();
-    let asked_at = room.clock.now();
-    // The answer took 600 ms.
-    room.shift.jump(Duration::from_millis(600));
-    let rows = vec![row(Phase::Open, 7)];
-    room.view.show(asked_at, LeaseRows { highest: 1, rows });
+    let slow = async {
+        room.shift.jump(Duration::from_millis(600));
+        Ok::<_, ()>(LeaseRows { highest: 1, rows: vec![row(Phase::Open, 7)] })
+    };
+    room.view.refresh(slow).await.unwrap();
     let leased = room.view.check(shard(1)).unwrap();
     assert!(room.view.still_valid(&leased));
     room.shift.jump(Duration::from_millis(400));
