@@ -1,7 +1,7 @@
 //! What every client of librdkafka in this crate is set to, and why, and what it may log. The
 //! values here are promises or were measured; the rest is in [`crate::Settings`].
 
-use std::{ops::Deref, time::Duration};
+use std::ops::Deref;
 
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -106,12 +106,7 @@ impl ClientContext for Quiet {
     }
 }
 
-impl ConsumerContext for Quiet {
-    /// The default of 1 s would only split long polls, which aren't used here.
-    fn main_queue_min_poll_interval(&self) -> rdkafka::util::Timeout {
-        rdkafka::util::Timeout::After(Duration::from_secs(1))
-    }
-}
+impl ConsumerContext for Quiet {}
 
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     tracing::debug!(?level, facility, message, "librdkafka");
