@@ -259,7 +259,8 @@ impl std::fmt::Debug for PartitionReader {
 }
 
 /// `first` and what else is there at once, within the bounds. An error that is met behind records
-/// is kept for the next call, or a reader that has stopped would look like one with nothing to read.
+/// is kept for the next call, or a reader that has stopped would look like one with nothing to
+/// read.
 fn gather(
     first: Raw,
     max: usize,
