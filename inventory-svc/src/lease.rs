@@ -115,12 +115,10 @@ impl LeaseView {
         }
     }
 
-    /// Whether what was done under `leased` may still count: the lease has not run out, or was
-    /// renewed for the same epoch. An epoch id is never used again, so a newer look at the catalog
-    /// that still shows it proves that it was open all the while.
+    /// Whether `leased` has not run out. It isn't prolonged by a later look at the catalog: a process
+    /// that was frozen under it has to say so, whichever of its tasks wakes first.
     pub fn still_valid(&self, leased: &Leased) -> bool {
         self.clock.now() < leased.until
-            || self.check(leased.shard).is_ok_and(|now| now.epoch == leased.epoch)
     }
 
     /// The shards that the catalog showed as OPEN when it was last asked, with their epochs;

@@ -263,6 +263,13 @@ impl House {
         let answer = self.inventory().count_shard(CountShardRequest { shard_no }).await;
         answer.expect("the shard is loaded").into_inner()
     }
+
+    /// How many orders the ledger has taken in this epoch, open and placed: one look at one store,
+    /// since two looks at two would count a hold twice that is settled in between.
+    pub(crate) async fn held(&self, sale: &OpenSale) -> u64 {
+        let count = self.ledger_count(sale).await;
+        count.open_holds + count.placed_orders
+    }
 }
 
 /// The reason that a refusal gives to machines.

@@ -75,14 +75,18 @@ async fn a_lease_is_half_of_l_from_before_the_question() {
 }
 
 #[test]
-fn a_lease_goes_on_when_the_same_epoch_is_read_again() {
+fn a_lease_is_renewed_by_a_new_look_but_what_was_begun_under_the_old_one_is_not() {
     let room = Room::new();
     room.read(vec![row(Phase::Open, 7)]);
     let leased = room.view.check(shard(1)).unwrap();
     room.shift.jump(Duration::from_millis(900));
     room.read(vec![row(Phase::Open, 7)]);
-    room.shift.jump(Duration::from_millis(900));
     assert!(room.view.still_valid(&leased));
+    room.shift.jump(Duration::from_millis(100));
+    assert!(!room.view.still_valid(&leased));
+    let renewed = room.view.check(shard(1)).unwrap();
+    assert_eq!(renewed.epoch, leased.epoch);
+    assert!(room.view.still_valid(&renewed));
 }
 
 #[test]

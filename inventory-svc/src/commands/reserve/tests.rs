@@ -71,7 +71,7 @@ async fn a_process_that_was_frozen_past_its_lease_says_so() {
 }
 
 #[tokio::test]
-async fn a_lease_that_was_renewed_meanwhile_has_not_lapsed() {
+async fn a_renewal_meanwhile_does_not_excuse_a_freeze() {
     let bench = Bench::open(9).await;
     let handle = bench.inventory.pause.arm("inventory.after_ledger");
     let renewed = async {
@@ -82,7 +82,7 @@ async fn a_lease_that_was_renewed_meanwhile_has_not_lapsed() {
     };
     let reserved = reserve(&bench.inventory, shard(1), vec![entry(1)]);
     let (answer, ()) = tokio::join!(reserved, renewed);
-    assert_eq!(batch(answer), (1, false));
+    assert_eq!(batch(answer), (1, true));
 }
 
 #[tokio::test]
