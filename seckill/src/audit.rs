@@ -1,7 +1,7 @@
 //! `seckill audit`: counts rows in the books and holds in the ledger, shard by shard, and judges
 //! the sums by the law (I-1, I-3, I-4) and against each other. It believes no counter that it can
-//! count again, keeps nothing, and changes nothing. What was promised to buyers (I-2) only those can
-//! judge who kept the answers: see `rehearse`.
+//! count again, keeps nothing, and changes nothing. What was promised to buyers (I-2) only those
+//! can judge who kept the answers: see `rehearse`.
 
 mod count;
 mod judge;

@@ -125,7 +125,8 @@ fn visitor_guide(sale_id: &str, items: usize, address: SocketAddr, data: &DataDi
     format!(
         "
   data       {dir} ({keeps})
-  sale       {sale_id}: {items} items of {units} units, at most {limit} a buyer, open for a day
+  sale       {sale_id}
+             {items} items of {units} units, at most {limit} a buyer, open for a day
   look       grpcurl -plaintext {address} list
              grpcurl -plaintext {address} seckill.gateway.v1.GatewayService/ListSales
              grpcurl -plaintext {address} describe seckill.gateway.v1.GatewayService

@@ -1,6 +1,6 @@
-//! `seckill rehearse`: a sale of its own, sold out by its own shoppers, as a process of its own that
-//! keeps every answer and afterwards asks the shop for every order. It judges I-2 by those answers
-//! and the rest by rows and holds (see `audit`); it fails if one invariant does.
+//! `seckill rehearse`: a sale of its own, sold out by its own shoppers, as a process of its own
+//! that keeps every answer and afterwards asks the shop for every order. It judges I-2 by those
+//! answers and the rest by rows and holds (see `audit`); it fails if one invariant does.
 
 mod confirm;
 mod fleet;
@@ -55,10 +55,12 @@ pub(crate) struct RehearseArgs {
     #[arg(long, value_name = "FILE")]
     operator_token_file: Option<PathBuf>,
     /// Units for sale
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, default_value_t = 1_000,
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     units: u32,
     /// Shoppers; each wants one unit
-    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 20_000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     shoppers: u32,
     /// All shoppers arrive, evenly spread, within so many milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1_000,

@@ -101,6 +101,15 @@ fn one_thing_damaged_in_the_ledger_is_seen() {
 }
 
 #[test]
+fn rows_are_believed_and_the_guard_row_is_not() {
+    let lost_a_row = Books { live_orders: 499, live_units: 599, ..books() };
+    let finding = judge(shard(lost_a_row, ledger()));
+    let i_3 = finding.checks.iter().find(|check| check.name == "I-3").unwrap();
+    assert!(matches!(i_3.verdict, Verdict::Broken(_)));
+    assert_eq!(finding.units_astray(), 1);
+}
+
+#[test]
 fn oversell_is_broken_though_all_else_agrees() {
     let oversold = Books { sold: 1_001, live_units: 1_001, live_orders: 1_001, ..books() };
     let ledger = Ledger { stock: 0, placed_units: 1_001, placed_orders: 1_001, ..ledger() };
