@@ -115,8 +115,8 @@ impl LeaseView {
         }
     }
 
-    /// Whether `leased` has not run out. It isn't prolonged by a later look at the catalog: a process
-    /// that was frozen under it has to say so, whichever of its tasks wakes first.
+    /// Whether `leased` has not run out. It isn't prolonged by a later look at the catalog: a
+    /// process that was frozen under it has to say so, whichever of its tasks wakes first.
     pub fn still_valid(&self, leased: &Leased) -> bool {
         self.clock.now() < leased.until
     }

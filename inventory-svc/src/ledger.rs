@@ -1,6 +1,7 @@
 //! The ledger of stock and holds: what it promises, and to whom it refuses. It admits and nothing
-//! more: a fast bouncer whose answers are hints until the books decide (protocol, sections 3 and 7).
-//! Only an admitted hold ever lowers what can be sold (law A). Who keeps it is in the files below;
+//! more: a fast bouncer whose answers are hints until the books decide (protocol, sections 3 and
+//! 7). Only an admitted hold ever lowers what can be sold (law A). Who keeps it is in the files
+//! below;
 //! `contract` is one suite for all of them. Leases, the journal and the books are not known here.
 
 pub mod contract;
@@ -165,7 +166,8 @@ pub enum ActivateError {
 /// The ledger. One call is one atomic step on one shard. Times are the ledger's own: one clock for
 /// all callers.
 ///
-/// Every call may answer [`Error::Unreachable`] or [`Error::Unknown`]; below only what else it says.
+/// Every call may answer [`Error::Unreachable`] or [`Error::Unknown`]; below only what else it
+/// says.
 #[async_trait::async_trait]
 pub trait Ledger: Send + Sync + 'static {
     /// Who keeps the ledger now.

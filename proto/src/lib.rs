@@ -3,11 +3,7 @@
 //! anything, and only the rims of the services (`grpc`, `edge`, `upstream`) and the journal's codec
 //! may name it.
 
-#![allow(
-    missing_docs,
-    clippy::all,
-    reason = "generated; documented in the .proto files"
-)]
+#![allow(missing_docs, clippy::all, reason = "generated; documented in the .proto files")]
 
 /// `seckill.*`.
 pub mod seckill {

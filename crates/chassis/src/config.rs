@@ -30,8 +30,8 @@ impl ConfigError {
     }
 }
 
-/// Reads a configuration. `defaults` is TOML text; `file` a TOML file; `env_prefix` is that of
-/// this role: with `SECKILL_GATEWAY`, the variable `SECKILL_GATEWAY__SERVER__TLS` sets `server.tls`.
+/// Reads a configuration. `defaults` is TOML text; `file` a TOML file; `env_prefix` is that of this
+/// role: with `SECKILL_GATEWAY`, the variable `SECKILL_GATEWAY__SERVER__TLS` sets `server.tls`.
 /// Lists can't be set by variables.
 ///
 /// # Errors

@@ -15,11 +15,7 @@ impl Epoch {
     /// # Errors
     /// [`ParseError::NotAnEpoch`] for 0 and below.
     pub const fn new(number: i64) -> Result<Self, ParseError> {
-        if number < 1 {
-            Err(ParseError::NotAnEpoch)
-        } else {
-            Ok(Self(number))
-        }
+        if number < 1 { Err(ParseError::NotAnEpoch) } else { Ok(Self(number)) }
     }
 
     /// From the 0-for-none form of messages and tables.

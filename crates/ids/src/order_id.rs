@@ -26,11 +26,7 @@ impl OrderId {
     /// [`ParseError::NotAnOrderId`] unless it is a UUIDv8 with a shard number of 1 or more.
     pub fn from_bytes(bytes: [u8; 16]) -> Result<Self, ParseError> {
         let is_v8 = bytes[6] & 0xf0 == 0x80 && bytes[8] & 0xc0 == 0x80;
-        if is_v8 && bytes[..4] != [0; 4] {
-            Ok(Self(bytes))
-        } else {
-            Err(ParseError::NotAnOrderId)
-        }
+        if is_v8 && bytes[..4] != [0; 4] { Ok(Self(bytes)) } else { Err(ParseError::NotAnOrderId) }
     }
 
     /// Its 16 bytes, as they stand in messages and tables.

@@ -14,11 +14,7 @@ impl ShardNo {
     /// # Errors
     /// [`ParseError::NotAShard`] for 0.
     pub const fn new(number: u32) -> Result<Self, ParseError> {
-        if number == 0 {
-            Err(ParseError::NotAShard)
-        } else {
-            Ok(Self(number))
-        }
+        if number == 0 { Err(ParseError::NotAShard) } else { Ok(Self(number)) }
     }
 
     /// The number.
@@ -35,9 +31,7 @@ impl ShardNo {
         const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
         const PRIME: u64 = 0x0100_0000_01b3;
         let bytes = item.as_bytes().iter().chain(user.as_bytes());
-        let hash = bytes.fold(OFFSET, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
-        });
+        let hash = bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME));
         usize::try_from(hash % shards.max(1) as u64).expect("below a usize")
     }
 }

@@ -80,9 +80,7 @@ pub(crate) fn parse_hyphenated(text: &str) -> Result<[u8; 16], ParseError> {
     if text.len() != uuid::fmt::Hyphenated::LENGTH {
         return Err(ParseError::NotAUuid);
     }
-    uuid::Uuid::try_parse(text)
-        .map(uuid::Uuid::into_bytes)
-        .map_err(|_| ParseError::NotAUuid)
+    uuid::Uuid::try_parse(text).map(uuid::Uuid::into_bytes).map_err(|_| ParseError::NotAUuid)
 }
 
 #[cfg(test)]
@@ -98,17 +96,11 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused() {
-        for text in [
-            "",
-            "x",
-            "{0190b2c4-6f1e-7cc3-98c4-dc0c0c07398f}",
-            "0190b2c46f1e7cc398c4dc0c0c07398f",
-        ] {
+        for text in
+            ["", "x", "{0190b2c4-6f1e-7cc3-98c4-dc0c0c07398f}", "0190b2c46f1e7cc398c4dc0c0c07398f"]
+        {
             assert_eq!(text.parse::<SaleId>(), Err(ParseError::NotAUuid), "{text}");
         }
-        assert_eq!(
-            ItemId::try_from([0u8; 15].as_slice()),
-            Err(ParseError::NotSixteenBytes)
-        );
+        assert_eq!(ItemId::try_from([0u8; 15].as_slice()), Err(ParseError::NotSixteenBytes));
     }
 }

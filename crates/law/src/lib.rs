@@ -53,14 +53,7 @@ fn holds(
     is_kept: bool,
     says: impl FnOnce() -> String,
 ) -> Result<(), Violation> {
-    if is_kept {
-        Ok(())
-    } else {
-        Err(Violation {
-            invariant,
-            says: says(),
-        })
-    }
+    if is_kept { Ok(()) } else { Err(Violation { invariant, says: says() }) }
 }
 
 /// I-1 for an item or a shard.
@@ -100,10 +93,7 @@ pub struct Units {
 impl Units {
     /// All of them together.
     pub fn sum(&self) -> u128 {
-        [self.stock, self.open, self.live, self.unapplied]
-            .into_iter()
-            .map(u128::from)
-            .sum()
+        [self.stock, self.open, self.live, self.unapplied].into_iter().map(u128::from).sum()
     }
 }
 
@@ -112,23 +102,14 @@ impl Units {
 /// # Errors
 /// A [`Violation`] if a unit is missing or there is one too many.
 pub fn nothing_leaks(total: u64, units: Units) -> Result<(), Violation> {
-    holds(
-        Invariant::NothingLeaks,
-        units.sum() == u128::from(total),
-        || {
-            let Units {
-                stock,
-                open,
-                live,
-                unapplied,
-            } = units;
-            format!(
-                "stock {stock} + open holds {open} + live {live} + movements not applied {unapplied} \
-             is {}, not {total}",
-                units.sum()
-            )
-        },
-    )
+    holds(Invariant::NothingLeaks, units.sum() == u128::from(total), || {
+        let Units { stock, open, live, unapplied } = units;
+        format!(
+            "stock {stock} + open holds {open} + live {live} + movements not applied \
+             {unapplied} is {}, not {total}",
+            units.sum()
+        )
+    })
 }
 
 /// I-4, first half, for one order id.
@@ -136,9 +117,7 @@ pub fn nothing_leaks(total: u64, units: Units) -> Result<(), Violation> {
 /// # Errors
 /// A [`Violation`] if the books have more than one row of it.
 pub fn one_row(order: OrderId, rows: u64) -> Result<(), Violation> {
-    holds(Invariant::Once, rows <= 1, || {
-        format!("order {order} has {rows} rows in the books")
-    })
+    holds(Invariant::Once, rows <= 1, || format!("order {order} has {rows} rows in the books"))
 }
 
 /// I-4, second half, for one user of one item.
@@ -167,11 +146,7 @@ pub struct AdmissionTimes {
 /// # Errors
 /// A [`Violation`] if it was taken outside the window or at or after the ticket's end.
 pub fn admitted_lawfully(at_ms: u64, times: AdmissionTimes) -> Result<(), Violation> {
-    let AdmissionTimes {
-        opens_ms,
-        closes_ms,
-        ticket_expires_ms,
-    } = times;
+    let AdmissionTimes { opens_ms, closes_ms, ticket_expires_ms } = times;
     let is_lawful = opens_ms <= at_ms && at_ms < closes_ms && at_ms < ticket_expires_ms;
     holds(Invariant::LawfulAdmission, is_lawful, || {
         format!(
@@ -227,9 +202,7 @@ impl fmt::Display for OrderState {
 pub fn moves_forward(from: OrderState, to: OrderState) -> Result<(), Violation> {
     use OrderState::{Cancelled, Expired, Paid, Placed};
     let is_step = from == Placed && matches!(to, Paid | Cancelled | Expired);
-    holds(Invariant::Forward, is_step, || {
-        format!("an order went from {from} to {to}")
-    })
+    holds(Invariant::Forward, is_step, || format!("an order went from {from} to {to}"))
 }
 
 #[cfg(test)]

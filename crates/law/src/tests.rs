@@ -41,12 +41,7 @@ proptest! {
 
 #[test]
 fn sums_beyond_64_bits_are_not_wrapped() {
-    let units = Units {
-        stock: u64::MAX,
-        open: 1,
-        live: 0,
-        unapplied: 0,
-    };
+    let units = Units { stock: u64::MAX, open: 1, live: 0, unapplied: 0 };
     assert_eq!(broken(nothing_leaks(0, units)), Some("I-3"));
 }
 
@@ -60,24 +55,13 @@ fn one_order_a_ticket_and_nobody_above_the_limit() {
 
 #[test]
 fn the_window_is_half_open_and_the_ticket_ends_sharply() {
-    let times = AdmissionTimes {
-        opens_ms: 100,
-        closes_ms: 200,
-        ticket_expires_ms: 150,
-    };
-    for (at, verdict) in [
-        (99, Some("I-5")),
-        (100, None),
-        (149, None),
-        (150, Some("I-5")),
-        (200, Some("I-5")),
-    ] {
+    let times = AdmissionTimes { opens_ms: 100, closes_ms: 200, ticket_expires_ms: 150 };
+    for (at, verdict) in
+        [(99, Some("I-5")), (100, None), (149, None), (150, Some("I-5")), (200, Some("I-5"))]
+    {
         assert_eq!(broken(admitted_lawfully(at, times)), verdict, "at {at}");
     }
-    let long = AdmissionTimes {
-        ticket_expires_ms: 900,
-        ..times
-    };
+    let long = AdmissionTimes { ticket_expires_ms: 900, ..times };
     assert_eq!(broken(admitted_lawfully(199, long)), None);
     assert_eq!(broken(admitted_lawfully(200, long)), Some("I-5"));
 }
@@ -88,11 +72,7 @@ fn only_a_placed_order_moves() {
     for from in [Placed, Paid, Cancelled, Expired, Rejected] {
         for to in [Placed, Paid, Cancelled, Expired, Rejected] {
             let is_lawful = from == Placed && [Paid, Cancelled, Expired].contains(&to);
-            assert_eq!(
-                broken(moves_forward(from, to)).is_none(),
-                is_lawful,
-                "{from} to {to}"
-            );
+            assert_eq!(broken(moves_forward(from, to)).is_none(), is_lawful, "{from} to {to}");
         }
     }
 }

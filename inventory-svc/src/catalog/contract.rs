@@ -1,5 +1,5 @@
-//! The contract of the catalog: one suite for whoever keeps it. Each part gets an empty catalog that
-//! spreads shards over 4 partitions.
+//! The contract of the catalog: one suite for whoever keeps it. Each part gets an empty catalog
+//! that spreads shards over 4 partitions.
 
 use std::{collections::BTreeSet, future::Future, pin::Pin};
 

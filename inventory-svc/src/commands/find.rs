@@ -1,5 +1,5 @@
-//! What the ledger knows of order ids. "Nothing" is an answer that a buyer is told as NOT_PLACED, so
-//! it is given only by a ledger that is not fenced, and only if the epoch lease holds before the
+//! What the ledger knows of order ids. "Nothing" is an answer that a buyer is told as NOT_PLACED,
+//! so it is given only by a ledger that is not fenced, and only if the epoch lease holds before the
 //! call and after it: else an order could count that is said not to be placed.
 
 use ids::{OrderId, ShardNo};

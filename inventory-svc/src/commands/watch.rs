@@ -1,7 +1,7 @@
 //! What is left, told to many. One poller looks at all shards that anybody watches, ten times a
 //! second, and shows each round to every stream; nobody's slowness holds up anybody else, since a
-//! stream that falls behind sees only the newest round. A look that finds the ledger fenced asks for
-//! a load, so an idle shop heals too.
+//! stream that falls behind sees only the newest round. A look that finds the ledger fenced asks
+//! for a load, so an idle shop heals too.
 
 use std::{
     collections::{BTreeMap, HashMap},

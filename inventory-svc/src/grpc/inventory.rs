@@ -1,6 +1,6 @@
-//! `InventoryService`: what other services ask of the ledger. Every field is checked before anything
-//! is done, and no input panics. It decides nothing: refusals travel inside the answers, and `status`
-//! makes statuses of the few that can't.
+//! `InventoryService`: what other services ask of the ledger. Every field is checked before
+//! anything is done, and no input panics. It decides nothing: refusals travel inside the answers,
+//! and `status` makes statuses of the few that can't.
 
 mod ask;
 mod tell;

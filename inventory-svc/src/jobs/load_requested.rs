@@ -1,6 +1,6 @@
 //! Starts the loads that others asked for. A request that can't be started now waits: it may be the
-//! only one of its kind (a hold that the books refused is told once), and the load that is under way
-//! may have looked at the books before it.
+//! only one of its kind (a hold that the books refused is told once), and the load that is under
+//! way may have looked at the books before it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Keeps the epoch lease: reads all shards from the catalog's primary, often enough that an answer or
-//! two may be late.
+//! Keeps the epoch lease: reads all shards from the catalog's primary, often enough that an answer
+//! or two may be late.
 
 use std::{sync::Arc, time::Duration};
 

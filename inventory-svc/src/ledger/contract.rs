@@ -1,5 +1,5 @@
-//! The contract of the ledger: one suite for whoever keeps it. `suite` plays stories, text tables of
-//! calls and answers, each on a fresh keeper; `walk` plays seeded random lists of commands and
+//! The contract of the ledger: one suite for whoever keeps it. `suite` plays stories, text tables
+//! of calls and answers, each on a fresh keeper; `walk` plays seeded random lists of commands and
 //! judges by `law` after each. Both panic with the line or the seed that failed.
 //!
 //! Compiled into the library, so that keepers in other places (a real store) can be held to it.

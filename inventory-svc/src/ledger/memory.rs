@@ -1,7 +1,7 @@
 //! The ledger in this process: the pure domain model behind a lock per shard. It is the embedded
 //! default, and the reference for what any keeper answers. Its identity is random per keeper, and a
-//! shard that isn't there is fenced, so a keeper that starts empty admits nothing. One object serves
-//! all runtimes: no lock is held across an await, and none for longer than one batch.
+//! shard that isn't there is fenced, so a keeper that starts empty admits nothing. One object
+//! serves all runtimes: no lock is held across an await, and none for longer than one batch.
 
 use std::{
     collections::HashMap,

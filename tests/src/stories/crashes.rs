@@ -1,5 +1,5 @@
-//! I-2, I-3: a gateway or an order-svc dies in the worst places, on a ledger and a journal that live
-//! on. Whatever the ledger holds becomes an order, once, within ten seconds.
+//! I-2, I-3: a gateway or an order-svc dies in the worst places, on a ledger and a journal that
+//! live on. Whatever the ledger holds becomes an order, once, within ten seconds.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Law C: an acknowledged record may be lost. Who sent it sends it again until the books show it, so
-//! a shard opens all the same.
+//! Law C: an acknowledged record may be lost. Who sent it sends it again until the books show it,
+//! so a shard opens all the same.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -1,5 +1,5 @@
-//! I-4: however often a ticket is sent there is one order, and however a buyer splits what they want
-//! there is never more than the limit.
+//! I-4: however often a ticket is sent there is one order, and however a buyer splits what they
+//! want there is never more than the limit.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -128,7 +128,8 @@ fn every_setting_has_its_reason() {
             match line.trim() {
                 "" => has_comment = false,
                 comment if comment.starts_with('#') => has_comment = true,
-                table if table.starts_with('[') => has_comment = false,
+                // A comment right above a table speaks for the table.
+                table if table.starts_with('[') => {}
                 setting if !has_comment && !setting.contains('#') => {
                     strays.push(format!("{path}:{}: {setting}", number + 1));
                 }

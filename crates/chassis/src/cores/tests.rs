@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 fn thread_of(cores: &Cores, handle: &Handle) -> String {
     let (tell, told) = oneshot::channel();
     handle.spawn(async move {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
         let _ = tell.send(thread::current().name().map(str::to_owned));
     });
     let name = cores.background().block_on(async { tokio::time::timeout(PATIENCE, told).await });

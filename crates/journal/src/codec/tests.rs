@@ -1,3 +1,5 @@
+//! What is written can be read, and nothing else can.
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! How a reader gathers a batch, without a broker.
+
 use super::*;
 
 const KIB: usize = 1024;

@@ -1,3 +1,5 @@
+//! Counting a shard for the audit.
+
 use super::*;
 use crate::{
     commands::bench::{Bench, LEASE, entry, epoch, load, shard},

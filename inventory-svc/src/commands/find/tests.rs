@@ -1,3 +1,5 @@
+//! What may be told of an order id, and when nothing may.
+
 use super::*;
 use crate::{
     commands::bench::{Bench, LEASE, entry, epoch, order, shard},

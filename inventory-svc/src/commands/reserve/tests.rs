@@ -1,3 +1,5 @@
+//! Reserving inside a lease, and who asks for a load when it fails.
+
 use super::*;
 use crate::{
     commands::bench::{Bench, LEASE, entry, epoch, load, shard},

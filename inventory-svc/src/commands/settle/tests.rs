@@ -1,3 +1,5 @@
+//! Settling, and what a settle says about the books.
+
 use super::*;
 use crate::{
     commands::bench::{Bench, entry, epoch, order, shard},

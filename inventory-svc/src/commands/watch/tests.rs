@@ -1,3 +1,5 @@
+//! One poll for all who watch, and news when there are some.
+
 use chassis::{Kind, TaskOwner};
 use futures::StreamExt as _;
 

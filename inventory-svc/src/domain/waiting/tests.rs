@@ -1,3 +1,5 @@
+//! When an open hold is due, also after the clock jumped back.
+
 use ids::ShardNo;
 use proptest::prelude::*;
 

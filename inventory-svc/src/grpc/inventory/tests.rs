@@ -1,3 +1,5 @@
+//! Malformed requests, each with what is wrong with it.
+
 use bytes::Bytes;
 use chassis::status::reason_of;
 use ids::{OrderId, ShardNo};

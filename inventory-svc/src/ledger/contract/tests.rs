@@ -1,3 +1,5 @@
+//! The contract suite, held against the keeper in memory.
+
 use std::time::Duration;
 
 use chassis::{Clock, ClockShift};

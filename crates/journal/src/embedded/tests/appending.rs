@@ -1,3 +1,5 @@
+//! Appending to the embedded broker: order, size, many writers at once.
+
 use super::*;
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! A broker that fails, is late, is silent or loses what it acknowledged.
+
 use super::*;
 
 /// Well above the message time-out of 1.5 s, and well below what a stuck client would take.

@@ -1,3 +1,5 @@
+//! Reading from the embedded broker: any place, again, and behind others.
+
 use super::*;
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! Nothing is evicted unread: the room ends first, and comes back with the reader.
+
 use super::*;
 
 /// Large records, so that few of them fill the broker.

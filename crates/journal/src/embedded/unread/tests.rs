@@ -1,3 +1,5 @@
+//! The count of what is unread, whoever tells first.
+
 use super::*;
 
 const KIB: usize = 1024;
