@@ -71,7 +71,7 @@ pub(crate) struct RehearseArgs {
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: Option<u32>,
     /// HTTP/2 connections to the gateway
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     connections: u16,
     /// Write the figures to this file
     #[arg(long, value_name = "FILE")]
