@@ -1,7 +1,7 @@
 //! What can be set from outside. The defaults and the reason of each stand in
 //! `config.default.toml`, which is part of the binary.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use chassis::{ServerSettings, channel::ChannelSettings, config::ConfigError};
 use serde::Deserialize;
@@ -16,10 +16,12 @@ const DEFAULTS: &str = include_str!("../config.default.toml");
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Where calls are taken, for whoever binds the listeners.
+    pub listen: SocketAddr,
     /// `http://HOST:PORT` of inventory-svc.
     pub inventory_url: String,
     /// How long a stop may take.
-    pub drain_ms: u64,
+    pub drain_ms_max: u64,
     /// How often readiness is looked at.
     pub health_every_ms: u64,
     /// Where the books are.
@@ -57,6 +59,41 @@ impl Config {
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         chassis::config::load(DEFAULTS, file, "SECKILL_ORDER")
     }
+
+    /// What types can't say.
+    ///
+    /// # Errors
+    /// The first knob that makes no sense, in one sentence.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Self { consumer, settle, snapshot, .. } = self;
+        let at_least_one = [
+            ("drain_ms_max", self.drain_ms_max),
+            ("health_every_ms", self.health_every_ms),
+            ("consumer.batch_records_max", consumer.batch_records_max as u64),
+            ("consumer.batch_holds_max", consumer.batch_holds_max as u64),
+            ("consumer.read_wait_ms", consumer.read_wait_ms),
+            ("consumer.retry_first_ms", consumer.retry_first_ms),
+            ("settle.queue_len_max", settle.queue_len_max as u64),
+            ("settle.deadline_ms", settle.deadline_ms),
+            ("settle.tries_max", settle.tries_max.into()),
+            ("settle.retry_first_ms", settle.retry_first_ms),
+            ("snapshot.deadline_ms", snapshot.deadline_ms),
+            ("snapshot.concurrent_max", snapshot.concurrent_max as u64),
+        ];
+        if let Some((knob, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::new(format!("{knob} is 0: it must be 1 or more")));
+        }
+        if consumer.retry_max_ms < consumer.retry_first_ms {
+            return Err(ConfigError::new("consumer.retry_max_ms is below consumer.retry_first_ms"));
+        }
+        if !self.inventory_url.starts_with("http://") {
+            let url = &self.inventory_url;
+            return Err(ConfigError::new(format!(
+                "inventory_url is {url}: it must be a URL such as http://127.0.0.1:50052"
+            )));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +104,23 @@ mod tests {
     fn the_defaults_are_a_configuration() {
         let config = Config::load(None).unwrap();
         assert!(!config.books.migrate_on_start);
-        assert!(config.settle.tries_max >= 1);
+        config.check().unwrap();
+    }
+
+    #[test]
+    fn a_knob_that_makes_no_sense_is_named() {
+        type Spoil = fn(&mut Config);
+        let spoiled: [(&str, Spoil); 4] = [
+            ("health_every_ms", |config| config.health_every_ms = 0),
+            ("settle.tries_max", |config| config.settle.tries_max = 0),
+            ("consumer.retry_max_ms", |config| config.consumer.retry_max_ms = 1),
+            ("inventory_url", |config| config.inventory_url = "x".into()),
+        ];
+        for (knob, spoil) in spoiled {
+            let mut config = Config::load(None).unwrap();
+            spoil(&mut config);
+            let says = config.check().unwrap_err().to_string();
+            assert!(says.contains(knob), "{says}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, Stopper, TaskOwner, Tasks, channel,
-    reflection,
+    config::ConfigError, reflection,
 };
 use journal::Journal;
 use tonic::service::Routes;
@@ -53,6 +53,9 @@ pub struct Seams {
 /// Why the service can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
+    /// A knob makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The books can't be opened.
     #[error("the books can't be used: {0}")]
     Store(#[from] store::OpenError),
@@ -105,6 +108,7 @@ pub async fn migrate(config: &Config) -> Result<(), BuildError> {
 /// # Errors
 /// See [`BuildError`].
 pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
+    config.check()?;
     let store = store::sqlite::open(&config.books.url, &config.books.pool).await?;
     if config.books.migrate_on_start {
         store::migrate(&store.writer, &sqlite::MIGRATIONS).await?;
@@ -134,7 +138,7 @@ impl App {
     /// [`RunError`] if something that must not end did.
     pub async fn run(self, stopper: Stopper) -> Result<(), RunError> {
         let owner = TaskOwner::new("order-svc", stopper.clone());
-        let drain = Duration::from_millis(self.config.drain_ms);
+        let drain = Duration::from_millis(self.config.drain_ms_max);
         let cores = Arc::clone(&self.seams.cores);
         self.spawn(&owner.tasks(), &cores);
         let ended = tokio::select! {

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &CheckConfigArgs) -> Result<(), Failure> {
     match args.role {
         Role::Gateway => gateway::Config::load(file).and_then(|config| config.check()),
         Role::InventorySvc => inventory_svc::Config::load(file).and_then(|config| config.check()),
-        Role::OrderSvc => order_svc::Config::load(file).map(drop),
+        Role::OrderSvc => order_svc::Config::load(file).and_then(|config| config.check()),
         Role::UserSvc => user_svc::Config::load(file).and_then(|config| config.check()),
     }
     .map_err(|error| Failure::Usage(error.to_string()))?;

@@ -1,12 +1,6 @@
 //! The only place that writes to the user's screen: results on standard output, complaints on
 //! standard error. It lays out figures and knows nothing of what they mean.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where the user is spoken to"
-)]
-
 use std::io::Write as _;
 
 /// One line (or several) of result. Flushed, since another program may be waiting for it.
@@ -18,9 +12,10 @@ pub(crate) fn say(text: impl AsRef<str>) {
     let _ = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
 }
 
-/// One sentence about something that went wrong.
+/// One sentence about something that went wrong. As with [`say`], a reader that has gone away must not
+/// change how the command ends.
 pub(crate) fn complain(text: impl AsRef<str>) {
-    eprintln!("seckill: {}", text.as_ref());
+    let _ = writeln!(std::io::stderr(), "seckill: {}", text.as_ref());
 }
 
 /// `1234567` as `1,234,567`.
