@@ -148,13 +148,16 @@ async fn wait_for_end(running: &mut RunningShop, signals: &mut Signals) -> Resul
 }
 
 /// Lets what was begun come to its end; a further signal ends the process at once.
-async fn drain(running: RunningShop, signals: &mut Signals, data: &DataDir) {
+async fn drain(mut running: RunningShop, signals: &mut Signals, data: &DataDir) {
     say("draining; once more to end at once");
     tokio::select! {
         drained = tokio::time::timeout(DRAIN_WITHIN, running.drain()) => {
             if drained.is_err() {
-                let seconds = DRAIN_WITHIN.as_secs();
-                crate::screen::complain(format!("not everything had ended within {seconds} s"));
+                let (seconds, unread) = (DRAIN_WITHIN.as_secs(), running.unread());
+                crate::screen::complain(format!(
+                    "not everything had ended within {seconds} s; {unread} records of the journal \
+                     are lost to the books"
+                ));
             }
         }
         () = signals.next() => {

@@ -5,6 +5,7 @@
 
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
@@ -67,10 +68,10 @@ impl Dev {
         timeout(PATIENCE, found).await.expect("it says so in time")
     }
 
-    async fn signal(&self, signal: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().await.unwrap();
-        assert!(sent.success());
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("it runs").try_into().expect("a pid");
+        let pid = rustix::process::Pid::from_raw(pid).expect("it runs");
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     async fn ends(&mut self) -> Option<i32> {
@@ -195,7 +196,7 @@ async fn a_shop_sells_out_under_a_rehearsal_and_passes_the_audit() {
     assert_eq!(token.code, 0, "{}", token.err);
     assert_eq!(token.out.trim().split('.').count(), 3, "a JWT and nothing else");
 
-    dev.signal("-TERM").await;
+    dev.signal(Signal::TERM);
     assert_eq!(dev.ends().await, Some(0));
     assert!(!data.join("addresses.json").exists(), "nobody is there any more");
     assert!(data.join("signing.pem").exists(), "keys stay");
@@ -211,7 +212,7 @@ async fn a_shop_on_the_same_data_opens_again_with_its_sales() {
         dev.until("What this does not prove").await;
         let audited = run(&["audit", "--data", path(dir.path()), "--settle-within-s", "30"]).await;
         assert_eq!(audited.code, 0, "{}{}", audited.out, audited.err);
-        dev.signal("-INT").await;
+        dev.signal(Signal::INT);
         assert_eq!(dev.ends().await, Some(0));
     }
     assert_eq!(sales[0], sales[1], "the demo sale of the day is the same one");
@@ -223,7 +224,7 @@ async fn a_shop_without_a_directory_leaves_nothing_behind() {
     let line = dev.until("  data ").await;
     let dir = Path::new(line.split_whitespace().nth(1).unwrap());
     assert!(dir.join("addresses.json").exists(), "{line}");
-    dev.signal("-INT").await;
+    dev.signal(Signal::INT);
     assert_eq!(dev.ends().await, Some(0));
     assert!(!dir.exists());
 }

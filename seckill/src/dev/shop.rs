@@ -7,6 +7,7 @@ use std::{
     fmt::Display,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use chassis::{Clock, Cores, Kind, Listeners, PausePoints, Stopper, TaskOwner};
@@ -21,11 +22,15 @@ use crate::{failure::Failure, screen::complain, target::Addresses};
 /// Enough to see that shards spread over partitions; each has a writer of its own.
 const PARTITIONS: u32 = 4;
 
+/// How often a drain looks whether the books have everything; they need some milliseconds a batch.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
 /// The four services, built; nobody is served yet.
 pub(super) struct Shop {
     addresses: Addresses,
     gateway_addr: SocketAddr,
     issuer: String,
+    broker: Broker,
     user: user_svc::App,
     inventory: inventory_svc::App,
     order: order_svc::App,
@@ -87,7 +92,7 @@ impl Shop {
         let gateway = gateway::build(gateway_config(data, &addresses)?, at_gateway, seams)
             .await
             .map_err(usage)?;
-        Ok(Self { addresses, gateway_addr, issuer, user, inventory, order, gateway })
+        Ok(Self { addresses, gateway_addr, issuer, broker, user, inventory, order, gateway })
     }
 
     pub(super) fn addresses(&self) -> Addresses {
@@ -106,7 +111,7 @@ impl Shop {
     /// Serves.
     pub(super) fn run(self, cores: &Cores) -> RunningShop {
         let owner = TaskOwner::new("dev", Stopper::new());
-        let Self { user, inventory, order, gateway, .. } = self;
+        let Self { broker, user, inventory, order, gateway, .. } = self;
         // Each is stopped before those that it asks.
         let roles = VecDeque::from([
             role(&owner, cores, "gateway", |stopper| gateway.run(stopper)),
@@ -114,13 +119,14 @@ impl Shop {
             role(&owner, cores, "inventory-svc", |stopper| inventory.run(stopper)),
             role(&owner, cores, "user-svc", |stopper| user.run(stopper)),
         ]);
-        RunningShop { _owner: owner, roles }
+        RunningShop { _owner: owner, broker, roles }
     }
 }
 
 /// The shop while it serves. Dropping it is a crash.
 pub(super) struct RunningShop {
     _owner: TaskOwner,
+    broker: Broker,
     /// In the order in which they are stopped.
     roles: VecDeque<Role>,
 }
@@ -147,13 +153,24 @@ impl RunningShop {
     }
 
     /// Stops one after the other, each with all the time that it takes; bound it from outside.
-    pub(super) async fn drain(mut self) {
+    ///
+    /// The first is the gateway, so that nothing more is accepted. Then the books get all that was:
+    /// what the journal still holds goes with this process.
+    pub(super) async fn drain(&mut self) {
         while let Some(role) = self.roles.pop_front() {
             role.stopper.stop();
             if let Ok(Err(why)) = role.ended.await {
                 complain(format!("{}: {why}", role.name));
             }
+            while self.unread() > 0 && !self.roles.is_empty() {
+                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            }
         }
+    }
+
+    /// Records of the journal that the books don't have yet.
+    pub(super) fn unread(&self) -> u64 {
+        (0..PARTITIONS).map(|partition| self.broker.unread(partition).records).sum()
     }
 }
 
