@@ -58,6 +58,9 @@ impl Listeners {
     /// If the address is taken, not ours, or not permitted.
     pub fn bind(addr: SocketAddr, count: usize) -> Result<Self, BindError> {
         let refused = |source| BindError { addr, source };
+        if addr.port() != 0 {
+            refuse_taken(addr).map_err(refused)?;
+        }
         let first = listen(addr).map_err(refused)?;
         let bound = first.local_addr().map_err(refused)?;
         let mut listeners = vec![first];
@@ -73,15 +76,27 @@ impl Listeners {
     }
 }
 
+/// Listeners of one user that all set `SO_REUSEPORT` share a port, and two processes would take each
+/// other's connections. A socket without it is refused while anybody listens there. (Two processes
+/// that ask at the same instant may both be let in.)
+fn refuse_taken(addr: SocketAddr) -> io::Result<()> {
+    socket(addr)?.bind(&addr.into())
+}
+
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the connections of the process before it.
-    socket.set_reuse_address(true)?;
+    let socket = socket(addr)?;
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG_MAX)?;
     Ok(socket.into())
+}
+
+fn socket(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the process before it.
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 /// Spawns an Essential task for each listener on the serving cores, in turn. `routes` is called on

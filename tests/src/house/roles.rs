@@ -12,7 +12,7 @@ use std::{
 use chassis::{Clock, Listeners, PausePoints, Stopper};
 use tokio::task::JoinHandle;
 
-use super::{House, url};
+use super::{House, PATIENCE, url};
 
 /// As `seckill dev` has them.
 pub(super) const PARTITIONS: u32 = 4;
@@ -40,13 +40,25 @@ impl Places {
         Self { user, inventory, orders, gateway, reserved, count }
     }
 
-    /// Listeners at one of the places, the first time or again.
-    fn listen(&mut self, at: SocketAddr) -> Listeners {
+    /// Listeners at one of the places, the first time or again. Those of a service that crashed are
+    /// gone after their next await.
+    async fn listen(&mut self, at: SocketAddr) -> Listeners {
         let kept = self
             .reserved
             .iter_mut()
             .find_map(|listeners| listeners.take_if(|listeners| listeners.addr() == at));
-        kept.unwrap_or_else(|| Listeners::bind(at, self.count).expect("the port was ours"))
+        if let Some(kept) = kept {
+            return kept;
+        }
+        let free = async {
+            loop {
+                if let Ok(listeners) = Listeners::bind(at, self.count) {
+                    return listeners;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, free).await.expect("the port was ours")
     }
 }
 
@@ -110,7 +122,7 @@ impl House {
             pause: PausePoints::default(),
             cores: Arc::clone(&self.cores),
         };
-        let listeners = self.places.listen(self.places.user);
+        let listeners = self.places.listen(self.places.user).await;
         let app = user_svc::build(config, listeners, seams).await.expect("user-svc is built");
         self.user = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
     }
@@ -129,7 +141,7 @@ impl House {
             ledger: Arc::clone(&self.ledger) as _,
             journal: self.journal(),
         };
-        let listeners = self.places.listen(self.places.inventory);
+        let listeners = self.places.listen(self.places.inventory).await;
         let app = inventory_svc::build(config, listeners, seams).await;
         let app = app.expect("inventory-svc is built");
         self.inventory = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
@@ -147,7 +159,7 @@ impl House {
             cores: Arc::clone(&self.cores),
             journal: self.journal(),
         };
-        let listeners = self.places.listen(self.places.orders);
+        let listeners = self.places.listen(self.places.orders).await;
         let app = order_svc::build(config, listeners, seams).await.expect("order-svc is built");
         self.orders = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
     }
@@ -167,7 +179,7 @@ impl House {
             cores: Arc::clone(&self.cores),
             journal: self.journal(),
         };
-        let listeners = self.places.listen(self.places.gateway);
+        let listeners = self.places.listen(self.places.gateway).await;
         let app = gateway::build(config, listeners, seams).await.expect("the gateway is built");
         self.gateway = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
     }

@@ -45,6 +45,24 @@ fn taken_address_is_refused_by_name() {
     assert!(refused.to_string().starts_with(&format!("can't listen on {addr}: ")), "{refused}");
 }
 
+#[test]
+fn address_is_taken_while_its_listeners_live_and_free_after_them() {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let first = Listeners::bind(any, 2).expect("a free port");
+    let addr = first.addr();
+    let refused = Listeners::bind(addr, 2).expect_err("another server has it");
+    assert_eq!(refused.source.kind(), io::ErrorKind::AddrInUse);
+    drop(first);
+    let second = Listeners::bind(addr, 1).expect("it is free again");
+    // One connection of the second is still open, and another waits for its last segments.
+    let connect = || std::net::TcpStream::connect(addr).expect("the kernel accepts");
+    let accept = || second.listeners[0].accept().expect("it is connected").0;
+    let (_open, closed, _accepted) = (connect(), connect(), accept());
+    drop(accept());
+    drop((closed, second));
+    Listeners::bind(addr, 2).expect("connections are no listeners");
+}
+
 #[tokio::test]
 async fn every_core_answers() {
     let (cores, bakery) = (Cores::start(2).expect("cores"), Bakery::new());
