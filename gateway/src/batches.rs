@@ -23,6 +23,7 @@ use crate::{
         item::Shard,
         purchase::{Answer, Entry, EntryAnswer, Hold, Recorded, ReserveOutcome, Reserved, answers},
     },
+    under_way::{Mark, UnderWay},
     upstream::Inventory,
 };
 
@@ -39,7 +40,15 @@ pub(crate) struct Batches {
     carrier: Arc<Carrier>,
 }
 
-type Lanes = HashMap<ShardNo, Coalescer<oneshot::Sender<Answer>>>;
+/// Who waits for an answer. Whether they have left or not, their order is under way as long as its
+/// batch is.
+#[derive(Debug)]
+struct Waiter {
+    reply: oneshot::Sender<Answer>,
+    mark: Mark,
+}
+
+type Lanes = HashMap<ShardNo, Coalescer<Waiter>>;
 
 #[derive(Debug)]
 struct Carrier {
@@ -47,6 +56,7 @@ struct Carrier {
     lanes_max: usize,
     /// Those with nothing to do are removed. Only this core comes here, so nobody waits.
     lanes: Mutex<Lanes>,
+    under_way: Arc<UnderWay>,
     road: Road,
     tasks: Tasks,
 }
@@ -61,21 +71,29 @@ pub(crate) struct Road {
 }
 
 impl Batches {
-    /// With nothing to carry.
-    pub(crate) fn new(bounds: Bounds, lanes_max: usize, road: Road, tasks: Tasks) -> Self {
+    /// With nothing to carry. What it carries stands in `under_way`.
+    pub(crate) fn new(
+        bounds: Bounds,
+        lanes_max: usize,
+        under_way: Arc<UnderWay>,
+        road: Road,
+        tasks: Tasks,
+    ) -> Self {
         let lanes = Mutex::default();
-        Self { carrier: Arc::new(Carrier { bounds, lanes_max, lanes, road, tasks }) }
+        Self { carrier: Arc::new(Carrier { bounds, lanes_max, lanes, under_way, road, tasks }) }
     }
 
     /// Takes a wish to buy into the shard's next batch. Must be called on the runtime of the core.
     pub(crate) fn place(&self, shard: Shard, admitted: Admitted) -> Result<Reply, Overloaded> {
         let (sender, reply) = oneshot::channel();
+        let mark = self.carrier.under_way.mark(admitted.order());
+        let waiter = Waiter { reply: sender, mark };
         let mut lanes = self.carrier.lanes();
         if lanes.len() >= self.carrier.lanes_max && !lanes.contains_key(&shard.no) {
             return Err(Overloaded);
         }
         let lane = lanes.entry(shard.no).or_insert_with(|| Coalescer::new(self.carrier.bounds));
-        match lane.arrived(admitted.into_entry(), sender) {
+        match lane.arrived(admitted.into_entry(), waiter) {
             Arrival::Gathered => {}
             Arrival::Overloaded(_) => return Err(Overloaded),
             Arrival::Send(batch) => {
@@ -89,7 +107,7 @@ impl Batches {
 
 impl Carrier {
     /// Carries a batch, then what has gathered meanwhile, until nothing has.
-    async fn run(self: Arc<Self>, shard: Shard, first: Batch<oneshot::Sender<Answer>>) {
+    async fn run(self: Arc<Self>, shard: Shard, first: Batch<Waiter>) {
         let mut next = Some(first);
         while let Some(batch) = next {
             // A panic must not leave the lane occupied for ever. Those who waited for the batch
@@ -102,7 +120,7 @@ impl Carrier {
         }
     }
 
-    fn ended(&self, shard: ShardNo) -> Option<Batch<oneshot::Sender<Answer>>> {
+    fn ended(&self, shard: ShardNo) -> Option<Batch<Waiter>> {
         let mut lanes = self.lanes();
         let lane = lanes.get_mut(&shard)?;
         let next = lane.batch_ended();
@@ -118,13 +136,15 @@ impl Carrier {
 }
 
 impl Road {
-    async fn carry(&self, shard: Shard, batch: Batch<oneshot::Sender<Answer>>) {
+    async fn carry(&self, shard: Shard, batch: Batch<Waiter>) {
         let Batch { entries, waiters } = batch;
         let told = self.answers(shard, &entries).await;
         for (waiters, answer) in waiters.into_iter().zip(told) {
-            for waiter in waiters {
+            for Waiter { reply, mark } in waiters {
+                // Before the answer: who has it may ask what became of the order.
+                drop(mark);
                 // Who has left isn't told.
-                let _ = waiter.send(answer);
+                let _ = reply.send(answer);
             }
         }
     }

@@ -21,6 +21,7 @@ mod sent;
 mod stack;
 mod stock;
 mod tickets;
+mod under_way;
 mod upstream;
 mod watch;
 
@@ -52,6 +53,7 @@ use crate::{
     sent::Sent,
     stock::StockView,
     tickets::Tickets,
+    under_way::UnderWay,
     upstream::{Inventory, Orders, Users},
     watch::Watchers,
 };
@@ -159,7 +161,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         tickets,
         items,
         sales,
-        inquiry: Inquiry { books, inventory },
+        inquiry: Inquiry { books, inventory, under_way: Arc::new(UnderWay::new()) },
         watchers: Watchers::new(config.watch.watchers_max),
         sent: Sent::new(config.purchase.sent_orders_max),
         config,
@@ -214,7 +216,9 @@ impl App {
                 pause: seams.pause.clone(),
             };
             let purchase = &shop.config.purchase;
-            let batches = Batches::new(purchase.bounds(), purchase.lanes_max, road, tasks.clone());
+            let under_way = Arc::clone(&shop.inquiry.under_way);
+            let (bounds, lanes_max) = (purchase.bounds(), purchase.lanes_max);
+            let batches = Batches::new(bounds, lanes_max, under_way, road, tasks.clone());
             let edge = Edge::new(Arc::clone(&shop), batches, tasks.stopper().clone());
             let reception = Reception::new(Arc::clone(&shop), users.clone());
             stack::routes(routes.clone(), edge, reception, shop.config.calls_per_core_max)

@@ -1,10 +1,13 @@
 //! What became of an order: the books first, then the ledger (protocol section 8). Unsure is
-//! PROCESSING, never NOT_PLACED.
+//! PROCESSING, never NOT_PLACED, and so is what this gateway itself is carrying just now.
 
-use ids::{OrderId, UserId};
+use std::sync::Arc;
+
+use ids::{OrderId, ShardNo, UserId};
 
 use crate::{
     domain::order::{Became, Next, Row, after_ledger},
+    under_way::UnderWay,
     upstream::{Inventory, Orders, ReadError, Until},
 };
 
@@ -13,6 +16,7 @@ use crate::{
 pub(crate) struct Inquiry {
     pub(crate) books: Orders,
     pub(crate) inventory: Inventory,
+    pub(crate) under_way: Arc<UnderWay>,
 }
 
 impl Inquiry {
@@ -23,8 +27,7 @@ impl Inquiry {
             Ok(None) => {}
             Err(_) => return Became::Processing,
         }
-        let known = self.inventory.find(order.shard(), &[order], until).await;
-        match known.first().copied().map(after_ledger) {
+        match self.beyond_books(order.shard(), &[order], until).await.pop() {
             Some(Next::Say(became)) => became,
             None => Became::Processing,
             Some(Next::AskBooksAgain) => match self.books.row(order, user, until).await {
@@ -32,6 +35,21 @@ impl Inquiry {
                 Ok(None) | Err(_) => Became::Processing,
             },
         }
+    }
+
+    /// What is to be said of orders of one shard of which the books have just had no row, in their
+    /// order. At most [`crate::upstream::inventory::FIND_LEN_MAX`].
+    pub(crate) async fn beyond_books(
+        &self,
+        shard: ShardNo,
+        orders: &[OrderId],
+        until: Until,
+    ) -> Vec<Next> {
+        // Before the ledger is asked: an order whose batch has ended by now is found there.
+        let under_way: Vec<_> = orders.iter().map(|order| self.under_way.has(*order)).collect();
+        let known = self.inventory.find(shard, orders, until).await;
+        let both = known.into_iter().zip(under_way);
+        both.map(|(known, is_under_way)| after_ledger(known, is_under_way)).collect()
     }
 
     /// For everybody else: the row of this user's, if there is one.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     batches::Overloaded,
-    domain::order::{Became, Next, after_ledger},
+    domain::order::{Became, Next},
     orders::Inquiry,
     upstream::{Until, inventory, orders},
 };
@@ -165,9 +165,9 @@ async fn ask_ledger(
     until: Until,
 ) {
     let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
-    let known = inquiry.inventory.find(shard, &ids, until).await;
-    for (key, known) in keys.iter().zip(known) {
-        match after_ledger(known) {
+    let says = inquiry.beyond_books(shard, &ids, until).await;
+    for (key, next) in keys.iter().zip(says) {
+        match next {
             Next::Say(became) => watchers.tell(key, became),
             // The next poll does, soon enough.
             Next::AskBooksAgain => watchers.tell(key, Became::Processing),

@@ -52,11 +52,14 @@ pub(crate) enum Next {
 }
 
 /// Follows the books' "no row", which must have been read before the ledger was asked: a hold that
-/// became a row in between is then found settled.
-pub(crate) fn after_ledger(known: InLedger) -> Next {
+/// became a row in between is then found settled. For the same reason `is_under_way` (this gateway
+/// has a batch with the order) must have been looked at before the ledger was asked.
+pub(crate) fn after_ledger(known: InLedger, is_under_way: bool) -> Next {
     match known {
         InLedger::Open | InLedger::CannotTell => Next::Say(Became::Processing),
         InLedger::Settled => Next::AskBooksAgain,
+        // It may become a hold at any moment.
+        InLedger::Nothing if is_under_way => Next::Say(Became::Processing),
         InLedger::Nothing => Next::Say(Became::NotPlaced),
     }
 }
@@ -89,11 +92,16 @@ mod tests {
 
     #[test]
     fn only_a_ledger_that_can_tell_says_not_placed() {
-        let says = |known| after_ledger(known);
-        assert_eq!(says(InLedger::Open), Next::Say(Became::Processing));
-        assert_eq!(says(InLedger::CannotTell), Next::Say(Became::Processing));
-        assert_eq!(says(InLedger::Settled), Next::AskBooksAgain);
-        assert_eq!(says(InLedger::Nothing), Next::Say(Became::NotPlaced));
+        for is_under_way in [false, true] {
+            let says = |known| after_ledger(known, is_under_way);
+            assert_eq!(says(InLedger::Open), Next::Say(Became::Processing));
+            assert_eq!(says(InLedger::CannotTell), Next::Say(Became::Processing));
+            assert_eq!(says(InLedger::Settled), Next::AskBooksAgain);
+        }
+        let not_under_way = after_ledger(InLedger::Nothing, false);
+        assert_eq!(not_under_way, Next::Say(Became::NotPlaced));
+        let under_way = after_ledger(InLedger::Nothing, true);
+        assert_eq!(under_way, Next::Say(Became::Processing));
     }
 
     fn recorded(state: OrderState) -> Became {

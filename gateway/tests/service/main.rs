@@ -15,4 +15,5 @@ mod stage;
 mod startup;
 mod stubs;
 mod tickets;
+mod under_way;
 mod watch;
