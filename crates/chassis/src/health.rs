@@ -2,13 +2,16 @@
 //!
 //! The service named "" is readiness: the App's own stores answer, and it isn't stopping. It says
 //! nothing about other roles, or they would wait for each other. The service named "liveness" is
-//! SERVING as long as the process turns.
+//! SERVING as long as the process turns. A watch ends when its server is asked to stop.
 
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::stream::{BoxStream, StreamExt};
+use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::job::Beat;
@@ -34,7 +37,8 @@ impl Health {
             let set = reporter.set_service_status(service, status).now_or_never();
             set.expect("it waits for a lock that nobody else knows yet");
         }
-        let service = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
+        let service = HealthService::from_health_reporter(reporter.clone());
+        let service = HealthServer::new(EndingHealth { service });
         (Self { reporter }, service)
     }
 
@@ -60,6 +64,33 @@ impl Health {
             self.set_ready(ready && !stopper.is_stopped()).await;
         }
         self.set_ready(false).await;
+    }
+}
+
+/// The API whose watches end with their server. tonic's own never end, and each would hold up the
+/// stop until the drain's time is over.
+struct EndingHealth {
+    service: HealthService,
+}
+
+#[tonic::async_trait]
+impl HealthApi for EndingHealth {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        self.service.check(request).await
+    }
+
+    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let stopped = Stopper::of(request.extensions()).into_stopped();
+        let news = self.service.watch(request).await?;
+        Ok(news.map(|news| news.take_until(stopped).boxed()))
     }
 }
 

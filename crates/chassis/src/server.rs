@@ -2,7 +2,8 @@
 //!
 //! Each core has a listener of its own (`SO_REUSEPORT`: the kernel spreads connections) and shares
 //! nothing with the others. A stop ends the accepting at once, says GOAWAY and lets calls finish;
-//! a dropped [`crate::TaskOwner`] severs connections and drops handlers at their next await.
+//! a stream that has no end of its own ends by [`Stopper::of`] its request, or it would hold it up.
+//! A dropped [`crate::TaskOwner`] severs connections and drops handlers at their next await.
 //! Every call has a deadline ([`crate::deadline`]), and a handler's panic is an INTERNAL answer.
 
 use std::io;
@@ -21,6 +22,7 @@ use crate::cores::Cores;
 use crate::deadline::DeadlineLayer;
 use crate::server::guard::GuardLayer;
 use crate::server::tether::Tethered;
+use crate::stop::Stopper;
 use crate::tasks::{Kind, Tasks};
 
 mod guard;
@@ -116,11 +118,10 @@ pub fn serve(
             settings: settings.clone(),
             routes: routes(core),
             abort: tasks.abort_token(),
+            stopper: tasks.stopper().clone(),
         };
-        let stopper = tasks.stopper().clone();
         tasks.spawn_on(&handles[core], Kind::Essential, "server", async move {
-            let stopped = async move { stopper.stopped().await };
-            if let Err(error) = door.serve(stopped).await {
+            if let Err(error) = door.serve().await {
                 tracing::error!(%error, core, "the server ended");
             }
         });
@@ -133,18 +134,19 @@ struct Door {
     settings: ServerSettings,
     routes: Routes,
     abort: CancellationToken,
+    stopper: Stopper,
 }
 
 impl Door {
-    async fn serve(self, stopped: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { listener, settings, routes, abort } = self;
+    async fn serve(self) -> Result<(), ServeError> {
+        let Self { listener, settings, routes, abort, stopper } = self;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let connections = accept(listener, &settings, abort.clone());
         builder(&settings)
-            .layer(GuardLayer::new(abort))
+            .layer(GuardLayer::new(abort, stopper.clone()))
             .layer(DeadlineLayer::new(settings.default_deadline(), settings.max_deadline()))
             .add_routes(routes)
-            .serve_with_incoming_shutdown(connections, stopped)
+            .serve_with_incoming_shutdown(connections, stopper.stopped())
             .await?;
         Ok(())
     }

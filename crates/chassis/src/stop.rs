@@ -4,6 +4,7 @@
 //! that nothing goes on for ever is the promise of [`crate::tasks`].
 
 use tokio_util::sync::CancellationToken;
+use tonic::Extensions;
 
 /// Asks for a stop, and is asked whether there was one. Clones are the same stopper.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,12 @@ impl Stopper {
     /// A stopper that nobody has stopped yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What stops the server of a call, from the extensions of its request. A handler whose stream
+    /// has no end of its own ends it then. Without a server in front ([`crate::serve`]) it never stops.
+    pub fn of(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or_default()
     }
 
     /// Asks all clones and children to stop. Final, and idempotent.
@@ -35,6 +42,11 @@ impl Stopper {
     /// A stopper that stops with this one, and can be stopped without it.
     pub fn child(&self) -> Self {
         Self { token: self.token.child_token() }
+    }
+
+    /// As [`Stopper::stopped`], for streams that outlive the handler which made them.
+    pub(crate) fn into_stopped(self) -> impl Future<Output = ()> + Send + 'static {
+        self.token.cancelled_owned()
     }
 
     pub(crate) fn child_token(&self) -> CancellationToken {

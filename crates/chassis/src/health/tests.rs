@@ -1,13 +1,17 @@
-//! What the service answers, asked without a network.
+//! What the service answers, asked without a network; and how a watch ends, over one.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tonic::service::Routes;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus as Answer;
 
 use super::*;
-use crate::tasks::{Kind, TaskOwner};
+use crate::cores::Cores;
+use crate::server::ServerSettings;
+use crate::server::bakery::{customer, open};
+use crate::tasks::{Drained, Kind, TaskOwner};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -66,4 +70,18 @@ async fn watching_follows_the_stores_and_ends_not_ready() {
         assert_eq!(ask(&health, "").await, Ok(Answer::NotServing));
     };
     tokio::time::timeout(PATIENCE, story).await.expect("in time");
+}
+
+#[tokio::test]
+async fn open_watch_ends_with_the_stop_and_does_not_hold_it_up() {
+    let cores = Cores::start(1).expect("a core");
+    let (_health, service) = Health::new();
+    let routes = |_core| Routes::new(service.clone());
+    let (owner, addr) = open(&cores, &ServerSettings::default(), routes);
+    let mut client = customer(cores.background(), addr);
+    let request = HealthCheckRequest { service: LIVENESS.to_owned() };
+    let mut news = client.watch(request).await.expect("a stream").into_inner();
+    assert_eq!(news.message().await.expect("flows").expect("news").status(), Answer::Serving);
+    assert_eq!(owner.drain(PATIENCE).await, Drained { left: 0 });
+    assert_eq!(news.message().await.expect("it ends in order"), None);
 }

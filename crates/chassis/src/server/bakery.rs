@@ -19,7 +19,6 @@ use super::*;
 use crate::channel::{ChannelSettings, connect_lazy};
 use crate::clock::Clock;
 use crate::deadline::Deadline;
-use crate::stop::Stopper;
 use crate::tasks::TaskOwner;
 
 /// How long a test waits for what has to happen.
@@ -67,14 +66,7 @@ impl Bakery {
 
     /// Opens on `cores`, all listening on one free port.
     pub(crate) fn open(&self, cores: &Cores, settings: &ServerSettings) -> (TaskOwner, SocketAddr) {
-        let owner = TaskOwner::new("bakery", Stopper::new());
-        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listeners = Listeners::bind(addr, cores.serving().len()).expect("a free port");
-        let addr = listeners.addr();
-        serve(&owner.tasks(), cores, listeners, settings, |core| {
-            Routes::new(HealthServer::new(Self { core, ..self.clone() }))
-        });
-        (owner, addr)
+        open(cores, settings, |core| Routes::new(HealthServer::new(Self { core, ..self.clone() })))
     }
 
     /// Returns once so many are inside.
@@ -83,6 +75,20 @@ impl Bakery {
         let waited = inside.wait_for(|inside| *inside == customers);
         tokio::time::timeout(PATIENCE, waited).await.expect("in time").expect("we hold the sender");
     }
+}
+
+/// A server of `routes` on all of `cores`, on one free port.
+pub(crate) fn open(
+    cores: &Cores,
+    settings: &ServerSettings,
+    routes: impl Fn(usize) -> Routes,
+) -> (TaskOwner, SocketAddr) {
+    let owner = TaskOwner::new("bakery", Stopper::new());
+    let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listeners = Listeners::bind(addr, cores.serving().len()).expect("a free port");
+    let addr = listeners.addr();
+    serve(&owner.tasks(), cores, listeners, settings, routes);
+    (owner, addr)
 }
 
 #[tonic::async_trait]

@@ -1,4 +1,5 @@
-//! The outermost layer of a server: a handler ends with its owner, and its panic is an answer.
+//! The outermost layer of a server: a handler ends with its owner, can hear of the stop, and its
+//! panic is an answer.
 //!
 //! hyper spawns a task for every call, which no [`crate::TaskOwner`] knows. This layer is what
 //! makes "dropped at the next await" true for handlers, however long their connection takes to go.
@@ -14,16 +15,18 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::stop::Stopper;
 use crate::tasks::panic_text;
 
 #[derive(Clone, Debug)]
 pub(super) struct GuardLayer {
     abort: CancellationToken,
+    stopper: Stopper,
 }
 
 impl GuardLayer {
-    pub(super) fn new(abort: CancellationToken) -> Self {
-        Self { abort }
+    pub(super) fn new(abort: CancellationToken, stopper: Stopper) -> Self {
+        Self { abort, stopper }
     }
 }
 
@@ -31,14 +34,14 @@ impl<S> Layer<S> for GuardLayer {
     type Service = Guard<S>;
 
     fn layer(&self, inner: S) -> Guard<S> {
-        Guard { inner, abort: self.abort.clone() }
+        Guard { inner, layer: self.clone() }
     }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Guard<S> {
     inner: S,
-    abort: CancellationToken,
+    layer: GuardLayer,
 }
 
 impl<S> Service<Request<Body>> for Guard<S>
@@ -54,8 +57,9 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let abort = self.abort.clone();
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let GuardLayer { abort, stopper } = self.layer.clone();
+        request.extensions_mut().insert(stopper);
         let path = request.uri().path().to_owned();
         let handler = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         Box::pin(async move {
@@ -100,7 +104,9 @@ mod tests {
             }
         });
         let request = Request::new(Body::empty());
-        let mut call = Box::pin(GuardLayer::new(owner.clone()).layer(handler).oneshot(request));
+        let mut call = Box::pin(
+            GuardLayer::new(owner.clone(), Stopper::new()).layer(handler).oneshot(request),
+        );
         assert!((&mut call).now_or_never().is_none());
         let before = Arc::strong_count(&dough);
         owner.cancel();
@@ -111,7 +117,7 @@ mod tests {
     #[tokio::test]
     async fn panic_becomes_an_internal_error() {
         let handler = service_fn(|_| async { panic!("burnt") });
-        let layer = GuardLayer::new(CancellationToken::new());
+        let layer = GuardLayer::new(CancellationToken::new(), Stopper::new());
         let answer = layer.layer(handler).oneshot(Request::new(Body::empty())).await;
         assert_eq!(code(answer), Code::Internal);
     }
