@@ -11,7 +11,7 @@ use std::{
 use chassis::{
     Clock, Stopper,
     job::{Backoff, jittered},
-    token::{TokenError, Verifier},
+    token::{TokenError, Verifier, bearer},
 };
 use ids::UserId;
 use sha2::{Digest, Sha256};
@@ -77,7 +77,9 @@ impl Identity {
         &self,
         metadata: &MetadataMap,
     ) -> Result<Authenticated, Refusal> {
-        let token = bearer(metadata)?;
+        let token = bearer(metadata).ok_or(Refusal::Unauthenticated(
+            "an access token is needed (authorization: Bearer …)",
+        ))?;
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let known = match self.known.get(&hash) {
             Some(known) if self.clock.wall_ms() / 1000 < known.expires_at_s => known,
@@ -167,15 +169,5 @@ pub(crate) async fn keep_keys(identity: Arc<Identity>, stopper: Stopper) {
             backoff.next_wait()
         };
         tokio::time::sleep(wait).await;
-    }
-}
-
-fn bearer(metadata: &MetadataMap) -> Result<&str, Refusal> {
-    let value = metadata.get("authorization");
-    let value = value.ok_or(Refusal::Unauthenticated("an access token is missing"))?;
-    let text = value.to_str().ok().and_then(|text| text.split_once(' '));
-    match text {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token),
-        Some(_) | None => Err(Refusal::Unauthenticated("authorization must be Bearer and a token")),
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{PoisonError, RwLock};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
+use tonic::metadata::MetadataMap;
 
 use crate::clock::Clock;
 
@@ -18,6 +19,13 @@ const TOKEN_BYTES_MAX: usize = 4096;
 
 /// How far clocks of two machines may be apart, in seconds.
 const LEEWAY_S: u64 = 2;
+
+/// The token in a call's `authorization`. `None` if it has none, or of another scheme than Bearer
+/// (whose case doesn't matter, RFC 7235).
+pub fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let (scheme, token) = metadata.get("authorization")?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+}
 
 /// What a verified token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -51,6 +51,16 @@ async fn every_claim_counts() {
 }
 
 #[tokio::test]
+async fn the_scheme_of_a_token_has_no_case() {
+    let stage = Stage::open().await;
+    let buyer = stage.buyer().await;
+    let mut request = buyer.request(ListOrdersRequest::default());
+    let header = format!("bearer {}", buyer.token);
+    request.metadata_mut().insert("authorization", header.parse().unwrap());
+    buyer.client.clone().list_orders(request).await.unwrap();
+}
+
+#[tokio::test]
 async fn every_call_of_a_buyer_needs_a_token() {
     use proto::gateway::v1 as wire;
     let stage = Stage::open().await;

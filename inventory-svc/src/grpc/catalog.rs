@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use chassis::Clock;
+use chassis::{Clock, token::bearer};
 use ids::{ItemId, SaleId, ShardNo};
 use proto::inventory::v1::{
     self as v1, CreateSaleRequest, CreateSaleResponse, GetItemRequest, GetItemResponse,
@@ -48,11 +48,8 @@ struct Handlers {
 
 impl Handlers {
     async fn operator(&self, metadata: &MetadataMap) -> Result<Operator, Status> {
-        let token = metadata
-            .get("authorization")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        let proven = self.operators.authenticate(token.unwrap_or_default()).await;
+        let token = bearer(metadata).unwrap_or_default();
+        let proven = self.operators.authenticate(token).await;
         proven.map_err(|why| status::not_an_operator(&why))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
+use chassis::token::bearer;
 use futures::{Stream, StreamExt as _};
 use proto::user::v1::{
     GrantRehearsalRequest, GrantRehearsalResponse, IssueOperatorTokenRequest,
@@ -27,11 +28,7 @@ impl OperatorHandlers {
     }
 
     fn operator(&self, metadata: &MetadataMap) -> Result<Operator, Status> {
-        let token = metadata
-            .get("authorization")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        self.operators.authenticate(token).map_err(status::of_refusal)
+        self.operators.authenticate(bearer(metadata)).map_err(status::of_refusal)
     }
 }
 

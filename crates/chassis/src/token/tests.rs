@@ -200,3 +200,19 @@ fn keys_are_replaced_as_a_whole() {
     assert_eq!(verifier.verify(&token), Err(TokenError::UnknownKey));
     verifier.verify(&signer.sign("z", &good(&verifier))).expect("the new key is known");
 }
+
+#[test]
+fn bearer_is_read_in_any_case_and_nothing_else_is() {
+    let read = |text: &str| {
+        let mut metadata = MetadataMap::new();
+        metadata.insert("authorization", text.parse().expect("a header's value"));
+        bearer(&metadata).map(str::to_owned)
+    };
+    for text in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "Bearer   a.b.c"] {
+        assert_eq!(read(text).as_deref(), Some("a.b.c"), "{text}");
+    }
+    for text in ["", "a.b.c", "Bearer", "Basic a.b.c", "Bearera.b.c", " Bearer a.b.c"] {
+        assert_eq!(read(text), None, "{text}");
+    }
+    assert_eq!(bearer(&MetadataMap::new()), None);
+}
