@@ -186,11 +186,11 @@ fn accept(
     abort: CancellationToken,
 ) -> impl Stream<Item = io::Result<Tethered>> {
     let free = Arc::new(Semaphore::new(settings.connections_per_core_max));
-    let first_byte_within = settings.first_byte_within();
+    let preface_within = settings.preface_within();
     futures::stream::unfold((listener, free, abort), move |(listener, free, abort)| async move {
         let seat = Arc::clone(&free).acquire_owned().await.ok()?;
         let io = accept_one(&listener).await;
-        let io = Tethered::new(io, seat, first_byte_within, abort.clone());
+        let io = Tethered::new(io, seat, preface_within, abort.clone());
         Some((Ok(io), (listener, free, abort)))
     })
 }

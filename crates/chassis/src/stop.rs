@@ -18,8 +18,8 @@ impl Stopper {
         Self::default()
     }
 
-    /// What stops the server of a call, from the extensions of its request. A handler whose stream
-    /// has no end of its own ends it then. Without a server in front ([`crate::serve`]) it never stops.
+    /// The stopper of a call's server, from the extensions of its request: a handler whose stream
+    /// has no end of its own ends it then. It never stops if no [`crate::serve`] is in front.
     pub fn of(extensions: &Extensions) -> Self {
         extensions.get().cloned().unwrap_or_default()
     }

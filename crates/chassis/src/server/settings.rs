@@ -15,8 +15,9 @@ pub struct ServerSettings {
     /// Open connections per core; more wait in the kernel's queue. 4096 x 2 cores stay below the
     /// usual bound of file descriptors with room for stores.
     pub connections_per_core_max: usize,
-    /// A connection that sends nothing at all is closed. 10 s: a slow mobile handshake fits.
-    pub first_byte_within_ms: u64,
+    /// A connection that hasn't said its HTTP/2 preface by then is closed. 10 s: a slow mobile
+    /// handshake fits.
+    pub preface_within_ms: u64,
     /// Idle time before a ping. 20 s: below the shortest idle time-outs of NATs and balancers.
     pub keepalive_interval_ms: u64,
     /// An unanswered ping ends the connection. 10 s: longer than a radio's hand-over.
@@ -59,7 +60,7 @@ impl Default for ServerSettings {
         Self {
             max_concurrent_streams: 1024,
             connections_per_core_max: 4096,
-            first_byte_within_ms: 10_000,
+            preface_within_ms: 10_000,
             keepalive_interval_ms: 20_000,
             keepalive_timeout_ms: 10_000,
             header_list_bytes_max: 16 * 1024,
@@ -75,8 +76,8 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
-    pub(super) fn first_byte_within(&self) -> Duration {
-        Duration::from_millis(self.first_byte_within_ms)
+    pub(super) fn preface_within(&self) -> Duration {
+        Duration::from_millis(self.preface_within_ms)
     }
 
     pub(super) fn keepalive_interval(&self) -> Duration {

@@ -144,13 +144,17 @@ async fn panic_of_a_handler_is_an_internal_error_of_that_call() {
 }
 
 #[tokio::test]
-async fn silent_connection_is_closed_and_one_that_spoke_is_not() {
+async fn connection_without_a_whole_preface_is_closed_and_a_greeted_one_is_not() {
     let (cores, bakery) = (Cores::start(1).expect("a core"), Bakery::new());
-    let settings = ServerSettings { first_byte_within_ms: 20, ..ServerSettings::default() };
+    let settings = ServerSettings { preface_within_ms: 20, ..ServerSettings::default() };
     let (_owner, addr) = bakery.open(&cores, &settings);
     let mut spoken = greeted(addr).await;
-    until_closed(TcpStream::connect(addr).await.expect("connected")).await;
-    // It had less time left than the silent one.
+    for said in [0, 1, 23] {
+        let mut io = TcpStream::connect(addr).await.expect("connected");
+        io.write_all(&HELLO[..said]).await.expect("sent");
+        until_closed(io).await;
+    }
+    // It had less time left than the others.
     spoken.write_all(b"\x00\x00\x08\x06\x00\x00\x00\x00\x00sourpong").await.expect("sent");
     let mut heard = Vec::new();
     while !heard.ends_with(b"sourpong") {

@@ -2,7 +2,7 @@
 //!
 //! hyper runs connections in tasks of its own. Their only way to learn that the owner is gone is
 //! their IO, so reads and writes fail from then on, and a waiting read is woken. A connection that
-//! never sends a first byte is closed as well: hyper alone would keep it for ever.
+//! doesn't finish its HTTP/2 preface in time is closed as well: hyper alone would keep it for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -16,26 +16,37 @@ use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+/// What every HTTP/2 client says first. From then on hyper's own pings watch over the connection.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 pub(super) struct Tethered {
     io: TcpStream,
     severed: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Runs until the first byte has come.
-    silence: Option<Pin<Box<Sleep>>>,
+    greeting: Option<Greeting>,
     /// One of the core's seats, free again when the connection is gone.
     _seat: OwnedSemaphorePermit,
+}
+
+/// What is waited for until the whole preface has come.
+struct Greeting {
+    missing: usize,
+    too_late: Pin<Box<Sleep>>,
 }
 
 impl Tethered {
     pub(super) fn new(
         io: TcpStream,
         seat: OwnedSemaphorePermit,
-        first_byte_within: Duration,
+        preface_within: Duration,
         abort: CancellationToken,
     ) -> Self {
         Self {
             io,
             severed: Box::pin(abort.cancelled_owned()),
-            silence: Some(Box::pin(tokio::time::sleep(first_byte_within))),
+            greeting: Some(Greeting {
+                missing: PREFACE.len(),
+                too_late: Box::pin(tokio::time::sleep(preface_within)),
+            }),
             _seat: seat,
         }
     }
@@ -55,13 +66,16 @@ impl AsyncRead for Tethered {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(cx)?;
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.silence = None;
-        } else if let Some(silence) = &mut self.silence
-            && silence.as_mut().poll(cx).is_ready()
-        {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if let Some(greeting) = &mut self.greeting {
+            let came = buffer.filled().len() - before;
+            greeting.missing = greeting.missing.saturating_sub(came);
+            if greeting.missing == 0 {
+                self.greeting = None;
+            } else if read.is_pending() && greeting.too_late.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
         read
     }
