@@ -74,8 +74,10 @@ pub struct Lease {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Loading {
-    /// Loads at once.
+    /// Loads at once, most of which wait.
     pub loads_max: usize,
+    /// Snapshots that are streamed at once.
+    pub snapshots_max: usize,
     /// How often the catalog is asked for shards to load.
     pub look_ms: u64,
     /// A loader that hasn't renewed for so long may be overtaken.
@@ -141,6 +143,7 @@ impl Config {
             ("upstream.keys_interval_ms", upstream.keys_interval_ms),
             ("lease.refresh_ms_max", lease.refresh_ms_max),
             ("loading.loads_max", loading.loads_max as u64),
+            ("loading.snapshots_max", loading.snapshots_max as u64),
             ("loading.look_ms", loading.look_ms),
             ("loading.patience_ms", loading.patience_ms),
             ("loading.again_ms", loading.again_ms),
@@ -250,11 +253,12 @@ mod tests {
     #[test]
     fn knobs_without_sense_are_named() {
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 6] = [
+        let table: [(Spoil, &str); 7] = [
             (|config| config.ledger_url = "redis://localhost".to_owned(), "ledger_url"),
             (|config| config.issuer.clear(), "issuer"),
             (|config| config.partitions = 0, "partitions"),
             (|config| config.loading.loads_max = 0, "loading.loads_max"),
+            (|config| config.loading.snapshots_max = 0, "loading.snapshots_max"),
             (|config| config.loading.loader_lease_ms = 99, "loading.loader_lease_ms"),
             (|config| config.roll_forward.interval_ms = 0, "roll_forward.interval_ms"),
         ];

@@ -91,8 +91,12 @@ impl Jobs {
             read_keys(operators, config.upstream.keys_interval(), stopper.clone()),
         );
 
-        let open =
-            OpenDue { catalog: Arc::clone(&catalog), loader: loader.clone(), clock: clock.clone() };
+        let open = OpenDue {
+            catalog: Arc::clone(&catalog),
+            loader: loader.clone(),
+            clock: clock.clone(),
+            shards_max: u32::try_from(loading.loads_max).unwrap_or(u32::MAX),
+        };
         spawn.every("open_due", loading.look(), open);
         let loader_lease = loading.loader_lease();
         let take_over = TakeOverDead { catalog: Arc::clone(&catalog), loader, clock, loader_lease };

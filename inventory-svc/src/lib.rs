@@ -199,6 +199,7 @@ impl App {
             config.ledger_url.clone(),
             tasks.clone(),
             cores.background().clone(),
+            inventory.loads.clone(),
         );
         let jobs = Jobs { config, rooms, inventory, stock, operators, health, loader };
         // The lease is there before the first call: buyers needn't be told to come back.

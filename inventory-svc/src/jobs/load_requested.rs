@@ -28,7 +28,7 @@ impl LoadRequested {
             for (shard, why) in self.requests.take() {
                 match self.loader.start(shard, Cause::Requested(why)) {
                     Start::Started => tracing::info!(%shard, %why, "a shard is to be loaded anew"),
-                    Start::AlreadyLoading | Start::NoSlot => self.requests.put_back(shard, why),
+                    Start::AlreadyLoading | Start::NoSeat => self.requests.put_back(shard, why),
                 }
             }
         }

@@ -10,21 +10,21 @@ use crate::{
     loading::{Cause, Loader, Start},
 };
 
-/// More than can be loaded at once; the next step takes the rest.
-const SHARDS_MAX: u32 = 256;
-
 pub(crate) struct OpenDue {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) loader: Loader,
     pub(crate) clock: Clock,
+    /// Shards looked at in one step: as many as are loaded at once, since those that can't be
+    /// opened stay the first in the catalog's answer.
+    pub(crate) shards_max: u32,
 }
 
 impl Step for OpenDue {
     async fn step(&self) {
-        match self.catalog.due_to_open(self.clock.wall_ms(), SHARDS_MAX).await {
+        match self.catalog.due_to_open(self.clock.wall_ms(), self.shards_max).await {
             Ok(due) => {
                 for shard in due {
-                    if self.loader.start(shard, Cause::Opening) == Start::NoSlot {
+                    if self.loader.start(shard, Cause::Opening) == Start::NoSeat {
                         break;
                     }
                 }

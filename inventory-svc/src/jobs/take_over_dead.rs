@@ -27,7 +27,7 @@ impl Step for TakeOverDead {
         match self.catalog.abandoned(now_ms, 2 * self.loader_lease, SHARDS_MAX).await {
             Ok(abandoned) => {
                 for shard in abandoned {
-                    if self.loader.start(shard, Cause::Abandoned) == Start::NoSlot {
+                    if self.loader.start(shard, Cause::Abandoned) == Start::NoSeat {
                         break;
                     }
                 }

@@ -1,6 +1,6 @@
-//! The shell around attempts: one load per shard and process, a few at once, each a row of attempts
-//! with fresh ids until the shard is open or someone else has opened it. Whoever starts a load may
-//! be wrong: it begins with a look at the catalog's primary.
+//! The shell around attempts: one load per shard and process, each a row of attempts with fresh ids
+//! until the shard is open or someone else has opened it. Whoever starts a load may be wrong: it
+//! begins with a look at the catalog's primary. Many loads wait at once, but few stream a snapshot.
 
 use std::{
     collections::HashSet,
@@ -14,10 +14,10 @@ use std::{
 use chassis::{Clock, Kind, Tasks};
 use ids::{Epoch, ShardNo};
 use journal::Journal;
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit, sync::Semaphore};
+use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
-    Why,
+    LoadRequests, Why,
     attempt::{Action, Answer, Attempt, End, Plan},
     steps::Steps,
 };
@@ -69,7 +69,7 @@ pub enum Start {
     /// This process loads the shard already; that load may be about to end.
     AlreadyLoading,
     /// As many loads as allowed are running.
-    NoSlot,
+    NoSeat,
 }
 
 /// Starts loads. Clones are the same one.
@@ -82,7 +82,11 @@ struct Inner {
     ledger_address: String,
     tasks: Tasks,
     background: Handle,
-    slots: Arc<Semaphore>,
+    requests: LoadRequests,
+    /// Of those that stream a snapshot. A load doesn't hold one while it waits for leases or for
+    /// the books: shards that were lost together are open again together, and shards that can't be
+    /// opened are in nobody's way.
+    snapshots: Semaphore,
     loading: Mutex<HashSet<ShardNo>>,
 }
 
@@ -97,20 +101,31 @@ enum Outcome {
 }
 
 impl Loader {
-    /// A loader whose loads are tasks of `tasks` on `background`.
+    /// A loader whose loads are tasks of `tasks` on `background`. A request whose load came to
+    /// nothing goes back to `requests`.
     pub fn new(
         rooms: Rooms,
         settings: Loading,
         ledger_address: String,
         tasks: Tasks,
         background: Handle,
+        requests: LoadRequests,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(settings.loads_max));
+        let snapshots = Semaphore::new(settings.snapshots_max);
         let loading = Mutex::default();
-        Self(Arc::new(Inner { rooms, settings, ledger_address, tasks, background, slots, loading }))
+        Self(Arc::new(Inner {
+            rooms,
+            settings,
+            ledger_address,
+            tasks,
+            background,
+            requests,
+            snapshots,
+            loading,
+        }))
     }
 
-    /// Starts to load `shard`, unless this process does so already or every slot is taken.
+    /// Starts to load `shard`, unless this process does so already or loads as many as it may.
     pub fn start(&self, shard: ShardNo, cause: Cause) -> Start {
         let seat = match self.seat(shard) {
             Ok(seat) => seat,
@@ -129,10 +144,11 @@ impl Loader {
         if loading.contains(&shard) {
             return Err(Start::AlreadyLoading);
         }
-        let slot = Arc::clone(&self.0.slots).try_acquire_owned();
-        let slot = slot.map_err(|_| Start::NoSlot)?;
+        if loading.len() >= self.0.settings.loads_max {
+            return Err(Start::NoSeat);
+        }
         loading.insert(shard);
-        Ok(Seat { inner: Arc::clone(&self.0), shard, _slot: slot })
+        Ok(Seat { inner: Arc::clone(&self.0), shard })
     }
 }
 
@@ -140,7 +156,6 @@ impl Loader {
 struct Seat {
     inner: Arc<Inner>,
     shard: ShardNo,
-    _slot: OwnedSemaphorePermit,
 }
 
 impl Drop for Seat {
@@ -174,6 +189,10 @@ impl Inner {
             tokio::time::sleep(backoff.next_wait()).await;
         }
         tracing::error!(%shard, ?cause, "a shard could not be loaded; it will be tried again");
+        // What was told only once must not be lost; the catalog shows the other causes by itself.
+        if let Cause::Requested(why) = cause {
+            self.requests.put_back(shard, why);
+        }
     }
 
     async fn attempt(&self, shard: ShardNo, cause: Cause, mine: &mut Vec<Epoch>) -> Outcome {
@@ -229,14 +248,22 @@ impl Inner {
         is_claimed: &AtomicBool,
     ) -> End {
         let clock = &self.rooms.clock;
+        let mut snapshot = None;
         loop {
             let now = clock.now();
             match attempt.next(now) {
                 Action::End(end) => return end,
                 Action::Wait(until) => {
+                    snapshot = None;
                     tokio::time::sleep(until.saturating_sub(now).min(NAP)).await;
                 }
                 action => {
+                    snapshot = match (needs_snapshot(&action), snapshot) {
+                        (false, _) => None,
+                        (true, Some(permit)) => Some(permit),
+                        // Never closed.
+                        (true, None) => self.snapshots.acquire().await.ok(),
+                    };
                     let limit = step_time(&self.settings, &action);
                     let answer = tokio::time::timeout(limit, steps.perform(action)).await;
                     let answer = answer.unwrap_or(Answer::Silent);
@@ -283,6 +310,24 @@ fn is_wanted(row: &Shard, cause: Cause, mine: &[Epoch]) -> bool {
         }
         (Phase::Open, Cause::Requested(why)) => row.epoch == Some(why.epoch()),
         (Phase::Open, Cause::Opening | Cause::Abandoned) => false,
+    }
+}
+
+/// From a snapshot's first part until it is in use.
+fn needs_snapshot(action: &Action) -> bool {
+    match action {
+        Action::Stage | Action::Activate => true,
+        Action::Wait(_)
+        | Action::End(_)
+        | Action::ReadBooks
+        | Action::PublishItemOpened
+        | Action::Claim
+        | Action::Close
+        | Action::CheckClaim
+        | Action::CheckHolds { .. }
+        | Action::PublishHolds { .. }
+        | Action::PublishChange { .. }
+        | Action::Open => false,
     }
 }
 

@@ -1,12 +1,14 @@
 //! Shards open by themselves, and open again whatever was lost.
 
-use ids::Epoch;
+use std::time::Duration;
+
+use ids::{Epoch, ShardNo};
 use journal::Command;
-use proto::inventory::v1::{Decision, SettleRequest, SettledState, ShardPhase};
+use proto::inventory::v1::{Decision, NewItem, SettleRequest, SettledState, ShardPhase};
 
 use crate::{
     books::order,
-    house::{House, eventually},
+    house::{House, eventually, sale},
 };
 
 #[tokio::test]
@@ -105,6 +107,35 @@ async fn settles_of_an_older_copy_of_the_books_have_the_shard_loaded() {
     house.inventory().settle(settle(1_000)).await.unwrap();
     house.inventory().settle(settle(999)).await.unwrap();
     house.loaded_after(shard, before).await;
+}
+
+#[tokio::test]
+async fn shards_that_are_lost_together_are_open_again_after_one_wait() {
+    let house = House::open().await;
+    // As long as three rounds of four would make it three waits.
+    let wait = 2 * Duration::from_millis(1_500);
+    let mut request = sale("many");
+    let mug = NewItem { lease_ms: 1_500, ..request.items.remove(0) };
+    let mugs = (0..12).map(|number| NewItem { sku: format!("mug {number}"), ..mug.clone() });
+    request.items = mugs.collect();
+    let sale = house.catalog().create_sale(house.operators(request)).await.unwrap().into_inner();
+    let sale = sale.sale.unwrap();
+    house.schedule(&sale).await;
+    let numbers = sale.items.iter().map(|item| item.shards[0].shard_no);
+    let shards: Vec<_> = numbers.map(|number| ShardNo::new(number).unwrap()).collect();
+    let mut before = Vec::new();
+    for shard in &shards {
+        before.push((*shard, house.opened(*shard).await));
+    }
+
+    let lost_at = house.now_ms();
+    house.ledger.swap_for_empty();
+    for (shard, before) in before {
+        house.loaded_after(shard, before).await;
+    }
+    let took = Duration::from_millis(house.now_ms() - lost_at);
+    assert!(took >= wait, "leases of the old epochs may still have run: {took:?}");
+    assert!(took < 2 * wait, "some shards waited for others: {took:?}");
 }
 
 #[tokio::test]
