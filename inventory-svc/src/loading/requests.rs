@@ -11,7 +11,7 @@ use std::{
 use ids::{Epoch, ShardNo};
 use tokio::sync::Notify;
 
-/// More shards than one process loads in a long while; the rest ask again.
+/// More than one process loads in a long while; the rest ask again.
 const WAITING_MAX: usize = 4096;
 
 /// Why a shard should be loaded anew, with the epoch that was met. The load starts only if the
@@ -65,17 +65,19 @@ pub struct LoadRequests(Arc<Mailbox>);
 
 #[derive(Default)]
 struct Mailbox {
-    waiting: Mutex<BTreeMap<ShardNo, Why>>,
+    waiting: Mutex<BTreeMap<(ShardNo, Epoch), Why>>,
     arrived: Notify,
 }
 
 impl LoadRequests {
-    /// Asks for a load of `shard`. One request waits per shard, the newest; beyond 4,096 shards
-    /// new ones are dropped. Never blocks.
+    /// Asks for a load of `shard`. One request waits per shard and epoch, the newest: one about
+    /// another epoch, which may be long over, doesn't take its place. Beyond 4,096 new ones are
+    /// dropped. Never blocks.
     pub fn request(&self, shard: ShardNo, why: Why) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < WAITING_MAX || waiting.contains_key(&shard) {
-            waiting.insert(shard, why);
+        let about = (shard, why.epoch());
+        if waiting.len() < WAITING_MAX || waiting.contains_key(&about) {
+            waiting.insert(about, why);
         }
         drop(waiting);
         self.0.arrived.notify_one();
@@ -85,14 +87,14 @@ impl LoadRequests {
     pub fn put_back(&self, shard: ShardNo, why: Why) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < WAITING_MAX {
-            waiting.entry(shard).or_insert(why);
+            waiting.entry((shard, why.epoch())).or_insert(why);
         }
     }
 
     /// Takes all that wait.
     pub fn take(&self) -> Vec<(ShardNo, Why)> {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *waiting).into_iter().collect()
+        std::mem::take(&mut *waiting).into_iter().map(|((shard, _), why)| (shard, why)).collect()
     }
 
     /// Waits until something was requested since the last [`LoadRequests::take`]; may also wake
@@ -115,36 +117,50 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_waits_once_with_its_newest_reason() {
+    fn an_epoch_of_a_shard_waits_once_with_its_newest_reason() {
         let requests = LoadRequests::default();
         requests.request(shard(1), Why::Fenced(epoch(5)));
-        requests.request(shard(1), Why::StaleEpoch(epoch(6)));
+        requests.request(shard(1), Why::StaleEpoch(epoch(5)));
         requests.request(shard(2), Why::Rejected(epoch(7)));
         let taken = requests.take();
-        let wanted = [(shard(1), Why::StaleEpoch(epoch(6))), (shard(2), Why::Rejected(epoch(7)))];
+        let wanted = [(shard(1), Why::StaleEpoch(epoch(5))), (shard(2), Why::Rejected(epoch(7)))];
         assert_eq!(taken, wanted);
         assert_eq!(requests.take(), []);
+    }
+
+    #[test]
+    fn what_is_told_once_outlives_news_of_another_epoch() {
+        let requests = LoadRequests::default();
+        requests.request(shard(1), Why::Rejected(epoch(6)));
+        requests.request(shard(1), Why::Fenced(epoch(5)));
+        requests.put_back(shard(1), Why::StaleEpoch(epoch(4)));
+        let taken = requests.take();
+        assert_eq!(taken.len(), 3, "{taken:?}");
+        assert!(taken.contains(&(shard(1), Why::Rejected(epoch(6)))), "{taken:?}");
     }
 
     #[test]
     fn what_is_put_back_gives_way_to_what_came_since() {
         let requests = LoadRequests::default();
         requests.put_back(shard(1), Why::Fenced(epoch(5)));
-        requests.request(shard(2), Why::Fenced(epoch(6)));
-        requests.put_back(shard(2), Why::Fenced(epoch(5)));
-        let wanted = [(shard(1), Why::Fenced(epoch(5))), (shard(2), Why::Fenced(epoch(6)))];
+        requests.request(shard(2), Why::Rejected(epoch(6)));
+        requests.put_back(shard(2), Why::Fenced(epoch(6)));
+        let wanted = [(shard(1), Why::Fenced(epoch(5))), (shard(2), Why::Rejected(epoch(6)))];
         assert_eq!(requests.take(), wanted);
     }
 
     #[test]
-    fn a_full_mailbox_takes_no_new_shard_but_renews_old_ones() {
+    fn a_full_mailbox_takes_nothing_new_but_renews_what_it_has() {
         let requests = LoadRequests::default();
         for number in 1..=5000 {
             requests.request(shard(number), Why::Fenced(epoch(1)));
         }
-        requests.request(shard(1), Why::Fenced(epoch(2)));
+        requests.request(shard(1), Why::Rejected(epoch(1)));
+        requests.request(shard(1), Why::Rejected(epoch(2)));
+        requests.put_back(shard(1), Why::Rejected(epoch(3)));
         let taken = requests.take();
         assert_eq!(taken.len(), WAITING_MAX);
-        assert_eq!(taken[0], (shard(1), Why::Fenced(epoch(2))));
+        assert_eq!(taken[0], (shard(1), Why::Rejected(epoch(1))));
+        assert_eq!(taken[1].0, shard(2));
     }
 }
