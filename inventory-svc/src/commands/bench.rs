@@ -49,8 +49,20 @@ impl Bench {
     /// The same with a ledger that answers nothing but `error`.
     pub(crate) async fn failing(error: Error) -> Self {
         let mut bench = Self::open(1).await;
-        bench.inventory.ledger = Arc::new(Failing(error));
+        bench.inventory.ledger = Arc::new(Failing::with(error));
         bench
+    }
+
+    /// The same with a ledger in which each shard is fenced when it is looked at, and in which
+    /// `meanwhile` happens before that answer arrives.
+    pub(crate) async fn fenced_while(meanwhile: impl Fn(&Self) + Send + Sync + 'static) -> Self {
+        let bench = Self::open(1).await;
+        let (shown, ledger) = (bench.inventory.clone(), Arc::clone(&bench.ledger));
+        let (clock, shift) = (bench.clock.clone(), bench.shift.clone());
+        let there = Self { inventory: shown, ledger, clock, shift };
+        let on_peek = Box::new(move || meanwhile(&there));
+        let failing = Failing { error: Error::Unknown, on_peek: Some(on_peek) };
+        Self { inventory: Inventory { ledger: Arc::new(failing), ..bench.inventory }, ..bench }
     }
 
     /// The catalog is read, and shows shard 1 like this. Shard 2 is assigned and retired.
@@ -108,13 +120,23 @@ pub(crate) fn entry(name: u8) -> ReserveEntry {
     }
 }
 
-/// A ledger that answers nothing but one error.
-pub(crate) struct Failing(pub(crate) Error);
+/// A ledger that answers nothing but one error, or to a look that everything is fenced.
+struct Failing {
+    error: Error,
+    /// What happens before a look is answered.
+    on_peek: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Failing {
+    fn with(error: Error) -> Self {
+        Self { error, on_peek: None }
+    }
+}
 
 #[async_trait::async_trait]
 impl Ledger for Failing {
     async fn identity(&self) -> Result<Identity, Error> {
-        Err(self.0)
+        Err(self.error)
     }
 
     async fn reserve(
@@ -124,7 +146,7 @@ impl Ledger for Failing {
         _: bool,
         _: Vec<ReserveEntry>,
     ) -> Result<Reserved, Error> {
-        Err(self.0)
+        Err(self.error)
     }
 
     async fn settle(
@@ -134,15 +156,15 @@ impl Ledger for Failing {
         _: Option<u64>,
         _: &[(OrderId, Settled)],
     ) -> Result<Settlement, Error> {
-        Err(self.0)
+        Err(self.error)
     }
 
     async fn close(&self, _: ShardNo, _: Epoch) -> Result<(), Error> {
-        Err(self.0)
+        Err(self.error)
     }
 
     async fn begin_staging(&self, _: ShardNo, _: Epoch) -> Result<Identity, StageError> {
-        Err(self.0.into())
+        Err(self.error.into())
     }
 
     async fn stage(
@@ -152,34 +174,36 @@ impl Ledger for Failing {
         _: &Identity,
         _: Vec<StagedOrder>,
     ) -> Result<(), StageError> {
-        Err(self.0.into())
+        Err(self.error.into())
     }
 
     async fn activate(&self, _: ShardNo, _: Activation) -> Result<(), ActivateError> {
-        Err(self.0.into())
+        Err(self.error.into())
     }
 
-    async fn peek(&self, _: &[ShardNo]) -> Result<Vec<Peek>, Error> {
-        Err(self.0)
+    async fn peek(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {
+        let on_peek = self.on_peek.as_ref().ok_or(self.error)?;
+        on_peek();
+        Ok(vec![Peek::Fenced; shards.len()])
     }
 
     async fn find(&self, _: ShardNo, _: Epoch, _: &[OrderId]) -> Result<Vec<Found>, Error> {
-        Err(self.0)
+        Err(self.error)
     }
 
     async fn due(&self, _: ShardNo, _: usize) -> Result<Holds, Error> {
-        Err(self.0)
+        Err(self.error)
     }
 
     async fn postpone(&self, _: ShardNo, _: Epoch, _: &[OrderId]) -> Result<(), Error> {
-        Err(self.0)
+        Err(self.error)
     }
 
     async fn holds(&self, _: ShardNo, _: Option<&OpenHold>, _: usize) -> Result<Holds, Error> {
-        Err(self.0)
+        Err(self.error)
     }
 
     async fn count(&self, _: ShardNo) -> Result<Count, Error> {
-        Err(self.0)
+        Err(self.error)
     }
 }

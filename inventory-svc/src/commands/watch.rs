@@ -151,17 +151,27 @@ impl Hub {
     async fn look(&self, shards: &[ShardNo]) {
         let mut left = HashMap::with_capacity(shards.len());
         for shards in shards.chunks(PEEK_MAX) {
+            let before: Vec<_> = shards.iter().map(|shard| self.leased_epoch(*shard)).collect();
             let peeks = tokio::time::timeout(PEEK_WITHIN, self.inventory.ledger.peek(shards)).await;
             let peeks = peeks.unwrap_or(Err(Error::Unknown)).unwrap_or_default();
             let mut peeks = peeks.into_iter();
-            left.extend(shards.iter().map(|shard| (*shard, self.judge(*shard, peeks.next()))));
+            let judged = shards.iter().zip(before);
+            left.extend(
+                judged.map(|(shard, before)| (*shard, self.judge(*shard, before, peeks.next()))),
+            );
         }
         let number = self.rounds.borrow().number + 1;
         self.rounds.send_replace(Arc::new(Round { number, left }));
     }
 
-    /// A shard is open if ledger and catalog agree on its epoch.
-    fn judge(&self, shard: ShardNo, peek: Option<Peek>) -> Left {
+    fn leased_epoch(&self, shard: ShardNo) -> Option<Epoch> {
+        self.inventory.leases.check(shard).ok().map(|leased| leased.epoch)
+    }
+
+    /// A shard is open if ledger and catalog agree on its epoch. That they don't is reported only
+    /// if the shard was leased in the same epoch `before` the ledger was looked at: what it showed
+    /// then says nothing about an epoch that was loaded meanwhile.
+    fn judge(&self, shard: ShardNo, before: Option<Epoch>, peek: Option<Peek>) -> Left {
         let Ok(leased) = self.inventory.leases.check(shard) else { return Left::NotOpen };
         let error = match peek {
             None => return Left::NotOpen,
@@ -171,7 +181,9 @@ impl Hub {
             Some(Peek::Open { epoch, .. }) => Error::StaleEpoch { loaded: epoch },
             Some(Peek::Closed { .. } | Peek::Fenced) => Error::Fenced,
         };
-        self.inventory.report(shard, leased.epoch, error);
+        if before == Some(leased.epoch) {
+            self.inventory.report(shard, leased.epoch, error);
+        }
         Left::NotOpen
     }
 }

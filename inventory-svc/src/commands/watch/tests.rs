@@ -109,6 +109,20 @@ async fn a_shard_is_open_only_where_ledger_and_catalog_agree() {
 }
 
 #[tokio::test]
+async fn an_epoch_that_was_loaded_during_the_look_is_not_reported() {
+    let bench = Bench::fenced_while(|bench| bench.show(Phase::Open, 2)).await;
+    let stock = StockWatch::new(bench.inventory.clone());
+    let look = async || {
+        stock.0.look(&[shard(1)]).await;
+        stock.0.rounds.borrow().left[&shard(1)]
+    };
+    assert_eq!(look().await, Left::NotOpen);
+    assert_eq!(bench.loads(), [], "the ledger was asked before epoch 2 was there");
+    assert_eq!(look().await, Left::NotOpen);
+    assert_eq!(bench.loads(), [(shard(1), Why::Fenced(epoch(2)))]);
+}
+
+#[tokio::test]
 async fn a_silent_ledger_is_not_open() {
     let bench = Bench::failing(Error::Unknown).await;
     let stock = StockWatch::new(bench.inventory.clone());
