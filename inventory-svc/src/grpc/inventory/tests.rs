@@ -1,4 +1,4 @@
-//! Malformed requests, each with what is wrong with it.
+//! The handlers: what they answer, and malformed requests, each with what is wrong with it.
 
 use bytes::Bytes;
 use chassis::status::reason_of;
@@ -189,66 +189,85 @@ fn wrong_field<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
     violations[0].field.clone()
 }
 
-#[test]
-fn each_wrong_field_of_a_batch_is_named() {
-    let foreign = OrderId::mint(ShardNo::new(2).unwrap(), [1; 12]);
-    let wrong = |change: fn(&mut ReserveEntry)| {
+#[tokio::test]
+async fn each_wrong_field_of_a_batch_is_named() {
+    let bench = Bench::open(9).await;
+    let handlers = handlers(&bench);
+    let refused = async |shard_no, entries| {
+        let request = Request::new(ReserveRequest { shard_no, entries });
+        wrong_field(handlers.reserve(request).await)
+    };
+    let wrong = async |change: fn(&mut ReserveEntry)| {
         let mut second = entry(2);
         change(&mut second);
-        let request = ReserveRequest { shard_no: 1, entries: vec![entry(1), second] };
-        wrong_field(ask::reserve(request))
+        refused(1, vec![entry(1), second]).await
     };
-    assert_eq!(wrong(|entry| entry.order_id = Bytes::new()), "entries[1].order_id");
-    assert_eq!(wrong(|entry| entry.order_id = Bytes::from_static(&[0; 17])), "entries[1].order_id");
-    assert_eq!(
-        wrong(|entry| entry.order_id = Bytes::from_static(&[0xff; 16])),
-        "entries[1].order_id"
-    );
-    assert_eq!(wrong(|entry| entry.user_id = Bytes::from_static(b"me")), "entries[1].user_id");
-    assert_eq!(wrong(|entry| entry.quantity = 0), "entries[1].quantity");
-    assert_eq!(wrong(|entry| entry.unit_price = -1), "entries[1].unit_price");
-    assert_eq!(wrong(|entry| entry.traceparent = "x".repeat(129)), "entries[1].traceparent");
+    assert_eq!(wrong(|entry| entry.order_id = Bytes::new()).await, "entries[1].order_id");
+    let long = wrong(|entry| entry.order_id = Bytes::from_static(&[0; 17])).await;
+    assert_eq!(long, "entries[1].order_id");
+    let of_no_shard = wrong(|entry| entry.order_id = Bytes::from_static(&[0xff; 16])).await;
+    assert_eq!(of_no_shard, "entries[1].order_id");
+    let user = wrong(|entry| entry.user_id = Bytes::from_static(b"me")).await;
+    assert_eq!(user, "entries[1].user_id");
+    assert_eq!(wrong(|entry| entry.quantity = 0).await, "entries[1].quantity");
+    assert_eq!(wrong(|entry| entry.unit_price = -1).await, "entries[1].unit_price");
+    let trace = wrong(|entry| entry.traceparent = "x".repeat(129)).await;
+    assert_eq!(trace, "entries[1].traceparent");
 
+    let foreign = OrderId::mint(ShardNo::new(2).unwrap(), [1; 12]);
     let order_id = Bytes::copy_from_slice(foreign.as_bytes());
-    let entries = vec![ReserveEntry { order_id, ..entry(1) }];
     assert_eq!(
-        wrong_field(ask::reserve(ReserveRequest { shard_no: 1, entries })),
+        refused(1, vec![ReserveEntry { order_id, ..entry(1) }]).await,
         "entries[0].order_id"
     );
     for (shard_no, count, field) in [(0, 1, "shard_no"), (1, 0, "entries"), (1, 1_025, "entries")] {
-        let request = ReserveRequest { shard_no, entries: vec![entry(1); count] };
-        assert_eq!(wrong_field(ask::reserve(request)), field);
+        assert_eq!(refused(shard_no, vec![entry(1); count]).await, field);
     }
-    let most = ReserveRequest { shard_no: 1, entries: vec![entry(1); 1_024] };
-    assert_eq!(ask::reserve(most).unwrap().entries.len(), 1_024);
+    let count = handlers.count_shard(Request::new(CountShardRequest { shard_no: 1 })).await;
+    assert_eq!(count.unwrap().into_inner().stock, 9, "nothing was taken");
+    assert_eq!(reserve(&handlers, vec![entry(1); 1_024]).await.unwrap().len(), 1_024);
 }
 
-#[test]
-fn each_wrong_field_of_the_others_is_named() {
-    let settle = |epoch, decisions| {
-        wrong_field(ask::settle(&SettleRequest { shard_no: 1, epoch, generation: 0, decisions }))
+#[tokio::test]
+async fn each_wrong_field_of_the_others_is_named() {
+    let bench = Bench::open(9).await;
+    let handlers = handlers(&bench);
+    let settle = async |shard_no, epoch, decisions| {
+        let request = SettleRequest { shard_no, epoch, generation: 0, decisions };
+        wrong_field(handlers.settle(Request::new(request)).await)
     };
     let placed = decision(1, SettledState::Placed);
     let foreign = Decision { order_id: Bytes::from_static(&[1; 16]), ..placed.clone() };
-    assert_eq!(settle(0, vec![placed.clone()]), "epoch");
-    assert_eq!(settle(-1, vec![placed.clone()]), "epoch");
-    assert_eq!(settle(1, vec![]), "decisions");
-    assert_eq!(settle(1, vec![placed.clone(); 4_097]), "decisions");
-    assert_eq!(settle(1, vec![placed.clone(), foreign]), "decisions[1].order_id");
-    assert_eq!(settle(1, vec![decision(1, SettledState::Unspecified)]), "decisions[0].state");
-    assert_eq!(settle(1, vec![Decision { state: 99, ..placed }]), "decisions[0].state");
+    assert_eq!(settle(0, 1, vec![placed.clone()]).await, "shard_no");
+    assert_eq!(settle(1, 0, vec![placed.clone()]).await, "epoch");
+    assert_eq!(settle(1, -1, vec![placed.clone()]).await, "epoch");
+    assert_eq!(settle(1, 1, vec![]).await, "decisions");
+    assert_eq!(settle(1, 1, vec![placed.clone(); 4_097]).await, "decisions");
+    assert_eq!(settle(1, 1, vec![placed.clone(), foreign]).await, "decisions[1].order_id");
+    let unspecified = decision(1, SettledState::Unspecified);
+    assert_eq!(settle(1, 1, vec![unspecified]).await, "decisions[0].state");
+    assert_eq!(settle(1, 1, vec![Decision { state: 99, ..placed }]).await, "decisions[0].state");
 
-    let find = |order_ids| wrong_field(ask::find(&FindRequest { shard_no: 1, order_ids }));
-    assert_eq!(find(vec![]), "order_ids");
-    assert_eq!(find(vec![bytes(1); 1_025]), "order_ids");
-    assert_eq!(find(vec![bytes(1), Bytes::new()]), "order_ids[1]");
+    let find = async |shard_no, order_ids| {
+        let request = Request::new(FindRequest { shard_no, order_ids });
+        wrong_field(handlers.find(request).await)
+    };
+    assert_eq!(find(0, vec![bytes(1)]).await, "shard_no");
+    assert_eq!(find(1, vec![]).await, "order_ids");
+    assert_eq!(find(1, vec![bytes(1); 1_025]).await, "order_ids");
+    assert_eq!(find(1, vec![bytes(1), Bytes::new()]).await, "order_ids[1]");
+    assert_eq!(find(2, vec![bytes(1)]).await, "order_ids[0]");
 
-    let watch = |shard_nos| wrong_field(ask::watch_stock(&WatchStockRequest { shard_nos }));
-    assert_eq!(watch(vec![]), "shard_nos");
-    assert_eq!(watch(vec![1; 1_025]), "shard_nos");
-    assert_eq!(watch(vec![1, 0]), "shard_nos[1]");
+    let watch = async |shard_nos| {
+        let request = Request::new(WatchStockRequest { shard_nos });
+        wrong_field(handlers.watch_stock(request).await.map(drop))
+    };
+    assert_eq!(watch(vec![]).await, "shard_nos");
+    assert_eq!(watch(vec![1; 1_025]).await, "shard_nos");
+    assert_eq!(watch(vec![1, 0]).await, "shard_nos[1]");
 
-    assert_eq!(wrong_field(ask::count_shard(&CountShardRequest { shard_no: 0 })), "shard_no");
+    let request = Request::new(CountShardRequest { shard_no: 0 });
+    assert_eq!(wrong_field(handlers.count_shard(request).await), "shard_no");
 }
 
 /// Bytes that are nearly ids, and bytes that aren't.
@@ -281,6 +300,7 @@ proptest! {
         entries in prop::collection::vec(any_entry(), 0..4),
         decisions in prop::collection::vec((any_id(), -1i32..5), 0..4),
         order_ids in prop::collection::vec(any_id(), 0..4),
+        shard_nos in prop::collection::vec(prop_oneof![0u32..4, any::<u32>()], 0..4),
         epoch in -1i64..3,
         generation: u64,
     ) {
@@ -296,6 +316,19 @@ proptest! {
             let _ = handlers.settle(Request::new(request)).await;
             let _ = handlers.find(Request::new(FindRequest { shard_no, order_ids })).await;
             let _ = handlers.count_shard(Request::new(CountShardRequest { shard_no })).await;
+            let request = Request::new(WatchStockRequest { shard_nos: shard_nos.clone() });
+            if let Ok(news) = handlers.watch_stock(request).await {
+                // The first round tells of each; the stop ends the rest.
+                let (poller, stopper) = (handlers.stock.clone(), handlers.stopper.clone());
+                let mut news = news.into_inner();
+                let read = async {
+                    let told = news.next().await;
+                    stopper.stop();
+                    told
+                };
+                let (told, ()) = tokio::join!(read, poller.poll(&stopper));
+                assert!(shard_nos.contains(&told.unwrap().unwrap().shard_no));
+            }
         });
     }
 }
