@@ -36,21 +36,49 @@ fn published(plan: &Plan) -> Vec<OrderId> {
     plan.publish.iter().flatten().map(|hold| hold.order).collect()
 }
 
-#[test]
-fn what_the_books_know_is_settled_and_the_rest_published() {
-    let known = known(&[(2, Settled::Placed), (3, Settled::Rejected)], Some(10));
-    let plan = plan(due([1, 2, 3, 4]), &known, 100);
-    assert_eq!(plan.settle, [(order(2), Settled::Placed), (order(3), Settled::Rejected)]);
-    assert_eq!(published(&plan), [order(1), order(4)]);
-    assert!(!plan.books_are_older);
+/// A line is: due | known | budget | settled | published.
+const TABLE: &str = "
+                     |                    | 9 |                    |
+    1 2              |                    | 9 |                    | 1 2
+    1 2              | 1=placed 2=placed  | 9 | 1=placed 2=placed  |
+    1 2 3 4          | 3=rejected 2=placed| 9 | 2=placed 3=rejected| 1 4
+    1 2 3            | 3=released         | 1 | 3=released         | 1
+    1 2 3            | 1=placed           | 2 | 1=placed           | 2 3
+    1 2 3            | 2=placed           | 0 | 2=placed           |
+    1                | 7=placed           | 9 |                    | 1
+";
+
+fn decisions(text: &str) -> Vec<(u8, Settled)> {
+    let decision = |text: &str| {
+        let (number, state) = text.split_once('=').expect("number=state");
+        let state = match state {
+            "placed" => Settled::Placed,
+            "rejected" => Settled::Rejected,
+            "released" => Settled::Released,
+            other => panic!("{other}"),
+        };
+        (number.parse().unwrap(), state)
+    };
+    text.split_whitespace().map(decision).collect()
 }
 
 #[test]
-fn nothing_is_published_beyond_the_budget_but_all_that_is_known_is_settled() {
-    let known = known(&[(3, Settled::Released)], Some(11));
-    let plan = plan(due([1, 2, 3]), &known, 1);
-    assert_eq!(published(&plan), [order(1)]);
-    assert_eq!(plan.settle, [(order(3), Settled::Released)]);
+fn what_the_books_know_is_settled_and_the_rest_published_within_the_budget() {
+    for line in TABLE.lines().filter(|line| line.contains('|')) {
+        let cells: Vec<_> = line.split('|').collect();
+        let [holds, decided, budget, settled, wanted] = cells[..] else { panic!("{line}") };
+        let numbers = |text: &str| -> Vec<u8> {
+            text.split_whitespace().map(|number| number.parse().unwrap()).collect()
+        };
+        let known = known(&decisions(decided), Some(10));
+        let plan = plan(due(numbers(holds)), &known, budget.trim().parse().unwrap());
+        let settled = decisions(settled).into_iter();
+        let settled: Vec<_> = settled.map(|(number, state)| (order(number), state)).collect();
+        assert_eq!(plan.settle, settled, "{line}");
+        let wanted: Vec<_> = numbers(wanted).into_iter().map(order).collect();
+        assert_eq!(published(&plan), wanted, "{line}");
+        assert!(!plan.books_are_older, "{line}");
+    }
 }
 
 #[test]
@@ -98,5 +126,38 @@ proptest! {
         let unknown: Vec<_> = unknown.filter(|order| !known.decided.contains_key(order)).collect();
         prop_assert_eq!(published.as_slice(), &unknown[..budget.min(unknown.len())]);
         prop_assert_eq!(plan.settle.len() + unknown.len(), due.holds.len());
+    }
+
+    #[test]
+    fn no_unit_of_a_due_hold_is_lost_or_doubled(
+        quantities in proptest::collection::vec(1u32..5, 0..256),
+        decided in proptest::collection::vec(any::<u8>(), 0..40),
+        budget in 0usize..300,
+    ) {
+        let mut due = due((0u8..=255).take(quantities.len()));
+        for (open, quantity) in due.holds.iter_mut().zip(&quantities) {
+            open.hold.quantity = *quantity;
+        }
+        let decided: Vec<_> = decided.into_iter().map(|n| (n, Settled::Placed)).collect();
+        let plan = plan(due.clone(), &known(&decided, Some(10)), budget);
+
+        let units: HashMap<_, _> =
+            due.holds.iter().map(|open| (open.hold.order, u64::from(open.hold.quantity))).collect();
+        let published = published(&plan);
+        let mut left = units.clone();
+        let touched = plan.settle.iter().map(|(order, _)| order).chain(&published);
+        for order in touched {
+            left.remove(order);
+        }
+        for order in units.keys() {
+            let settled = plan.settle.iter().filter(|(settled, _)| settled == order).count();
+            let sent = published.iter().filter(|sent| *sent == order).count();
+            law::one_row(*order, (settled + sent) as u64).unwrap();
+        }
+        prop_assert!(left.is_empty() || published.len() == budget, "left though there was room");
+        let open = published.iter().map(|order| units[order]).chain(left.into_values()).sum();
+        let live = plan.settle.iter().map(|(order, _)| units[order]).sum();
+        let conserved = law::Units { open, live, ..law::Units::default() };
+        law::nothing_leaks(units.values().sum(), conserved).unwrap();
     }
 }
