@@ -204,7 +204,10 @@ impl Config {
         let zero = above_zero.iter().find(|(_, value)| *value == 0).map(|(name, _)| name);
         let zero =
             zero.or(above_zero_ms.iter().find(|(_, value)| *value == 0).map(|(name, _)| name));
-        zero.map_or(Ok(()), |name| wrong(format!("{name} must be above 0")))
+        if let Some(name) = zero {
+            return wrong(format!("{name} must be above 0"));
+        }
+        self.server.check()
     }
 
     pub(crate) fn drain_max(&self) -> Duration {
@@ -306,7 +309,7 @@ mod tests {
     #[test]
     fn knobs_without_sense_are_named() {
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 6] = [
+        let table: [(Spoil, &str); 7] = [
             (
                 |config| config.tickets.order_id_key_file = PathBuf::new(),
                 "tickets.order_id_key_file",
@@ -316,6 +319,7 @@ mod tests {
             (|config| config.purchase.batch_len_max = 0, "purchase.batch_len_max"),
             (|config| config.purchase.lanes_max = 0, "purchase.lanes_max"),
             (|config| config.watch.poll_ms = 0, "watch.poll_ms"),
+            (|config| config.server.default_deadline_ms = 0, "server.default_deadline_ms"),
         ];
         for (spoil, name) in table {
             let mut bad = good();

@@ -163,7 +163,7 @@ impl Config {
         if loading.loader_lease_ms < 100 {
             return wrong("loading.loader_lease_ms must be at least 100");
         }
-        Ok(())
+        self.server.check()
     }
 
     pub(crate) fn drain_max(&self) -> Duration {
@@ -261,6 +261,7 @@ mod tests {
             (|config| config.loading.snapshots_max = 0, "loading.snapshots_max"),
             (|config| config.loading.loader_lease_ms = 99, "loading.loader_lease_ms"),
             (|config| config.roll_forward.interval_ms = 0, "roll_forward.interval_ms"),
+            (|config| config.server.default_deadline_ms = 0, "server.default_deadline_ms"),
         ];
         for (spoil, name) in table {
             let mut bad = Config::load(None).unwrap();

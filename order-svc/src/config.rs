@@ -92,7 +92,7 @@ impl Config {
                 "inventory_url is {url}: it must be a URL such as http://127.0.0.1:50052"
             )));
         }
-        Ok(())
+        self.server.check()
     }
 }
 
@@ -110,11 +110,12 @@ mod tests {
     #[test]
     fn a_knob_that_makes_no_sense_is_named() {
         type Spoil = fn(&mut Config);
-        let spoiled: [(&str, Spoil); 4] = [
+        let spoiled: [(&str, Spoil); 5] = [
             ("health_every_ms", |config| config.health_every_ms = 0),
             ("settle.tries_max", |config| config.settle.tries_max = 0),
             ("consumer.retry_max_ms", |config| config.consumer.retry_max_ms = 1),
             ("inventory_url", |config| config.inventory_url = "x".into()),
+            ("server.default_deadline_ms", |config| config.server.default_deadline_ms = 0),
         ];
         for (knob, spoil) in spoiled {
             let mut config = Config::load(None).unwrap();

@@ -94,7 +94,7 @@ impl Config {
         if self.hashing.wait_ms_max == 0 {
             return wrong("hashing.wait_ms_max must be above 0");
         }
-        Ok(())
+        self.server.check()
     }
 
     pub(crate) fn access_token_lifetime(&self) -> Duration {
@@ -141,11 +141,12 @@ mod tests {
             ..Config::load(None).unwrap()
         };
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 4] = [
+        let table: [(Spoil, &str); 5] = [
             (|config| config.issuer.clear(), "issuer"),
             (|config| config.access_token_lifetime_s = 59, "access_token_lifetime_s"),
             (|config| config.access_token_lifetime_s = 86_401, "access_token_lifetime_s"),
             (|config| config.hashing.wait_ms_max = 0, "hashing.wait_ms_max"),
+            (|config| config.server.default_deadline_ms = 0, "server.default_deadline_ms"),
         ];
         for (spoil, name) in table {
             let mut bad = good.clone();

@@ -3,6 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
+use tokio::sync::Semaphore;
+
+use crate::config::ConfigError;
+
+/// No window of HTTP/2 is larger.
+const WINDOW_BYTES_MAX: u32 = (1 << 31) - 1;
 
 /// How a server treats its connections. The defaults suit calls between our own roles; the public
 /// edge lowers `max_concurrent_streams`.
@@ -76,6 +82,47 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
+    /// Checks what types can't say, for a configuration that has these settings under `server`.
+    ///
+    /// # Errors
+    /// The first knob that makes no sense, in one sentence.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |sentence: String| Err(ConfigError::new(sentence));
+        for (knob, value) in [
+            ("max_concurrent_streams", u64::from(self.max_concurrent_streams)),
+            ("connections_per_core_max", self.connections_per_core_max as u64),
+            ("preface_within_ms", self.preface_within_ms),
+            ("keepalive_interval_ms", self.keepalive_interval_ms),
+            ("keepalive_timeout_ms", self.keepalive_timeout_ms),
+            ("header_list_bytes_max", u64::from(self.header_list_bytes_max)),
+            ("local_error_resets_max", self.local_error_resets_max as u64),
+            ("stream_window_bytes", u64::from(self.stream_window_bytes)),
+            ("connection_window_bytes", u64::from(self.connection_window_bytes)),
+            ("connection_age_max_ms", self.connection_age_max_ms.unwrap_or(u64::MAX)),
+            ("default_deadline_ms", self.default_deadline_ms),
+        ] {
+            if value == 0 {
+                return wrong(format!("server.{knob} must be above 0"));
+            }
+        }
+        for (knob, bytes) in [
+            ("stream_window_bytes", self.stream_window_bytes),
+            ("connection_window_bytes", self.connection_window_bytes),
+        ] {
+            if bytes > WINDOW_BYTES_MAX {
+                return wrong(format!("server.{knob} must be at most {WINDOW_BYTES_MAX}"));
+            }
+        }
+        if self.connections_per_core_max > Semaphore::MAX_PERMITS {
+            let max = Semaphore::MAX_PERMITS;
+            return wrong(format!("server.connections_per_core_max must be at most {max}"));
+        }
+        if self.max_deadline_ms < self.default_deadline_ms {
+            return wrong("server.max_deadline_ms is below server.default_deadline_ms".into());
+        }
+        Ok(())
+    }
+
     pub(super) fn preface_within(&self) -> Duration {
         Duration::from_millis(self.preface_within_ms)
     }
@@ -98,5 +145,38 @@ impl ServerSettings {
 
     pub(super) fn max_deadline(&self) -> Duration {
         Duration::from_millis(self.max_deadline_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_make_sense() {
+        ServerSettings::default().check().expect("they do");
+    }
+
+    #[test]
+    fn knobs_without_sense_are_named() {
+        type Spoil = fn(&mut ServerSettings);
+        let table: [(Spoil, &str); 7] = [
+            (|server| server.default_deadline_ms = 0, "server.default_deadline_ms"),
+            (|server| server.max_deadline_ms = 9_999, "server.max_deadline_ms"),
+            (|server| server.max_concurrent_streams = 0, "server.max_concurrent_streams"),
+            (|server| server.connections_per_core_max = 0, "server.connections_per_core_max"),
+            (
+                |server| server.connections_per_core_max = Semaphore::MAX_PERMITS + 1,
+                "server.connections_per_core_max",
+            ),
+            (|server| server.stream_window_bytes = 1 << 31, "server.stream_window_bytes"),
+            (|server| server.connection_age_max_ms = Some(0), "server.connection_age_max_ms"),
+        ];
+        for (spoil, name) in table {
+            let mut bad = ServerSettings::default();
+            spoil(&mut bad);
+            let sentence = bad.check().expect_err("it makes no sense").to_string();
+            assert!(sentence.starts_with(name), "{sentence}");
+        }
     }
 }
