@@ -133,7 +133,7 @@ pub struct CatalogSettings {
     pub known_items_max: u64,
     /// How long an item is remembered that nobody asks for, in milliseconds.
     pub known_items_idle_ms: u64,
-    /// Sales, and pages of them.
+    /// Sales, and pages of them, and ids that are none.
     pub known_sales_max: u64,
     /// For how long, in milliseconds.
     pub known_sales_ms: u64,

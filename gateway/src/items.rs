@@ -1,5 +1,6 @@
 //! The items that this gateway knows: immutable facts, each with the cells that hear of its stock.
-//! Bounded; an item that nobody asks for is forgotten, and then its stock isn't listened for.
+//! Bounded; an item that nobody asks for is forgotten, and then its stock isn't listened for. That
+//! there is no such item is known for a moment too, apart from those that there are.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,22 +43,28 @@ impl KnownItem {
 #[derive(Debug)]
 pub(crate) struct Items {
     known: moka::future::Cache<ItemId, Arc<KnownItem>>,
+    /// No items of a scheduled sale, lately. Ids that somebody makes up must not push out real ones.
+    missing: moka::future::Cache<ItemId, ()>,
     inventory: Inventory,
     stock: Arc<StockView>,
     read_limit: Duration,
 }
 
 impl Items {
-    /// Knows none; remembers at most `known_max`, each until it wasn't asked for during `idle`.
+    /// Knows none; remembers at most `known_max`, each until it wasn't asked for during `idle`, and
+    /// as many that are missing, each for `missing_for`.
     pub(crate) fn new(
         inventory: Inventory,
         stock: Arc<StockView>,
         known_max: u64,
         idle: Duration,
+        missing_for: Duration,
         read_limit: Duration,
     ) -> Self {
         let known = moka::future::Cache::builder().max_capacity(known_max).time_to_idle(idle);
-        Self { known: known.build(), inventory, stock, read_limit }
+        let missing =
+            moka::future::Cache::builder().max_capacity(known_max).time_to_live(missing_for);
+        Self { known: known.build(), missing: missing.build(), inventory, stock, read_limit }
     }
 
     /// An item of a scheduled sale. However many ask at once, the catalog is asked once.
@@ -65,7 +72,16 @@ impl Items {
         if let Some(known) = self.known.get(&id).await {
             return Ok(known);
         }
-        let ask = async { Ok(self.with_cells(self.inventory.item(id, self.read_limit).await?)) };
+        if self.missing.contains_key(&id) {
+            return Err(ReadError::NotFound);
+        }
+        let ask = async {
+            let facts = self.inventory.item(id, self.read_limit).await;
+            if facts == Err(ReadError::NotFound) {
+                self.missing.insert(id, ()).await;
+            }
+            Ok(self.with_cells(facts?))
+        };
         self.known.try_get_with(id, ask).await.map_err(|error: Arc<ReadError>| (*error).clone())
     }
 

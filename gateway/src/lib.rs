@@ -137,6 +137,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         Arc::clone(&stock),
         known.known_items_max,
         known.items_idle(),
+        known.sales_known_for(),
         read_limit,
     ));
     let sales = Sales::new(

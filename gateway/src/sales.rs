@@ -1,5 +1,6 @@
 //! The shop window: sales and their items, at most a second old. However many look at once, the
-//! catalog is asked once for each page. It doesn't know drafts: nobody is shown those.
+//! catalog is asked once for each page and each id, also for an id of nothing. It doesn't know
+//! drafts: nobody is shown those.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +30,8 @@ pub(crate) struct Page {
 #[derive(Debug)]
 pub(crate) struct Sales {
     pages: moka::future::Cache<(u32, String), Arc<Page>>,
-    views: moka::future::Cache<SaleId, Arc<SaleView>>,
+    /// `None` for what is no sale that has a window.
+    views: moka::future::Cache<SaleId, Option<Arc<SaleView>>>,
     items: Arc<Items>,
     inventory: Inventory,
     read_limit: Duration,
@@ -62,13 +64,18 @@ impl Sales {
     /// One sale that has a window.
     pub(crate) async fn sale(&self, id: SaleId) -> Result<Arc<SaleView>, ReadError> {
         let ask = async {
-            let mut sale = self.inventory.sale(id, self.read_limit).await?;
+            let mut sale = match self.inventory.sale(id, self.read_limit).await {
+                Ok(sale) => sale,
+                Err(ReadError::NotFound) => return Ok(None),
+                Err(error @ (ReadError::BadInput | ReadError::Unavailable)) => return Err(error),
+            };
             let mut items = Vec::with_capacity(sale.items.len());
             for item in std::mem::take(&mut sale.items) {
                 items.push(self.items.adopt(item).await);
             }
-            Ok(Arc::new(SaleView { sale, items }))
+            Ok(Some(Arc::new(SaleView { sale, items })))
         };
-        self.views.try_get_with(id, ask).await.map_err(|error: Arc<ReadError>| (*error).clone())
+        let view = self.views.try_get_with(id, ask).await;
+        view.map_err(|error: Arc<ReadError>| (*error).clone())?.ok_or(ReadError::NotFound)
     }
 }

@@ -26,9 +26,21 @@ pub(super) fn page(size: u32, token: String) -> Result<(u32, String), Refusal> {
         return Err(Refusal::field("page_size", format!("must be 0 to {PAGE_SIZE_MAX}")));
     }
     if token.len() > PAGE_TOKEN_LEN_MAX {
-        return Err(Refusal::field("page_token", "must be empty or from an answer before"));
+        return Err(bad_token());
     }
     Ok((if size == 0 { PAGE_SIZE_DEFAULT } else { size }, token))
+}
+
+/// The token of a page of sales: the catalog writes places, which count from 1. What it can't have
+/// written isn't asked for, and one place has one spelling, so that it is remembered once.
+pub(super) fn place(token: String) -> Result<String, Refusal> {
+    let is_place =
+        |text: &str| text.parse().is_ok_and(|place: i64| place > 0 && place.to_string() == text);
+    if token.is_empty() || is_place(&token) { Ok(token) } else { Err(bad_token()) }
+}
+
+fn bad_token() -> Refusal {
+    Refusal::field("page_token", "must be empty or from an answer before")
 }
 
 /// A buyer's own name for a wish.
@@ -63,6 +75,18 @@ mod tests {
         assert_eq!(says(page(201, String::new())), "page_size must be 0 to 200");
         let long = says(page(1, "x".repeat(257)));
         assert_eq!(long, "page_token must be empty or from an answer before");
+    }
+
+    #[test]
+    fn sales_are_listed_from_a_place_with_one_spelling() {
+        let last = i64::MAX.to_string();
+        for good in ["", "1", "907", &last] {
+            assert_eq!(place(good.into()), Ok(good.to_owned()));
+        }
+        for bad in ["0", "-1", "+1", "01", " 1", "1.0", "x", "9223372036854775808"] {
+            let bad_token = "page_token must be empty or from an answer before";
+            assert_eq!(says(place(bad.into())), bad_token, "{bad}");
+        }
     }
 
     #[test]

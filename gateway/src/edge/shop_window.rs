@@ -17,6 +17,7 @@ pub(super) async fn list_sales(
     request: wire::ListSalesRequest,
 ) -> Result<wire::ListSalesResponse, Refusal> {
     let (size, token) = input::page(request.page_size, request.page_token)?;
+    let token = input::place(token)?;
     let page = shop.sales.page(size, token).await.map_err(|error| no_result(error, "page"))?;
     Ok(wire::ListSalesResponse {
         sales: page.sales.iter().map(|sale| wire_sale(sale, Vec::new())).collect(),

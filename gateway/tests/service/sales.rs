@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
-use ids::SaleId;
+use ids::{ItemId, SaleId};
 use proto::{
     gateway::v1::{Availability, GetSaleRequest, GetSaleResponse, ListSalesRequest},
     inventory::v1::SaleState,
@@ -11,7 +11,7 @@ use proto::{
 use tonic::{Code, Status};
 
 use crate::{
-    stage::{Stage, bad_field, reason, said},
+    stage::{Plan, Stage, bad_field, reason, said},
     stubs::lock,
 };
 
@@ -54,6 +54,44 @@ async fn a_crowd_costs_one_read() {
     assert!(reads <= 2, "{reads} reads within about a second");
 }
 
+/// The catalog's answers are remembered for so long.
+async fn remembering(known_sales_ms: u64) -> Stage {
+    let config = move |config: &mut gateway::Config| config.catalog.known_sales_ms = known_sales_ms;
+    Stage::with(Plan { config: Box::new(config), ..Plan::default() }).await
+}
+
+#[tokio::test]
+async fn an_id_of_nothing_costs_one_read_too() {
+    let stage = remembering(600_000).await;
+    let mut buyer = stage.buyer().await;
+    // Once for all, so that the reads below are of nothing.
+    buyer.ticket(1, "mine").await;
+    let before = stage.world.catalog_reads.load(Ordering::SeqCst);
+    let sale = SaleId::random();
+    let looks = join_all((0..20).map(|_| get(&stage, sale))).await;
+    assert!(looks.into_iter().all(|answer| reason(answer) == "NOT_FOUND"));
+    assert_eq!(reason(get(&stage, sale).await), "NOT_FOUND");
+    assert_eq!(stage.world.catalog_reads.load(Ordering::SeqCst) - before, 1);
+
+    buyer.item = ItemId::random();
+    let wishes = join_all((0..20).map(|_| buyer.wish(1, "none"))).await;
+    assert!(wishes.into_iter().all(|answer| reason(answer) == "NOT_FOUND"));
+    assert_eq!(reason(buyer.wish(1, "none").await), "NOT_FOUND");
+    assert_eq!(stage.world.catalog_reads.load(Ordering::SeqCst) - before, 2);
+}
+
+#[tokio::test]
+async fn what_was_nothing_is_found_once_it_is_there() {
+    let stage = remembering(50).await;
+    let buyer = stage.buyer().await;
+    lock(&stage.world.sales)[0].state = SaleState::Draft.into();
+    assert_eq!(reason(get(&stage, stage.sale).await), "NOT_FOUND");
+    assert_eq!(reason(buyer.wish(1, "mine").await), "NOT_FOUND");
+    lock(&stage.world.sales)[0].state = SaleState::Scheduled.into();
+    stage.until("the item is found", async || buyer.wish(1, "mine").await.is_ok()).await;
+    stage.until("the sale is found", async || get(&stage, stage.sale).await.is_ok()).await;
+}
+
 #[tokio::test]
 async fn drafts_are_not_shown() {
     let stage = Stage::open().await;
@@ -71,7 +109,7 @@ async fn sales_are_listed_without_their_items() {
     let page = client.list_sales(ListSalesRequest::default()).await.unwrap().into_inner();
     assert_eq!(page.sales.len(), 1);
     assert_eq!(page.sales[0].items, []);
-    assert_eq!(page.next_page_token, "next");
+    assert_eq!(page.next_page_token, "7");
 }
 
 #[tokio::test]
@@ -86,7 +124,13 @@ async fn bad_questions_are_named() {
     };
     assert_eq!(bad_field(list(201, "").await), "page_size");
     assert_eq!(bad_field(list(1, &"x".repeat(257)).await), "page_token");
-    assert_eq!(bad_field(list(1, "foreign").await), "page_token");
+    assert_eq!(bad_field(list(1, "13").await), "page_token", "the catalog refuses it");
+    let before = stage.world.catalog_reads.load(Ordering::SeqCst);
+    for foreign in ["foreign", "-1", "0", "01", "9223372036854775808"] {
+        assert_eq!(bad_field(list(1, foreign).await), "page_token", "{foreign}");
+    }
+    let reads = stage.world.catalog_reads.load(Ordering::SeqCst) - before;
+    assert_eq!(reads, 0, "the catalog isn't asked for what it can't have written");
 }
 
 #[tokio::test]

@@ -236,12 +236,12 @@ impl CatalogService for Stub {
     ) -> Result<Response<inventory::ListSalesResponse>, Status> {
         self.0.catalog_reads.fetch_add(1, Ordering::SeqCst);
         up(&self.0.is_inventory_down)?;
-        if request.get_ref().page_token == "foreign" {
+        if request.get_ref().page_token == "13" {
             return Err(Status::invalid_argument("page_token"));
         }
         let mut sales = lock(&self.0.sales).clone();
         sales.iter_mut().for_each(|sale| sale.items.clear());
-        Ok(Response::new(inventory::ListSalesResponse { sales, next_page_token: "next".into() }))
+        Ok(Response::new(inventory::ListSalesResponse { sales, next_page_token: "7".into() }))
     }
 
     async fn get_sale(

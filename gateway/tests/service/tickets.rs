@@ -71,9 +71,9 @@ async fn nothing_is_sold_of_a_draft() {
     lock(&stage.world.sales)[0].state = SaleState::Draft.into();
     let buyer = stage.buyer().await;
     assert_eq!(reason(buyer.wish(1, "mine").await), "NOT_FOUND");
-    // It isn't remembered as missing.
+    // That is remembered for a moment only.
     lock(&stage.world.sales)[0].state = SaleState::Scheduled.into();
-    buyer.wish(1, "mine").await.unwrap();
+    stage.until("it is sold", async || buyer.wish(1, "mine").await.is_ok()).await;
 }
 
 #[tokio::test]
