@@ -5,7 +5,6 @@
 mod buy;
 mod input;
 mod look_up;
-pub(crate) mod offered;
 mod people;
 mod shop_window;
 pub(crate) mod status;
@@ -13,7 +12,7 @@ mod wish;
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{Clock, Deadline, Stopper};
+use chassis::{Clock, Deadline, Stopper, reflection::Offered};
 use futures::stream::BoxStream;
 use proto::{
     gateway::v1::{
@@ -71,6 +70,13 @@ impl Edge {
 
 /// The longest message that is decoded: ten times what a ticket needs.
 const REQUEST_LEN_MAX: usize = 4 * 1024;
+
+/// What reflection tells the public: both services, and the reasons of refusals.
+pub(crate) const OFFERED: Offered<'static> = Offered {
+    contract: proto::DESCRIPTORS,
+    services: &["seckill.gateway.v1.GatewayService", "seckill.user.v1.UserService"],
+    packages: &["seckill.error.v1"],
+};
 
 /// Both public services of one core, ready to be put behind the layers.
 pub(crate) fn services(

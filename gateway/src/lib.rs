@@ -149,13 +149,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     );
 
     let (health, health_service) = Health::new();
-    let offered = edge::offered::descriptors();
-    let descriptors = [
-        offered.as_slice(),
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
-        tonic_types::pb::FILE_DESCRIPTOR_SET,
-    ];
-    let routes = reflection(&descriptors)?.add_service(health_service);
+    let routes = reflection(edge::OFFERED)?.add_service(health_service);
     let shop = Shop {
         clock: clock.clone(),
         identity: Identity::new(config.identity.clone(), users.clone(), clock),
@@ -190,7 +184,8 @@ impl App {
         let drain_max = self.shop.config.drain_max();
         let settings = self.shop.config.server.clone();
         let doors = self.doors(&tasks);
-        chassis::serve(&tasks, &self.seams.cores, self.listeners, &settings, doors);
+        let (cores, words) = (&self.seams.cores, edge::status::words());
+        chassis::serve(&tasks, cores, self.listeners, &settings, words, doors);
         health.set_ready(true).await;
         let ended = tokio::select! {
             biased;

@@ -5,11 +5,14 @@ pub(crate) mod catalog;
 pub(crate) mod inventory;
 pub(crate) mod status;
 
-use chassis::reflection::BadDescriptors;
+use chassis::reflection::{self, BadDescriptors, Offered};
 use tonic::service::Routes;
 
-/// Reflection over everything that the suite offers.
+/// Reflection over both services.
 pub(crate) fn reflection() -> Result<Routes, BadDescriptors> {
-    let descriptors = [proto::DESCRIPTORS, tonic_types::pb::FILE_DESCRIPTOR_SET];
-    chassis::reflection::reflection(&descriptors)
+    reflection::reflection(Offered {
+        contract: proto::DESCRIPTORS,
+        services: &["seckill.inventory.v1.CatalogService", "seckill.inventory.v1.InventoryService"],
+        packages: &["seckill.error.v1"],
+    })
 }

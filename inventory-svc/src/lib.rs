@@ -205,7 +205,8 @@ impl App {
         // The lease is there before the first call: buyers needn't be told to come back.
         jobs.read_lease().await;
         jobs.spawn(&tasks, cores.background());
-        chassis::serve(&tasks, &cores, listeners, &server, |_| routes.clone());
+        let words = grpc::status::words();
+        chassis::serve(&tasks, &cores, listeners, &server, words, |_| routes.clone());
 
         let ended = tokio::select! {
             biased;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use chassis::{
     Tasks,
-    reflection::{self, BadDescriptors},
+    reflection::{self, BadDescriptors, Offered},
 };
 use futures::stream::BoxStream;
 use ids::{Epoch, OrderId, ShardNo, UserId};
@@ -25,6 +25,8 @@ mod answer;
 mod input;
 mod refusal;
 mod snapshot;
+
+pub(crate) use refusal::words;
 
 use input::Input;
 
@@ -71,12 +73,16 @@ impl OrderApi {
     }
 }
 
-/// The reflection services over all messages of the suite and the error details.
+/// Reflection over the service.
 ///
 /// # Errors
 /// If the build left descriptors that can't be read.
 pub(crate) fn reflection() -> Result<Routes, BadDescriptors> {
-    reflection::reflection(&[proto::DESCRIPTORS, tonic_types::pb::FILE_DESCRIPTOR_SET])
+    reflection::reflection(Offered {
+        contract: proto::DESCRIPTORS,
+        services: &["seckill.order.v1.OrderService"],
+        packages: &["seckill.error.v1"],
+    })
 }
 
 #[tonic::async_trait]

@@ -190,7 +190,8 @@ impl App {
 
         let api = OrderApi::new(books, tasks.clone(), background.clone(), &config.snapshot);
         let routes = api.routes(reflection).add_service(health_service);
-        chassis::serve(tasks, cores, listeners, &config.server, |_core| routes.clone());
+        let words = grpc::words();
+        chassis::serve(tasks, cores, listeners, &config.server, words, |_core| routes.clone());
     }
 }
 

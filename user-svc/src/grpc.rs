@@ -6,9 +6,10 @@ mod status;
 mod user_service;
 
 pub(crate) use operator_service::OperatorHandlers;
+pub(crate) use status::words;
 pub(crate) use user_service::UserHandlers;
 
-use chassis::reflection::BadDescriptors;
+use chassis::reflection::{BadDescriptors, Offered, reflection};
 use proto::user::v1::{
     operator_service_server::OperatorServiceServer, user_service_server::UserServiceServer,
 };
@@ -22,10 +23,11 @@ pub(crate) fn routes(
     users: UserHandlers,
     operators: OperatorHandlers,
 ) -> Result<Routes, BadDescriptors> {
-    let reflection = chassis::reflection::reflection(&[
-        proto::DESCRIPTORS,
-        tonic_types::pb::FILE_DESCRIPTOR_SET,
-    ])?;
+    let reflection = reflection(Offered {
+        contract: proto::DESCRIPTORS,
+        services: &["seckill.user.v1.OperatorService", "seckill.user.v1.UserService"],
+        packages: &["seckill.error.v1"],
+    })?;
     let users = UserServiceServer::new(users).max_decoding_message_size(REQUEST_LEN_MAX);
     let operators =
         OperatorServiceServer::new(operators).max_decoding_message_size(REQUEST_LEN_MAX);

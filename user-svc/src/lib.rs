@@ -173,7 +173,8 @@ impl App {
             watch_accounts(self.accounts, self.health, tasks.stopper().clone()),
         );
         let routes = self.routes;
-        chassis::serve(&tasks, &self.cores, self.listeners, &self.server, |_| routes.clone());
+        let (cores, words) = (&self.cores, grpc::words());
+        chassis::serve(&tasks, cores, self.listeners, &self.server, words, |_| routes.clone());
         let ended = tokio::select! {
             biased;
             () = tasks.stopper().stopped() => Ok(()),

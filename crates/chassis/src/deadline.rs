@@ -99,7 +99,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let budget = match asked(request.headers()) {
             Ok(asked) => asked.unwrap_or(self.layer.default).min(self.layer.max),
-            Err(Malformed) => return answer(malformed()),
+            Err(Malformed) => return answer(Status::invalid_argument(MALFORMED)),
         };
         if budget.is_zero() {
             return answer(exceeded());
@@ -134,9 +134,8 @@ fn exceeded() -> Status {
     Status::deadline_exceeded("the deadline of the call has passed")
 }
 
-fn malformed() -> Status {
-    Status::invalid_argument("grpc-timeout must be 1 to 8 digits and one of the units H M S m u n")
-}
+/// What is said to a `grpc-timeout` that isn't one. [`crate::malformed`] adds the details.
+pub(crate) const MALFORMED: &str = "grpc-timeout is malformed";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Malformed;

@@ -4,7 +4,8 @@
 //! nothing with the others. A stop ends the accepting at once, says GOAWAY and lets calls finish;
 //! a stream that has no end of its own ends by [`Stopper::of`] its request, or it would hold it up.
 //! A dropped [`crate::TaskOwner`] severs connections and drops handlers at their next await.
-//! Every call has a deadline ([`crate::deadline`]), and a handler's panic is an INTERNAL answer.
+//! Every call has a deadline ([`crate::deadline`]), a handler's panic is an INTERNAL answer, and a
+//! request that can't be read is told so with details ([`crate::malformed`]).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -17,9 +18,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
+use tower::util::MapResponseLayer;
 
 use crate::cores::Cores;
 use crate::deadline::DeadlineLayer;
+use crate::malformed::{Words, explained};
 use crate::server::guard::GuardLayer;
 use crate::server::tether::Tethered;
 use crate::stop::Stopper;
@@ -102,12 +105,14 @@ fn socket(addr: SocketAddr) -> io::Result<Socket> {
 }
 
 /// Spawns an Essential task for each listener on the serving cores, in turn. `routes` is called on
-/// the caller's thread, once for each listener, with the number of its core.
+/// the caller's thread, once for each listener, with the number of its core. Malformed requests are
+/// refused in `words`.
 pub fn serve(
     tasks: &Tasks,
     cores: &Cores,
     listeners: Listeners,
     settings: &ServerSettings,
+    words: Words,
     routes: impl Fn(usize) -> Routes,
 ) {
     let handles = cores.serving();
@@ -116,6 +121,7 @@ pub fn serve(
         let door = Door {
             listener,
             settings: settings.clone(),
+            words,
             routes: routes(core),
             abort: tasks.abort_token(),
             stopper: tasks.stopper().clone(),
@@ -132,6 +138,7 @@ pub fn serve(
 struct Door {
     listener: TcpListener,
     settings: ServerSettings,
+    words: Words,
     routes: Routes,
     abort: CancellationToken,
     stopper: Stopper,
@@ -139,11 +146,12 @@ struct Door {
 
 impl Door {
     async fn serve(self) -> Result<(), ServeError> {
-        let Self { listener, settings, routes, abort, stopper } = self;
+        let Self { listener, settings, words, routes, abort, stopper } = self;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let connections = accept(listener, &settings, abort.clone());
         builder(&settings)
             .layer(GuardLayer::new(abort, stopper.clone()))
+            .layer(MapResponseLayer::new(move |answer| explained(words, answer)))
             .layer(DeadlineLayer::new(settings.default_deadline(), settings.max_deadline()))
             .add_routes(routes)
             .serve_with_incoming_shutdown(connections, stopper.stopped())

@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use chassis::status::reason_of;
 use proto::user::v1::{self as wire, user_service_server::UserService};
-use tonic::{Code, Extensions, Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 
 use super::{Shop, status::status};
 use crate::{domain::refusal::Refusal, upstream::Users};
@@ -37,13 +37,8 @@ async fn pass<T>(call: impl Future<Output = Result<T, Status>>) -> Result<Respon
             let details = answer.details().to_vec().into();
             return Status::with_details(answer.code(), answer.message(), details);
         }
-        match answer.code() {
-            Code::OutOfRange => Status::out_of_range("the message is too long"),
-            code => {
-                tracing::debug!(?code, "user-svc didn't answer");
-                status(Refusal::UpstreamUnavailable)
-            }
-        }
+        tracing::debug!(code = ?answer.code(), "user-svc didn't answer");
+        status(Refusal::UpstreamUnavailable)
     })
 }
 

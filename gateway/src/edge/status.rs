@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chassis::status::Refusal as Detailed;
+use chassis::{Words, status::Refusal as Detailed};
 use proto::{
     ERROR_DOMAIN,
     error::v1::ErrorReason::{self, *},
@@ -22,6 +22,11 @@ const PAUSED_WAIT: Duration = Duration::from_secs(2);
 const OVERLOADED_WAIT: Duration = Duration::from_millis(300);
 /// A service that restarts needs a moment.
 const UNAVAILABLE_WAIT: Duration = Duration::from_millis(500);
+
+/// How malformed requests are refused before they come to a handler.
+pub(crate) fn words() -> Words {
+    Words { domain: ERROR_DOMAIN, invalid_input: reason_text(InvalidInput) }
+}
 
 /// The status of a refusal.
 pub(crate) fn status(refusal: Refusal) -> Status {

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use proto::user::v1::{
     ListPublicKeysRequest, RegisterRequest, SignInRequest, user_service_client::UserServiceClient,
 };
-use tonic::Code;
+use tonic::{Code, Status, body::Body};
+use tower::ServiceExt as _;
 
 use crate::stage::{Stage, bad_field_of, said};
 
@@ -33,8 +34,25 @@ async fn a_user_svc_that_is_down_is_told_with_a_wait() {
     assert_eq!(said(client.sign_in(SignInRequest::default()).await), unavailable);
     assert_eq!(said(client.register(RegisterRequest::default()).await), unavailable);
     assert_eq!(said(client.list_public_keys(ListPublicKeysRequest {}).await), unavailable);
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_read_are_invalid_and_told_why() {
+    let stage = Stage::open().await;
+    let channel = stage.channel().await;
     let long = RegisterRequest { email: "x".repeat(5000), password: String::new() };
-    assert_eq!(client.register(long).await.unwrap_err().code(), Code::OutOfRange);
+    let too_long = UserServiceClient::new(channel.clone()).register(long).await.unwrap_err();
+    // A frame of two bytes: field 1 has 127 bytes, but there are none.
+    let request = http::Request::post("/seckill.gateway.v1.GatewayService/Purchase")
+        .header("content-type", "application/grpc")
+        .body(Body::new("\0\0\0\0\x02\x0a\x7f".to_owned()));
+    let answer = channel.oneshot(request.unwrap()).await.unwrap();
+    let undecodable = Status::from_header_map(answer.headers()).unwrap();
+    for refused in [too_long, undecodable] {
+        assert_eq!(bad_field_of(&refused), "message");
+        let invalid = (Code::InvalidArgument, "INVALID_INPUT".to_owned(), false);
+        assert_eq!(said::<()>(Err(refused)), invalid);
+    }
 }
 
 #[tokio::test]

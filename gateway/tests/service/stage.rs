@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use chassis::{
     Clock, ClockShift, Cores, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
+    Words,
 };
 use gateway::{Config, Seams};
 use ids::{ItemId, OrderId, SaleId, UserId};
@@ -404,7 +405,8 @@ fn serve_stubs(owner: &TaskOwner, cores: &Cores, world: &Arc<World>) -> std::net
         .add_service(OrderServiceServer::new(stub.clone()))
         .add_service(UserServiceServer::new(stub));
     let settings = ServerSettings::default();
-    chassis::serve(&owner.tasks(), cores, listeners, &settings, |_| routes.clone());
+    let words = Words { domain: proto::ERROR_DOMAIN, invalid_input: "INVALID_INPUT" };
+    chassis::serve(&owner.tasks(), cores, listeners, &settings, words, |_| routes.clone());
     addr
 }
 

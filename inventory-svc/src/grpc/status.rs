@@ -4,7 +4,7 @@
 
 use std::{fmt::Display, time::Duration};
 
-use chassis::status::Refusal as Details;
+use chassis::{Words, status::Refusal as Details};
 use proto::{ERROR_DOMAIN, error::v1::ErrorReason, reason_text};
 use rand::RngExt as _;
 use tonic::{Code, Status};
@@ -101,6 +101,11 @@ pub(crate) fn of_catalog(error: &catalog::Error) -> Status {
     )
     .retry_after(retry_after())
     .into_status()
+}
+
+/// How malformed requests are refused before they come to a handler.
+pub(crate) fn words() -> Words {
+    Words { domain: ERROR_DOMAIN, invalid_input: reason_text(ErrorReason::InvalidInput) }
 }
 
 fn details(code: Code, reason: ErrorReason, message: impl Into<String>) -> Details {

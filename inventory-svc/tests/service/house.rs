@@ -8,6 +8,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chassis::{
     Clock, ClockShift, Cores, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
+    Words,
 };
 use ids::ShardNo;
 use inventory_svc::{App, BuildError, Config, Seams, ledger::MemoryLedger};
@@ -94,7 +95,9 @@ impl House {
         let routes = Routes::new(OrderServiceServer::new(books.clone()))
             .add_service(UserServiceServer::new(books.clone()));
         let tasks = others.tasks();
-        chassis::serve(&tasks, &cores, listeners, &ServerSettings::default(), |_| routes.clone());
+        let words = Words { domain: proto::ERROR_DOMAIN, invalid_input: "INVALID_INPUT" };
+        let settings = ServerSettings::default();
+        chassis::serve(&tasks, &cores, listeners, &settings, words, |_| routes.clone());
         for partition in 0..PARTITIONS {
             let follow = books.clone().follow(journal.clone(), partition);
             tasks.spawn_on(cores.background(), Kind::Disposable, "books", follow);
@@ -153,6 +156,10 @@ impl House {
     /// The process dies on the spot; ledger, journal and books live on.
     pub(crate) fn crash(&self) {
         drop(self.owner.lock().unwrap().take());
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     pub(crate) fn catalog(&self) -> CatalogServiceClient<Channel> {

@@ -10,3 +10,4 @@ mod house;
 mod loading;
 mod rolling;
 mod start;
+mod surface;

@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
-use chassis::{job::jittered, status::Refusal};
+use chassis::{Words, job::jittered, status::Refusal};
 use ids::Epoch;
 use proto::error::v1::ErrorReason;
 use tonic::{Code, Status};
 
 use crate::books;
+
+/// How malformed requests are refused before they come to a handler.
+pub(crate) fn words() -> Words {
+    Words {
+        domain: proto::ERROR_DOMAIN,
+        invalid_input: proto::reason_text(ErrorReason::InvalidInput),
+    }
+}
 
 pub(super) fn refusal(code: Code, reason: ErrorReason, message: impl Into<String>) -> Refusal {
     Refusal::new(code, proto::reason_text(reason), proto::ERROR_DOMAIN, message)

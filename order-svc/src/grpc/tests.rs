@@ -8,8 +8,9 @@ use journal::{Journal, Record, embedded::Broker};
 use proto::order::v1::{
     OrderState, order_service_client::OrderServiceClient, shard_snapshot_response::Part,
 };
-use tonic::{Code, transport::Channel};
+use tonic::{Code, body::Body, transport::Channel};
 use tonic_types::StatusExt;
+use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The whole service on an embedded journal, serving on a port of its own.
 struct House {
     client: OrderServiceClient<Channel>,
+    channel: Channel,
     journal: Journal,
     stopper: Stopper,
     running: tokio::task::JoinHandle<Result<(), crate::RunError>>,
@@ -49,8 +51,9 @@ impl House {
         let stop = stopper.clone();
         let tokio = Handle::current();
         let running = tokio.spawn(async move { app.run(stop).await });
-        let client = OrderServiceClient::connect(address).await.unwrap();
-        Self { client, journal, stopper, running, _broker: broker, _data: data }
+        let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
+        let client = OrderServiceClient::new(channel.clone());
+        Self { client, channel, journal, stopper, running, _broker: broker, _data: data }
     }
 
     /// A shop that sells 3 units of shard 1 in epoch 7, and has sold them.
@@ -137,6 +140,50 @@ async fn bad_input_is_told_field_by_field() {
         let request = ShardSnapshotRequest { shard_no: 0, epoch: wrong };
         assert_eq!(complaints(client.shard_snapshot(request).await), ["shard_no", "epoch"]);
     }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_read_are_told_so() {
+    let house = House::open().await;
+    let long = FindOrdersRequest { order_ids: vec![Bytes::from(vec![0; 5 << 20])] };
+    assert_eq!(complaints(house.client.clone().find_orders(long).await), ["message"]);
+
+    // A frame of two bytes: field 1 has 127 bytes, but there are none.
+    let request = http::Request::post("/seckill.order.v1.OrderService/GetOrder")
+        .header("content-type", "application/grpc")
+        .body(Body::new("\0\0\0\0\x02\x0a\x7f".to_owned()));
+    let answer = house.channel.clone().oneshot(request.unwrap()).await.unwrap();
+    let undecodable = Status::from_header_map(answer.headers()).unwrap();
+    assert_eq!(complaints::<()>(Err(undecodable)), ["message"]);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn reflection_lists_what_is_served_here_and_nothing_else() {
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+    };
+    let house = House::open().await;
+    let ask = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut client = ServerReflectionClient::new(house.channel.clone());
+    let answers = client.server_reflection_info(futures::stream::iter([ask])).await;
+    let answer = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+        panic!("a list")
+    };
+    let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    names.sort();
+    let expected = [
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "seckill.order.v1.OrderService",
+    ];
+    assert_eq!(names, expected);
     house.close().await;
 }
 

@@ -3,7 +3,7 @@
 
 use std::{error::Error, time::Duration};
 
-use chassis::status::Refusal as Details;
+use chassis::{Words, status::Refusal as Details};
 use proto::{ERROR_DOMAIN, error::v1::ErrorReason, reason_text};
 use rand::RngExt as _;
 use tonic::{Code, Status};
@@ -87,6 +87,11 @@ fn of_fault(fault: &Fault) -> Status {
         | Fault::Password(_)
         | Fault::Signing(_) => Status::internal("the service failed; the log says why"),
     }
+}
+
+/// How malformed requests are refused before they come to a handler.
+pub(crate) fn words() -> Words {
+    Words { domain: ERROR_DOMAIN, invalid_input: reason_text(ErrorReason::InvalidInput) }
 }
 
 fn details(code: Code, reason: ErrorReason, message: &str) -> Details {

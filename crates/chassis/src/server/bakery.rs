@@ -21,6 +21,8 @@ use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::tasks::TaskOwner;
 
+pub(crate) const WORDS: Words = Words { domain: "bakery.test", invalid_input: "NO_ORDER" };
+
 /// How long a test waits for what has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -87,7 +89,7 @@ pub(crate) fn open(
     let addr = SocketAddr::from(([127, 0, 0, 1], 0));
     let listeners = Listeners::bind(addr, cores.serving().len()).expect("a free port");
     let addr = listeners.addr();
-    serve(&owner.tasks(), cores, listeners, settings, routes);
+    serve(&owner.tasks(), cores, listeners, settings, WORDS, routes);
     (owner, addr)
 }
 

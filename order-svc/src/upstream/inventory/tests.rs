@@ -98,7 +98,8 @@ impl Way {
         let address = format!("http://{}", listeners.addr());
         let ledger = TaskOwner::new("ledger", Stopper::new());
         let settings = ServerSettings::default();
-        chassis::serve(&ledger.tasks(), &cores, listeners, &settings, |_| routes.clone());
+        let words = crate::grpc::words();
+        chassis::serve(&ledger.tasks(), &cores, listeners, &settings, words, |_| routes.clone());
 
         let left_over = LeftOver::new(Clock::system(), PATIENCE);
         let (settles, entries) = Settles::new(64, left_over.clone());
