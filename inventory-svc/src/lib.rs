@@ -132,13 +132,13 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         return Err(BuildError::Partitions { has, wants });
     }
 
-    let db = store::sqlite::open(&config.catalog_url, &config.pool).await?;
+    let catalog = SqliteCatalog::open(&config.catalog_url, &config.pool, config.partitions).await?;
     if config.migrate_on_start {
-        store::migrate(&db.writer, &MIGRATIONS).await?;
+        store::migrate(&catalog.db().writer, &MIGRATIONS).await?;
     } else {
-        store::check(&db.reader, &MIGRATIONS).await?;
+        store::check(&catalog.db().reader, &MIGRATIONS).await?;
     }
-    let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::new(db, config.partitions));
+    let catalog: Arc<dyn Catalog> = Arc::new(catalog);
 
     let Upstream { order_svc, user_svc, channel, .. } = &config.upstream;
     let deadline = config.upstream.deadline();

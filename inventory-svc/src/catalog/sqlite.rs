@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ids::{Epoch, ItemId, SaleId, ShardNo};
-use sqlx::{SqliteConnection, sqlite::SqliteQueryResult};
-use store::sqlite::Sqlite;
+use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteQueryResult};
+use store::{OpenError, PoolSettings, sqlite::Sqlite};
 
 use super::{Catalog, Claim, Error, ItemKey, LeaseRows, Page, Scheduled, Seen};
 use crate::domain::sale::{Item, NewItem, NewSale, Sale, Schedule, Scheduling, Shard, State};
@@ -17,16 +17,38 @@ use crate::domain::sale::{Item, NewItem, NewSale, Sale, Schedule, Scheduling, Sh
 /// This catalog's schema.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// Connections of our own reads: the epoch lease's, and one for loads and jobs beside it.
+const OWN_READERS: u32 = 2;
+
 /// A catalog in a file.
 pub struct SqliteCatalog {
     db: Sqlite,
+    /// For what leases, loads and jobs read. Anybody may ask for sales and items, so those who do
+    /// queue elsewhere: a crowd of them must not let the leases lapse.
+    own: SqlitePool,
     partitions: u32,
 }
 
 impl SqliteCatalog {
-    /// In a file that has the schema. New shards are spread over `partitions` of the journal.
-    pub fn new(db: Sqlite, partitions: u32) -> Self {
-        Self { db, partitions }
+    /// In the file at `url`, whether or not it has the schema yet. New shards are spread over
+    /// `partitions` of the journal.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(
+        url: &str,
+        settings: &PoolSettings,
+        partitions: u32,
+    ) -> Result<Self, OpenError> {
+        let db = store::sqlite::open(url, settings).await?;
+        let own = PoolSettings { readers_max: OWN_READERS, ..settings.clone() };
+        let own = store::sqlite::open(url, &own).await?.reader;
+        Ok(Self { db, own, partitions })
+    }
+
+    /// Where the schema is kept up to date and checked.
+    pub fn db(&self) -> &Sqlite {
+        &self.db
     }
 
     async fn insert_item(
@@ -75,7 +97,7 @@ impl SqliteCatalog {
         &self,
         query: sqlx::query::QueryScalar<'_, sqlx::Sqlite, u32, sqlx::sqlite::SqliteArguments>,
     ) -> Result<Vec<ShardNo>, Error> {
-        let numbers = query.fetch_all(&self.db.reader).await?;
+        let numbers = query.fetch_all(&self.own).await?;
         numbers.into_iter().map(rows::shard_no).collect()
     }
 }
@@ -164,7 +186,7 @@ impl Catalog for SqliteCatalog {
              FROM (SELECT coalesce(max(shard_no), 0) AS highest FROM shard) \
              LEFT JOIN shard ON phase IN ('NEW', 'LOADING', 'OPEN')",
         )
-        .fetch_all(&self.db.reader)
+        .fetch_all(&self.own)
         .await?;
         rows::lease_rows(&rows)
     }
@@ -172,7 +194,7 @@ impl Catalog for SqliteCatalog {
     async fn shard(&self, shard: ShardNo) -> Result<Option<Shard>, Error> {
         let row = sqlx::query("SELECT * FROM shard WHERE shard_no = ?")
             .bind(shard.get())
-            .fetch_optional(&self.db.reader)
+            .fetch_optional(&self.own)
             .await?;
         row.as_ref().map(rows::shard).transpose()
     }
@@ -237,7 +259,7 @@ impl Catalog for SqliteCatalog {
         )
         .bind(shard.get())
         .bind(to.get())
-        .fetch_optional(&self.db.reader)
+        .fetch_optional(&self.own)
         .await?;
         Ok(row.is_some())
     }

@@ -1,15 +1,18 @@
 //! The contract on files, and what only a file can show.
 
-use store::PoolSettings;
 use tempfile::TempDir;
 
 use super::{super::contract, *};
 
 async fn open(dir: &TempDir) -> SqliteCatalog {
+    open_with(dir, &PoolSettings::default()).await
+}
+
+async fn open_with(dir: &TempDir, settings: &PoolSettings) -> SqliteCatalog {
     let url = format!("sqlite:{}", dir.path().join("inventory.db").display());
-    let db = store::sqlite::open(&url, &PoolSettings::default()).await.unwrap();
-    store::migrate(&db.writer, &MIGRATIONS).await.unwrap();
-    SqliteCatalog::new(db, 4)
+    let catalog = SqliteCatalog::open(&url, settings, 4).await.unwrap();
+    store::migrate(&catalog.db.writer, &MIGRATIONS).await.unwrap();
+    catalog
 }
 
 #[tokio::test]
@@ -61,4 +64,22 @@ async fn a_retired_shard_is_no_longer_leased_but_its_number_is_known() {
         .await
         .unwrap();
     assert_eq!(catalog.lease_rows().await.unwrap(), LeaseRows { highest: 2, rows: Vec::new() });
+}
+
+#[tokio::test]
+async fn leases_and_loads_are_read_while_a_crowd_asks_for_sales() {
+    let dir = TempDir::new().unwrap();
+    let settings = PoolSettings { acquire_ms_max: 500, ..PoolSettings::default() };
+    let catalog = open_with(&dir, &settings).await;
+    let mut crowd = Vec::new();
+    for _ in 0..settings.readers_max {
+        crowd.push(catalog.db.reader.acquire().await.unwrap());
+    }
+    let shard = ShardNo::new(1).unwrap();
+    assert!(catalog.sale(SaleId::random()).await.is_err(), "every place is taken");
+    assert_eq!(catalog.lease_rows().await.unwrap(), LeaseRows::default());
+    assert_eq!(catalog.shard(shard).await.unwrap(), None);
+    assert!(!catalog.still_loading(shard, Epoch::new(7).unwrap()).await.unwrap());
+    assert_eq!(catalog.due_to_open(0, 1).await.unwrap(), []);
+    assert_eq!(catalog.abandoned(0, Duration::ZERO, 1).await.unwrap(), []);
 }
