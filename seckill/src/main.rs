@@ -40,6 +40,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return answer_to(&error),
     };
+    if let Err(error) = chassis::open_files::raise() {
+        // Fewer connections find room, and nothing else is amiss.
+        screen::complain(format!("can't raise the limit of open files: {error}"));
+    }
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -13,6 +13,7 @@ pub mod health;
 pub mod job;
 pub mod logs;
 mod malformed;
+pub mod open_files;
 pub mod pause;
 pub mod reflection;
 pub mod server;
