@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn knobs_without_sense_are_named() {
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 7] = [
+        let table: [(Spoil, &str); 8] = [
             (|config| config.ledger_url = "redis://localhost".to_owned(), "ledger_url"),
             (|config| config.issuer.clear(), "issuer"),
             (|config| config.partitions = 0, "partitions"),
