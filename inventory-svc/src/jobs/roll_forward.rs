@@ -37,7 +37,10 @@ pub(crate) struct RollForward {
 enum Stop {
     Ledger(Error),
     Books(Silent),
-    Journal(AppendError),
+    /// The producer takes no more, for whatever partition.
+    JournalFull,
+    /// The shard's partition can't take more now.
+    Partition(String),
 }
 
 impl Step for RollForward {
@@ -63,13 +66,16 @@ impl Step for RollForward {
                 Err(Stop::Ledger(error)) => {
                     tracing::warn!(shard = %row.shard, %error, "the roll-forward stopped");
                 }
+                Err(Stop::Partition(error)) => {
+                    tracing::warn!(shard = %row.shard, %error, "the roll-forward stopped");
+                }
                 // Neither is there for the next shard.
                 Err(Stop::Books(error)) => {
                     tracing::warn!(%error, "the roll-forward stopped");
                     return;
                 }
-                Err(Stop::Journal(error)) => {
-                    tracing::warn!(%error, "the roll-forward stopped");
+                Err(Stop::JournalFull) => {
+                    tracing::warn!("the roll-forward stopped: the journal's queue is full");
                     return;
                 }
             }
@@ -94,8 +100,7 @@ impl RollForward {
             tracing::info!(
                 shard = %row.shard, settled = plan.settle.len(), published, "holds rolled forward"
             );
-            self.perform(row.shard, epoch, plan).await?;
-            *budget -= published;
+            self.perform(row.shard, epoch, plan, budget).await?;
             if count < DUE_MAX || *budget == 0 {
                 return Ok(());
             }
@@ -113,7 +118,14 @@ impl RollForward {
         })
     }
 
-    async fn perform(&self, shard: ShardNo, epoch: Epoch, plan: Plan) -> Result<(), Stop> {
+    /// What is published is taken off `budget`.
+    async fn perform(
+        &self,
+        shard: ShardNo,
+        epoch: Epoch,
+        plan: Plan,
+        budget: &mut usize,
+    ) -> Result<(), Stop> {
         if plan.books_are_older {
             self.requests.request(shard, Why::LowerGeneration(epoch));
         }
@@ -138,21 +150,26 @@ impl RollForward {
         };
         for holds in plan.publish {
             if !self.journal.has_room(partition) {
-                return Err(Stop::Journal(AppendError::Full));
+                return Err(Stop::Partition(format!("partition {partition} has no room")));
             }
             let record = roll_forward::record(CommandId::random(), shard, epoch, &holds);
-            match self.journal.append(partition, &record).await {
+            let appended = self.journal.append(partition, &record).await;
+            match &appended {
                 // Not written for certain: they stay due.
-                Err(error @ (AppendError::Full | AppendError::Refused(_))) => {
-                    return Err(Stop::Journal(error));
-                }
-                Ok(_) | Err(AppendError::Unknown(_)) => {}
+                Err(AppendError::Full) => return Err(Stop::JournalFull),
+                // Put off as well, or those behind a record that can't be written never had a turn.
+                Err(AppendError::Refused(_) | AppendError::Unknown(_)) | Ok(_) => {}
             }
+            *budget = budget.saturating_sub(holds.len());
             let orders: Vec<OrderId> = holds.iter().map(|hold| hold.order).collect();
             match self.ledger.postpone(shard, epoch, &orders).await {
                 // Loaded anew meanwhile: these holds are gone from there.
                 Ok(()) | Err(Error::StaleEpoch { .. } | Error::Fenced) => {}
                 Err(error) => return Err(Stop::Ledger(error)),
+            }
+            // Each further record would wait as long, and so would the shards behind this one.
+            if let Err(error) = appended {
+                return Err(Stop::Partition(error.to_string()));
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! by the rules of protocol section 5, in memory, and one public key.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     pin::Pin,
     sync::{
         Arc, Mutex,
@@ -47,6 +47,7 @@ struct Inner {
     is_down: AtomicBool,
     keys_asked: AtomicUsize,
     shards_asked: AtomicUsize,
+    uncommitted: Mutex<BTreeSet<u32>>,
     public_key: Mutex<Vec<u8>>,
 }
 
@@ -80,15 +81,29 @@ impl Books {
         self.0.keys_asked.load(Ordering::SeqCst)
     }
 
+    /// Whether what is read of a partition is committed, so that the broker has room for more.
+    pub(crate) fn set_committing(&self, partition: u32, is_committing: bool) {
+        let mut uncommitted = self.0.uncommitted.lock().unwrap();
+        if is_committing {
+            uncommitted.remove(&partition);
+        } else {
+            uncommitted.insert(partition);
+        }
+    }
+
     /// Follows one partition for ever.
     pub(crate) async fn follow(self, journal: Journal, partition: u32) {
         let mut reader = journal.reader(partition).unwrap();
         reader.start(0).unwrap();
+        let mut next_offset = 0;
         loop {
             let batch = reader.next_batch(100, Duration::from_millis(100)).await.unwrap();
             for raw in batch {
                 self.apply(journal::decode(&raw.bytes).unwrap());
-                reader.committed(raw.offset + 1);
+                next_offset = raw.offset + 1;
+            }
+            if !self.0.uncommitted.lock().unwrap().contains(&partition) {
+                reader.committed(next_offset);
             }
         }
     }

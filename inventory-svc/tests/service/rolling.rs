@@ -10,6 +10,29 @@ use crate::{
     house::{House, PARTITIONS, eventually},
 };
 
+/// Leaves the partition of `shard` without room: with records that the books ignore, and that stay
+/// uncommitted until the books are told to commit.
+pub(crate) async fn fill(house: &House, shard: ShardNo) {
+    let partition = shard.get() % PARTITIONS;
+    house.books.set_committing(partition, false);
+    let (order, user) = order(shard, 255);
+    let hold = PlacedHold {
+        order,
+        user,
+        quantity: 1,
+        unit_price: 1_250,
+        taken_at_ms: house.now_ms(),
+        traceparent: "x".repeat(55),
+    };
+    let epoch = Epoch::new(i64::MAX).unwrap();
+    let command = Command::HoldsPlaced { epoch, holds: vec![hold; 1_024] };
+    while house.journal.has_room(partition) {
+        let command_id = CommandId::random();
+        let record = Record { command_id, shard, command: command.clone() };
+        house.journal.append(partition, &record).await.unwrap();
+    }
+}
+
 /// Records the holds of these users, as the gateway would, and waits until the books have them.
 pub(crate) async fn record(house: &House, shard: ShardNo, epoch: i64, users: &[u8]) {
     let holds = users.iter().map(|number| {
@@ -77,4 +100,24 @@ async fn young_holds_are_left_alone() {
     .await;
     let books = house.books.shard(shard.get()).unwrap();
     assert_eq!(books.orders.keys().collect::<Vec<_>>(), [&order(shard, 1).0]);
+}
+
+#[tokio::test]
+async fn a_partition_without_room_holds_up_no_other() {
+    let house = House::open().await;
+    let (full, _) = house.open_shard().await;
+    let sale = house.create("another").await;
+    let other = house.schedule(&sale).await;
+    house.opened(other).await;
+    assert_ne!(full.get() % PARTITIONS, other.get() % PARTITIONS);
+    house.hold(full, &[1]).await;
+    house.hold(other, &[2]).await;
+    fill(&house, full).await;
+    let orders = |shard: ShardNo| house.books.shard(shard.get()).unwrap().orders.len();
+
+    house.ledger_shift.jump(Duration::from_secs(6));
+    eventually("the other shard's hold is an order", async || orders(other) == 1).await;
+    assert_eq!(orders(full), 0, "there is no room for it");
+    house.books.set_committing(full.get() % PARTITIONS, true);
+    eventually("there is room again", async || orders(full) == 1).await;
 }
