@@ -155,6 +155,10 @@ impl<'a> Steps<'a> {
                 Ok(None) => return Answer::Done,
                 Err(error) => return self.silent("the open holds were not read", &error),
             };
+            // There may be more than the embedded broker keeps of what the books haven't read.
+            if !self.rooms.journal.has_room(self.shard.partition) {
+                return self.silent("open holds wait", &"the shard's partition has no room");
+            }
             let record = roll_forward::record(CommandId::random(), self.shard.no, from, &holds);
             let append = self.rooms.journal.append(self.shard.partition, &record);
             if let Err(error) = append.await {

@@ -8,7 +8,7 @@ use proto::inventory::v1::{Decision, NewItem, SettleRequest, SettledState, Shard
 
 use crate::{
     books::order,
-    house::{House, eventually, sale},
+    house::{House, PARTITIONS, eventually, sale},
 };
 
 #[tokio::test]
@@ -57,30 +57,52 @@ async fn a_lost_keeper_is_noticed_and_loaded_again_without_any_buyer() {
     assert_eq!((count.stock, count.placed_orders, count.open_holds), (9, 1, 0));
 }
 
+/// The books refuse the order of this user, which shows that the ledger is wrong.
+async fn refuse(house: &House, shard: ShardNo, epoch: i64, user: u8) {
+    let refused = Decision {
+        order_id: order(shard, user).0.as_bytes().to_vec().into(),
+        state: SettledState::Rejected.into(),
+    };
+    let (shard_no, decisions) = (shard.get(), vec![refused]);
+    let settle = SettleRequest { shard_no, epoch, generation: 1_000, decisions };
+    house.inventory().settle(settle).await.unwrap();
+}
+
 #[tokio::test]
 async fn holds_that_the_ledger_still_knows_outlive_a_load() {
     let house = House::open().await;
     let (shard, before) = house.open_shard().await;
     // Nobody has recorded them, and the roll-forward doesn't touch them before 5 s.
     house.hold(shard, &[1, 2, 3]).await;
-    // The books refuse one, which shows that the ledger is wrong.
-    let refused = Decision {
-        order_id: order(shard, 1).0.as_bytes().to_vec().into(),
-        state: SettledState::Rejected.into(),
-    };
-    let settle = SettleRequest {
-        shard_no: shard.get(),
-        epoch: before,
-        generation: 1_000,
-        decisions: vec![refused],
-    };
-    house.inventory().settle(settle).await.unwrap();
+    refuse(&house, shard, before, 1).await;
     house.loaded_after(shard, before).await;
     let books = house.books.shard(shard.get()).unwrap();
     let orders: Vec<_> = books.orders.into_keys().collect();
     assert_eq!(orders, [order(shard, 2).0, order(shard, 3).0]);
     let count = house.count(shard).await;
     assert_eq!((count.stock, count.placed_orders, count.open_holds), (8, 2, 0));
+}
+
+#[tokio::test]
+async fn a_load_publishes_no_hold_where_the_journal_has_no_room() {
+    let house = House::open().await;
+    let (shard, before) = house.open_shard().await;
+    house.hold(shard, &[1, 2]).await;
+    crate::rolling::fill(&house, shard).await;
+    let partition = shard.get() % PARTITIONS;
+    let unread = house.broker.unread(partition).records;
+
+    refuse(&house, shard, before, 1).await;
+    let is_loading = async || house.phase(shard).await == ShardPhase::Loading;
+    eventually("the loading begins", is_loading).await;
+    // The epoch that ends, and then before each time that its holds are to be published.
+    let asked = house.books.shards_asked();
+    eventually("it tries", async || house.books.shards_asked() > asked + 3).await;
+    assert_eq!(house.broker.unread(partition).records, unread);
+    house.books.set_committing(partition, true);
+    house.loaded_after(shard, before).await;
+    let count = house.count(shard).await;
+    assert_eq!((count.stock, count.placed_orders, count.open_holds), (9, 1, 0));
 }
 
 #[tokio::test]
