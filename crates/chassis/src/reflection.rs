@@ -1,14 +1,21 @@
 //! gRPC reflection, v1 and v1alpha: generic clients list and describe what a server offers.
 //!
 //! It tells of what is served at this door and nothing else: a contract may describe services of
-//! other servers, and one that isn't here must not be listed here.
+//! other servers, and one that isn't here must not be listed here. A client that keeps its stream
+//! open doesn't hold up a stop.
 
 use std::collections::HashSet;
+use std::future::ready;
 
+use futures::StreamExt as _;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use tonic::service::Routes;
+use tonic::{Request, Response, Status, Streaming};
+use tonic_reflection::pb;
 use tonic_reflection::server::Builder;
+
+use crate::stop::Stopper;
 
 /// Descriptors that don't describe what is offered: a fault of the build.
 #[derive(Debug, thiserror::Error)]
@@ -39,8 +46,52 @@ pub struct Offered<'a> {
 /// If the contract can't be decoded, or lacks a service that is offered.
 pub fn reflection(offered: Offered<'_>) -> Result<Routes, BadDescriptors> {
     let files = files(offered)?;
-    Ok(Routes::new(builder(&files).build_v1()?).add_service(builder(&files).build_v1alpha()?))
+    let v1 = v1::ending(builder(&files).build_v1()?);
+    let v1alpha = v1alpha::ending(builder(&files).build_v1alpha()?);
+    Ok(Routes::new(v1).add_service(v1alpha))
 }
+
+/// A module with the API in that version. tonic's service answers until its client has no more
+/// questions; here the questions end with the server, too. The service can't be reached but as a
+/// client reaches it: that costs a second coding, and nobody reflects in a hurry.
+macro_rules! ending {
+    ($version:ident) => {
+        mod $version {
+            use pb::$version::server_reflection_client::ServerReflectionClient;
+            use pb::$version::server_reflection_server::{
+                ServerReflection, ServerReflectionServer,
+            };
+            use pb::$version::{ServerReflectionRequest, ServerReflectionResponse};
+
+            use super::*;
+
+            pub(super) fn ending<T: ServerReflection>(
+                service: ServerReflectionServer<T>,
+            ) -> ServerReflectionServer<impl ServerReflection> {
+                ServerReflectionServer::new(Ending(ServerReflectionClient::new(service)))
+            }
+
+            struct Ending<T>(ServerReflectionClient<ServerReflectionServer<T>>);
+
+            #[tonic::async_trait]
+            impl<T: ServerReflection> ServerReflection for Ending<T> {
+                type ServerReflectionInfoStream = Streaming<ServerReflectionResponse>;
+
+                async fn server_reflection_info(
+                    &self,
+                    request: Request<Streaming<ServerReflectionRequest>>,
+                ) -> Result<Response<Self::ServerReflectionInfoStream>, Status> {
+                    let stopped = Stopper::of(request.extensions()).into_stopped();
+                    let questions = request.into_inner().scan((), |(), one| ready(one.ok()));
+                    self.0.clone().server_reflection_info(questions.take_until(stopped)).await
+                }
+            }
+        }
+    };
+}
+
+ending!(v1);
+ending!(v1alpha);
 
 fn builder(files: &FileDescriptorSet) -> Builder<'static> {
     Builder::configure()

@@ -81,9 +81,9 @@ impl Listeners {
     }
 }
 
-/// Listeners of one user that all set `SO_REUSEPORT` share a port, and two processes would take each
-/// other's connections. A socket without it is refused while anybody listens there. (Two processes
-/// that ask at the same instant may both be let in.)
+/// Listeners of one user that all set `SO_REUSEPORT` share a port, and two processes would take
+/// each other's connections. A socket without it is refused while anybody listens there. (Two
+/// processes that ask at the same instant may both be let in.)
 fn refuse_taken(addr: SocketAddr) -> io::Result<()> {
     socket(addr)?.bind(&addr.into())
 }

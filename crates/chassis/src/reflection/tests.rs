@@ -7,10 +7,10 @@ use tonic_reflection::pb::{v1, v1alpha};
 use super::*;
 use crate::channel::{ChannelSettings, connect_lazy};
 use crate::cores::Cores;
-use crate::server::bakery::WORDS;
+use crate::server::bakery::{PATIENCE, WORDS};
 use crate::server::{Listeners, ServerSettings, serve};
 use crate::stop::Stopper;
-use crate::tasks::TaskOwner;
+use crate::tasks::{Drained, TaskOwner};
 
 /// Asks the server behind `$channel`, in version `$version`, one question.
 macro_rules! ask {
@@ -119,6 +119,23 @@ async fn both_versions_list_what_is_served_with_health_and_find_error_details() 
         let found = ask!(v1, channel.clone(), FileContainingSymbol(symbol.to_owned()));
         assert_eq!(found.len(), 1, "{symbol}");
     }
+}
+
+#[tokio::test]
+async fn open_streams_end_with_the_stop_and_do_not_hold_it_up() {
+    let cores = Cores::start(1).expect("a core");
+    let owner = TaskOwner::new("bakery", Stopper::new());
+    let channel = open(&owner, &cores).await;
+    let mut v1 = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let open_end = futures::stream::pending();
+    let mut v1 = v1.server_reflection_info(open_end).await.expect("a stream").into_inner();
+    let mut v1alpha = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+    let open_end = futures::stream::pending();
+    let mut v1alpha =
+        v1alpha.server_reflection_info(open_end).await.expect("a stream").into_inner();
+    assert_eq!(owner.drain(PATIENCE).await, Drained { left: 0 });
+    assert_eq!(v1.message().await.expect("it ends in order"), None);
+    assert_eq!(v1alpha.message().await.expect("it ends in order"), None);
 }
 
 #[test]

@@ -18,9 +18,9 @@ pub struct ServerSettings {
     /// Calls at once on a connection. 1024: a gateway multiplexes all its buyers over one
     /// connection per core. The edge sets 100, as one client has no use for more.
     pub max_concurrent_streams: u32,
-    /// Open connections per core; more wait in the kernel's queue. Each takes a file descriptor, and
-    /// the usual soft limit is 1024: the program starts with [`crate::open_files::raise`]. 4096 on
-    /// each of a machine's cores stay below the usual hard limit, with room for stores.
+    /// Open connections per core; more wait in the kernel's queue. Each takes a file descriptor,
+    /// and the usual soft limit is 1024: the program starts with [`crate::open_files::raise`].
+    /// 4096 on each of 100 cores stay below the usual hard limit of 524288, with room for stores.
     pub connections_per_core_max: usize,
     /// A connection that hasn't said its HTTP/2 preface by then is closed. 10 s: a slow mobile
     /// handshake fits.
