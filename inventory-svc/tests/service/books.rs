@@ -48,6 +48,7 @@ struct Inner {
     keys_asked: AtomicUsize,
     shards_asked: AtomicUsize,
     uncommitted: Mutex<BTreeSet<u32>>,
+    unread: Mutex<BTreeSet<u32>>,
     public_key: Mutex<Vec<u8>>,
 }
 
@@ -91,6 +92,16 @@ impl Books {
         }
     }
 
+    /// Whether a partition is read; what isn't waits.
+    pub(crate) fn set_reading(&self, partition: u32, is_reading: bool) {
+        let mut unread = self.0.unread.lock().unwrap();
+        if is_reading {
+            unread.remove(&partition);
+        } else {
+            unread.insert(partition);
+        }
+    }
+
     /// Follows one partition for ever.
     pub(crate) async fn follow(self, journal: Journal, partition: u32) {
         let mut reader = journal.reader(partition).unwrap();
@@ -98,6 +109,9 @@ impl Books {
         let mut next_offset = 0;
         loop {
             let batch = reader.next_batch(100, Duration::from_millis(100)).await.unwrap();
+            while self.0.unread.lock().unwrap().contains(&partition) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             for raw in batch {
                 self.apply(journal::decode(&raw.bytes).unwrap());
                 next_offset = raw.offset + 1;

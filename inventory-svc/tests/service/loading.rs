@@ -131,20 +131,45 @@ async fn settles_of_an_older_copy_of_the_books_have_the_shard_loaded() {
     house.loaded_after(shard, before).await;
 }
 
-#[tokio::test]
-async fn shards_that_are_lost_together_are_open_again_after_one_wait() {
-    let house = House::open().await;
-    // As long as three rounds of four would make it three waits.
-    let wait = 2 * Duration::from_millis(1_500);
+/// A sale with so many items, open since a second ago: the shards.
+async fn schedule_many(house: &House, items: u32, lease_ms: u32) -> Vec<ShardNo> {
     let mut request = sale("many");
-    let mug = NewItem { lease_ms: 1_500, ..request.items.remove(0) };
-    let mugs = (0..12).map(|number| NewItem { sku: format!("mug {number}"), ..mug.clone() });
+    let mug = NewItem { lease_ms, ..request.items.remove(0) };
+    let mugs = (0..items).map(|number| NewItem { sku: format!("mug {number}"), ..mug.clone() });
     request.items = mugs.collect();
     let sale = house.catalog().create_sale(house.operators(request)).await.unwrap().into_inner();
     let sale = sale.sale.unwrap();
     house.schedule(&sale).await;
     let numbers = sale.items.iter().map(|item| item.shards[0].shard_no);
-    let shards: Vec<_> = numbers.map(|number| ShardNo::new(number).unwrap()).collect();
+    numbers.map(|number| ShardNo::new(number).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn shards_that_can_not_be_opened_are_in_nobodys_way() {
+    let house = House::open().await;
+    house.books.set_reading(1, false);
+    let shards = schedule_many(&house, 20, 400).await;
+    let (sick, well): (Vec<_>, Vec<_>) =
+        shards.into_iter().partition(|shard| shard.get() % PARTITIONS == 1);
+    assert!(sick.len() > house.config.loading.snapshots_max, "more than places");
+    for shard in well {
+        house.opened(shard).await;
+    }
+    for shard in &sick {
+        assert_eq!(house.phase(*shard).await, ShardPhase::New);
+    }
+    house.books.set_reading(1, true);
+    for shard in sick {
+        house.opened(shard).await;
+    }
+}
+
+#[tokio::test]
+async fn shards_that_are_lost_together_are_open_again_after_one_wait() {
+    let house = House::open().await;
+    // As long as three rounds of four would make it three waits.
+    let wait = 2 * Duration::from_millis(1_500);
+    let shards = schedule_many(&house, 12, 1_500).await;
     let mut before = Vec::new();
     for shard in &shards {
         before.push((*shard, house.opened(*shard).await));
