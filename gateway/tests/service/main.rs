@@ -5,6 +5,7 @@
 
 mod identity;
 mod journal_trouble;
+mod logs;
 mod orders;
 mod people;
 mod purchase;
