@@ -16,11 +16,24 @@ const FILES: [&str; 7] = [
     "seckill/journal/v1/journal.proto",
 ];
 
+/// Messages with secrets; `src/redacted.rs` prints their names only.
+const REDACTED: [&str; 9] = [
+    ".seckill.user.v1.RegisterRequest",
+    ".seckill.user.v1.SignInRequest",
+    ".seckill.user.v1.SignInResponse",
+    ".seckill.user.v1.IssueOperatorTokenResponse",
+    ".seckill.user.v1.RehearsalShopper",
+    ".seckill.gateway.v1.IssueTicketResponse",
+    ".seckill.gateway.v1.PurchaseRequest",
+    ".seckill.gateway.v1.GetOrderRequest",
+    ".seckill.gateway.v1.WatchOrderRequest",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=seckill");
     let descriptors = protox::compile(FILES, ["."])?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?).join("descriptors.bin");
     std::fs::write(out, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".").skip_debug(REDACTED).compile_fds(descriptors)?;
     Ok(())
 }

@@ -43,7 +43,8 @@ impl KnownItem {
 #[derive(Debug)]
 pub(crate) struct Items {
     known: moka::future::Cache<ItemId, Arc<KnownItem>>,
-    /// No items of a scheduled sale, lately. Ids that somebody makes up must not push out real ones.
+    /// No items of a scheduled sale, lately. Ids that somebody makes up must not push out real
+    /// ones.
     missing: moka::future::Cache<ItemId, ()>,
     inventory: Inventory,
     stock: Arc<StockView>,

@@ -3,7 +3,12 @@
 //! anything, and only the rims of the services (`grpc`, `edge`, `upstream`) and the journal's codec
 //! may name it.
 
-#![allow(missing_docs, clippy::all, reason = "generated; documented in the .proto files")]
+#![allow(
+    missing_docs,
+    clippy::all,
+    clippy::too_many_lines,
+    reason = "generated; documented in the .proto files"
+)]
 
 /// `seckill.*`.
 pub mod seckill {
@@ -38,6 +43,8 @@ pub mod seckill {
         }
     }
 }
+
+mod redacted;
 
 pub use seckill::{error, gateway, inventory, journal, order, user};
 

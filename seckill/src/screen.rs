@@ -12,8 +12,8 @@ pub(crate) fn say(text: impl AsRef<str>) {
     let _ = writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush());
 }
 
-/// One sentence about something that went wrong. As with [`say`], a reader that has gone away must not
-/// change how the command ends.
+/// One sentence about something that went wrong. As with [`say`], a reader that has gone away must
+/// not change how the command ends.
 pub(crate) fn complain(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr(), "seckill: {}", text.as_ref());
 }

@@ -1,5 +1,5 @@
-//! What this gateway itself is carrying is never told to be nothing, though the ledger has not heard
-//! of it yet: neither in flight nor while it gathers, on whichever core one asks.
+//! What this gateway itself is carrying is never told to be nothing, though the ledger has not
+//! heard of it yet: neither in flight nor while it gathers, on whichever core one asks.
 
 use std::time::Duration;
 
