@@ -5,7 +5,7 @@
 //! a stream that has no end of its own ends by [`Stopper::of`] its request, or it would hold it up.
 //! A dropped [`crate::TaskOwner`] severs connections and drops handlers at their next await.
 //! Every call has a deadline ([`crate::deadline`]), a handler's panic is an INTERNAL answer, and a
-//! request that can't be read is told so with details ([`crate::malformed`]).
+//! request that can't be read is told so with details (`malformed.rs`).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
