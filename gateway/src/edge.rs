@@ -93,8 +93,7 @@ impl Shop {
     fn remaining(&self, extensions: &Extensions) -> Duration {
         // Without the layer there would be no bound at all, so a read's is taken.
         let deadline = Deadline::of(extensions);
-        deadline
-            .map_or(self.config.upstream.read_limit(), |deadline| deadline.remaining(&self.clock))
+        deadline.map_or(self.config.upstream.read_limit(), |deadline| deadline.remaining())
     }
 
     /// When a read on behalf of the caller must be over.

@@ -1,8 +1,8 @@
 //! Who: accounts, credentials, tokens.
 //!
 //! user-svc promises that an e-mail address has one account, that only its password gets a token
-//! for it, and that a token says nothing that this service did not check. Nothing else in the suite
-//! sees passwords or addresses. It doesn't know what is sold.
+//! for it, and that a token says nothing that this service did not check. Nothing else in the
+//! suite keeps or checks passwords or addresses. It doesn't know what is sold.
 //!
 //! [`build`] is the wiring, read top to bottom.
 

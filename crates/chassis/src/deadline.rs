@@ -19,7 +19,7 @@ use tonic::body::Body;
 use tonic::{Extensions, Status};
 use tower::{Layer, Service};
 
-use crate::clock::{Clock, boot_time};
+use crate::clock::boot_time;
 
 /// The moment until which a client waits for the answer of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Deadline {
     ///
     /// A [`crate::ClockShift`] doesn't move deadlines: they are the patience of a client, and the
     /// client's time didn't jump.
-    pub fn remaining(&self, _clock: &Clock) -> Duration {
+    pub fn remaining(&self) -> Duration {
         self.at.saturating_sub(boot_time())
     }
 

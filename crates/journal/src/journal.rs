@@ -21,7 +21,7 @@ pub enum Error {
     /// The brokers didn't say who they are.
     #[error("no answer from the journal's brokers at {0}")]
     Unreachable(String),
-    /// The topic isn't there; `seckill migrate` makes it.
+    /// The topic isn't there. It has to be made with the partitions that shards were spread over.
     #[error("the journal's topic {TOPIC} is missing: {0}")]
     NoTopic(String),
     /// The topic has fewer partitions.

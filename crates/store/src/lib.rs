@@ -9,7 +9,7 @@ pub mod sqlite;
 mod schema;
 mod trouble;
 
-pub use schema::{MigrateError, check, migrate, require_schema};
+pub use schema::{MigrateError, check, migrate};
 pub use trouble::{Trouble, trouble};
 
 /// How connections are kept.

@@ -1,6 +1,6 @@
 //! The schema is what the program expects, or the program doesn't start.
 //!
-//! Roles only look ([`require_schema`]); changing a schema is a command of its own ([`migrate`]),
+//! Roles only look ([`check`]); changing a schema is a command of its own ([`migrate`]),
 //! so that many instances can start at once, and with fewer rights.
 
 use std::collections::HashMap;
@@ -40,7 +40,7 @@ pub async fn migrate(pool: &SqlitePool, migrations: &Migrator) -> Result<(), Mig
 ///
 /// # Errors
 /// All of [`MigrateError`] but `Migrate`; the lowest version that is wrong is the one named.
-pub async fn require_schema(pool: &SqlitePool, migrations: &Migrator) -> Result<(), MigrateError> {
+pub async fn check(pool: &SqlitePool, migrations: &Migrator) -> Result<(), MigrateError> {
     let mut applied = applied(pool).await?;
     for migration in migrations.iter().filter(|one| !one.migration_type.is_down_migration()) {
         match applied.remove(&migration.version) {
@@ -53,14 +53,6 @@ pub async fn require_schema(pool: &SqlitePool, migrations: &Migrator) -> Result<
         Some(version) => Err(MigrateError::Ahead(version)),
         None => Ok(()),
     }
-}
-
-/// The same as [`require_schema`].
-///
-/// # Errors
-/// Those of [`require_schema`].
-pub async fn check(pool: &SqlitePool, migrations: &Migrator) -> Result<(), MigrateError> {
-    require_schema(pool, migrations).await
 }
 
 /// By version: the checksum, and whether it was finished.

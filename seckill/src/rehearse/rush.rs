@@ -45,8 +45,6 @@ pub(super) struct Figures {
     pub(super) last_accepted: Duration,
     /// Accepted in the end, though an answer before was PROCESSING or lost.
     pub(super) late_promises: u64,
-    /// Purchase calls beyond the first of each shopper.
-    pub(super) retries: u64,
 }
 
 impl Figures {
@@ -58,7 +56,6 @@ impl Figures {
             last_answer: Duration::ZERO,
             last_accepted: Duration::ZERO,
             late_promises: 0,
-            retries: 0,
         }
     }
 
@@ -69,14 +66,12 @@ impl Figures {
         self.last_answer = self.last_answer.max(other.last_answer);
         self.last_accepted = self.last_accepted.max(other.last_accepted);
         self.late_promises += other.late_promises;
-        self.retries += other.retries;
     }
 
     fn count(&mut self, ended: &Ended) {
         let micros = u64::try_from(ended.took.as_micros()).unwrap_or(u64::MAX);
         self.all.record(micros.max(1)).expect("the histogram grows as it needs to");
         self.last_answer = self.last_answer.max(ended.at);
-        self.retries += ended.retries;
         if ended.ending == Ending::Accepted {
             self.accepted.record(micros.max(1)).expect("the histogram grows as it needs to");
             self.last_accepted = self.last_accepted.max(ended.at);
@@ -92,7 +87,6 @@ struct Ended {
     /// After the opening.
     at: Duration,
     was_unknown: bool,
-    retries: u64,
 }
 
 /// Lets the lane's shoppers in. The doors open at `opening` by `clock.now()`.
@@ -117,7 +111,7 @@ pub(super) async fn rush(
             let (client, clock) = (lane.client(place), &clock);
             let scheduled = arrival(shopper);
             under_way.push(async move {
-                let (ending, pursuit, tries) = pursue(shopper, client, clock, scheduled).await;
+                let (ending, pursuit) = pursue(shopper, client, clock, scheduled).await;
                 let ended_at = clock.now();
                 Ended {
                     place,
@@ -125,7 +119,6 @@ pub(super) async fn rush(
                     took: ended_at.saturating_sub(scheduled),
                     at: ended_at.saturating_sub(opening),
                     was_unknown: pursuit.was_unknown,
-                    retries: tries - 1,
                 }
             });
         }
@@ -149,28 +142,26 @@ pub(super) async fn rush(
     LaneRush { lane, endings, figures }
 }
 
-/// One shopper, until it knows; also how many purchase calls it took.
+/// One shopper, until it knows.
 async fn pursue(
     shopper: &Shopper,
     mut client: GatewayServiceClient<Channel>,
     clock: &Clock,
     scheduled: Duration,
-) -> (Ending, Pursuit, u64) {
+) -> (Ending, Pursuit) {
     let mut pursuit = Pursuit::begin();
-    let mut tries = 1;
     let mut seen = purchase(shopper, &mut client, 1).await;
     loop {
         match pursuit.saw(seen, clock.now().saturating_sub(scheduled)) {
             Next::Purchase { attempt, after } => {
                 tokio::time::sleep(after).await;
-                tries += 1;
                 seen = purchase(shopper, &mut client, attempt).await;
             }
             Next::Ask { after } => {
                 tokio::time::sleep(after).await;
                 seen = ask(shopper, &mut client).await.0;
             }
-            Next::End(ending) => return (ending, pursuit, tries),
+            Next::End(ending) => return (ending, pursuit),
         }
     }
 }

@@ -17,7 +17,6 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::*;
 use crate::channel::{ChannelSettings, connect_lazy};
-use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::tasks::TaskOwner;
 
@@ -106,7 +105,7 @@ impl Health for Bakery {
             "hold" => self.bread.acquire().await.expect("never closed").forget(),
             "deadline" => {
                 let deadline = Deadline::of(request.extensions());
-                let budget = deadline.map(|deadline| deadline.remaining(&Clock::system()));
+                let budget = deadline.map(|deadline| deadline.remaining());
                 *self.budget.lock().expect("no panic") = budget;
             }
             "panic" => panic!("burnt"),

@@ -42,14 +42,14 @@ async fn migrated_schema_is_accepted_and_migrating_again_does_nothing() {
     let both = steps(vec![first(), second()]);
     migrate(&db.writer, &both).await.expect("migrated");
     migrate(&db.writer, &both).await.expect("nothing to do");
-    require_schema(&db.reader, &both).await.expect("as expected");
+    check(&db.reader, &both).await.expect("as expected");
     check(&db.reader, &both).await.expect("the same");
 }
 
 #[tokio::test]
 async fn empty_store_is_behind_and_looking_changes_nothing() {
     let (_dir, db) = bakery().await;
-    let refused = require_schema(&db.writer, &steps(vec![first()])).await;
+    let refused = check(&db.writer, &steps(vec![first()])).await;
     assert!(matches!(refused, Err(MigrateError::Behind(1))), "{refused:?}");
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
         .fetch_one(&db.reader)
@@ -62,7 +62,7 @@ async fn empty_store_is_behind_and_looking_changes_nothing() {
 async fn pending_migration_is_refused_by_its_number() {
     let (_dir, db) = bakery().await;
     migrate(&db.writer, &steps(vec![first()])).await.expect("migrated");
-    let refused = require_schema(&db.reader, &steps(vec![first(), second()])).await;
+    let refused = check(&db.reader, &steps(vec![first(), second()])).await;
     assert!(matches!(refused, Err(MigrateError::Behind(2))), "{refused:?}");
 }
 
@@ -70,7 +70,7 @@ async fn pending_migration_is_refused_by_its_number() {
 async fn unknown_migration_is_refused_by_its_number() {
     let (_dir, db) = bakery().await;
     migrate(&db.writer, &steps(vec![first(), second()])).await.expect("migrated");
-    let refused = require_schema(&db.reader, &steps(vec![first()])).await;
+    let refused = check(&db.reader, &steps(vec![first()])).await;
     assert!(matches!(refused, Err(MigrateError::Ahead(2))), "{refused:?}");
 }
 
@@ -79,7 +79,7 @@ async fn edited_migration_is_refused() {
     let (_dir, db) = bakery().await;
     migrate(&db.writer, &steps(vec![first()])).await.expect("migrated");
     let edited = steps(vec![step(1, "CREATE TABLE roll (id INTEGER PRIMARY KEY)")]);
-    let refused = require_schema(&db.reader, &edited).await;
+    let refused = check(&db.reader, &edited).await;
     assert!(matches!(refused, Err(MigrateError::Differs(1))), "{refused:?}");
 }
 
@@ -89,7 +89,7 @@ async fn half_done_migration_counts_as_missing() {
     migrate(&db.writer, &steps(vec![first()])).await.expect("migrated");
     let broken = "UPDATE _sqlx_migrations SET success = FALSE";
     sqlx::query(broken).execute(&db.writer).await.expect("damaged by hand");
-    let refused = require_schema(&db.reader, &steps(vec![first()])).await;
+    let refused = check(&db.reader, &steps(vec![first()])).await;
     assert!(matches!(refused, Err(MigrateError::Behind(1))), "{refused:?}");
 }
 
