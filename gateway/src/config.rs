@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use chassis::{ServerSettings, channel::ChannelSettings, config::ConfigError};
+use chassis::{
+    ServerSettings,
+    channel::{self, ChannelSettings},
+    config::ConfigError,
+};
 use serde::Deserialize;
 
 use crate::coalesce::Bounds;
@@ -49,11 +53,11 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamSettings {
-    /// A URL such as `http://127.0.0.1:50052`.
+    /// The URL of each instance, such as `http://127.0.0.1:50052`, with commas between.
     pub inventory: String,
-    /// A URL.
+    /// The same.
     pub order: String,
-    /// A URL.
+    /// The same.
     pub user: String,
     /// How long a read may take, in milliseconds.
     pub read_ms_max: u64,
@@ -206,6 +210,11 @@ impl Config {
             zero.or(above_zero_ms.iter().find(|(_, value)| *value == 0).map(|(name, _)| name));
         if let Some(name) = zero {
             return wrong(format!("{name} must be above 0"));
+        }
+        let UpstreamSettings { inventory, order, user, .. } = &self.upstream;
+        for (knob, addresses) in [("inventory", inventory), ("order", order), ("user", user)] {
+            channel::check(addresses)
+                .map_err(|error| ConfigError::new(format!("upstream.{knob}: {error}")))?;
         }
         self.server.check()
     }

@@ -3,7 +3,12 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use chassis::{ServerSettings, channel::ChannelSettings, config::ConfigError, job::Backoff};
+use chassis::{
+    ServerSettings,
+    channel::{self, ChannelSettings},
+    config::ConfigError,
+    job::Backoff,
+};
 use serde::Deserialize;
 use store::PoolSettings;
 
@@ -50,9 +55,9 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// URL of order-svc.
+    /// The URL of each instance of order-svc, with commas between.
     pub order_svc: String,
-    /// URL of user-svc.
+    /// The same of user-svc.
     pub user_svc: String,
     /// For one question, and for each part of a snapshot, in milliseconds.
     pub deadline_ms: u64,
@@ -159,6 +164,12 @@ impl Config {
             if value == 0 {
                 return wrong(format!("{knob} must be above 0"));
             }
+        }
+        for (knob, addresses) in
+            [("order_svc", &upstream.order_svc), ("user_svc", &upstream.user_svc)]
+        {
+            channel::check(addresses)
+                .map_err(|error| ConfigError::new(format!("upstream.{knob}: {error}")))?;
         }
         if loading.loader_lease_ms < 100 {
             return wrong("loading.loader_lease_ms must be at least 100");

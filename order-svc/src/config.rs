@@ -3,7 +3,11 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use chassis::{ServerSettings, channel::ChannelSettings, config::ConfigError};
+use chassis::{
+    ServerSettings,
+    channel::{self, ChannelSettings},
+    config::ConfigError,
+};
 use serde::Deserialize;
 
 use crate::{
@@ -18,7 +22,7 @@ const DEFAULTS: &str = include_str!("../config.default.toml");
 pub struct Config {
     /// Where calls are taken, for whoever binds the listeners.
     pub listen: SocketAddr,
-    /// `http://HOST:PORT` of inventory-svc.
+    /// `http://HOST:PORT` of each instance of inventory-svc, with commas between.
     pub inventory_url: String,
     /// How long a stop may take.
     pub drain_ms_max: u64,
@@ -86,12 +90,8 @@ impl Config {
         if consumer.retry_max_ms < consumer.retry_first_ms {
             return Err(ConfigError::new("consumer.retry_max_ms is below consumer.retry_first_ms"));
         }
-        if !self.inventory_url.starts_with("http://") {
-            let url = &self.inventory_url;
-            return Err(ConfigError::new(format!(
-                "inventory_url is {url}: it must be a URL such as http://127.0.0.1:50052"
-            )));
-        }
+        channel::check(&self.inventory_url)
+            .map_err(|error| ConfigError::new(format!("inventory_url: {error}")))?;
         self.server.check()
     }
 }

@@ -89,7 +89,7 @@ pub struct App {
     seams: Seams,
     books: Arc<dyn Books>,
     readers: Vec<journal::PartitionReader>,
-    inventory: tonic::transport::Channel,
+    inventory: channel::Balanced,
     reflection: Routes,
 }
 

@@ -1,13 +1,18 @@
-//! Channels to other services: connected when first used, and again when lost.
+//! Channels to other services: connected when first used, and again when lost; calls are spread
+//! over all instances of a service.
 //!
 //! A channel lives on one runtime, so each serving core makes its own. Time-outs of calls are the
 //! caller's ([`crate::Deadline::remaining`]); retries are nobody's here.
+
+mod balanced;
+
+pub use balanced::Balanced;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::runtime::Handle;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 /// How a channel behaves.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,30 +42,50 @@ impl Default for ChannelSettings {
     }
 }
 
-/// An address that isn't a URL such as `http://127.0.0.1:7001`.
+/// Text that doesn't name a service: no URL such as `http://127.0.0.1:7001`, or an empty one.
 #[derive(Debug, thiserror::Error)]
 #[error("{address:?} is not an address of a service such as http://127.0.0.1:7001")]
 pub struct BadAddress {
     address: String,
 }
 
-/// A channel to `address` that lives on `runtime`. Never connects here: calls do.
+/// Channels to all instances of a service at `addresses`: URLs with commas between. They live on
+/// `runtime`. Never connects here: calls do, and whatever watches the instances.
 ///
 /// # Errors
-/// If `address` isn't a URL with the scheme http and a host.
+/// If one of `addresses` isn't a URL with the scheme http and a host.
 pub fn connect_lazy(
     runtime: &Handle,
-    address: &str,
+    addresses: &str,
     settings: &ChannelSettings,
-) -> Result<Channel, BadAddress> {
+) -> Result<Balanced, BadAddress> {
+    let channels = addresses.split(',').map(str::trim).map(|address| {
+        let endpoint = endpoint(address, settings)?;
+        // The channel's worker is spawned where the channel is made.
+        let _on = runtime.enter();
+        Ok((address.to_owned(), endpoint.connect_lazy()))
+    });
+    let channels = channels.collect::<Result<Vec<_>, BadAddress>>()?;
+    let connect_timeout = Duration::from_millis(settings.connect_timeout_ms);
+    Ok(Balanced::over(runtime, channels, connect_timeout))
+}
+
+/// Whether [`connect_lazy`] would take `addresses`.
+///
+/// # Errors
+/// The same.
+pub fn check(addresses: &str) -> Result<(), BadAddress> {
+    let settings = ChannelSettings::default();
+    addresses.split(',').try_for_each(|address| endpoint(address.trim(), &settings).map(drop))
+}
+
+fn endpoint(address: &str, settings: &ChannelSettings) -> Result<Endpoint, BadAddress> {
     let refused = || BadAddress { address: address.to_owned() };
     let endpoint = Endpoint::from_shared(address.to_owned()).map_err(|_| refused())?;
     let uri = endpoint.uri();
     if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {
         return Err(refused());
     }
-    // The channel's worker is spawned where the channel is made.
-    let _on = runtime.enter();
     Ok(endpoint
         .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
         .tcp_nodelay(true)
@@ -68,24 +93,8 @@ pub fn connect_lazy(
         .keep_alive_timeout(Duration::from_millis(settings.keepalive_timeout_ms))
         .keep_alive_while_idle(true)
         .initial_stream_window_size(settings.stream_window_bytes)
-        .initial_connection_window_size(settings.connection_window_bytes)
-        .connect_lazy())
+        .initial_connection_window_size(settings.connection_window_bytes))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn only_http_urls_with_a_host_are_addresses() {
-        let connect = |address| {
-            connect_lazy(&Handle::current(), address, &ChannelSettings::default()).is_ok()
-        };
-        for address in ["http://127.0.0.1:7001", "http://[::1]:7001", "http://bakery"] {
-            assert!(connect(address), "{address}");
-        }
-        for address in ["", "127.0.0.1:7001", "bakery", "https://bakery", "http://", "a b", "/x"] {
-            assert!(!connect(address), "{address}");
-        }
-    }
-}
+mod tests;

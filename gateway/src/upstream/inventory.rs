@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::Clock;
+use chassis::{Clock, channel::Balanced};
 use futures::{Stream, StreamExt as _};
 use ids::{Epoch, ItemId, OrderId, SaleId, ShardNo, UserId};
 use proto::inventory::v1 as wire;
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 use super::{ReadError, Until, call, millis, nonsense, read_error};
 use crate::{
@@ -41,14 +41,14 @@ pub(crate) struct Sale {
 /// A client of inventory-svc.
 #[derive(Debug, Clone)]
 pub(crate) struct Inventory {
-    ledger: wire::inventory_service_client::InventoryServiceClient<Channel>,
-    catalog: wire::catalog_service_client::CatalogServiceClient<Channel>,
+    ledger: wire::inventory_service_client::InventoryServiceClient<Balanced>,
+    catalog: wire::catalog_service_client::CatalogServiceClient<Balanced>,
     clock: Clock,
 }
 
 impl Inventory {
     /// Over a channel that connects when it is first used.
-    pub(crate) fn new(channel: Channel, clock: Clock) -> Self {
+    pub(crate) fn new(channel: Balanced, clock: Clock) -> Self {
         Self {
             ledger: wire::inventory_service_client::InventoryServiceClient::new(channel.clone()),
             catalog: wire::catalog_service_client::CatalogServiceClient::new(channel),

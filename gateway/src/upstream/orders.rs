@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::Clock;
+use chassis::{Clock, channel::Balanced};
 use ids::{ItemId, OrderId, SaleId, UserId};
 use proto::order::v1 as wire;
-use tonic::transport::Channel;
 
 use super::{ReadError, Until, call, millis, nonsense, read_error};
 use crate::domain::{item::Money, order::Row};
@@ -19,13 +18,13 @@ const SERVICE: &str = "order-svc";
 /// A client of order-svc.
 #[derive(Debug, Clone)]
 pub(crate) struct Orders {
-    client: wire::order_service_client::OrderServiceClient<Channel>,
+    client: wire::order_service_client::OrderServiceClient<Balanced>,
     clock: Clock,
 }
 
 impl Orders {
     /// Over a channel that connects when it is first used.
-    pub(crate) fn new(channel: Channel, clock: Clock) -> Self {
+    pub(crate) fn new(channel: Balanced, clock: Clock) -> Self {
         Self { client: wire::order_service_client::OrderServiceClient::new(channel), clock }
     }
 

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use chassis::channel::Balanced;
 use proto::user::v1::{
     ListPublicKeysRequest, ListPublicKeysResponse, RegisterRequest, RegisterResponse,
     SignInRequest, SignInResponse, user_service_client::UserServiceClient,
 };
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 
 use super::call;
 
@@ -17,12 +18,12 @@ pub(crate) type PublicKey = (String, [u8; 32]);
 /// A client of user-svc.
 #[derive(Debug, Clone)]
 pub(crate) struct Users {
-    client: UserServiceClient<Channel>,
+    client: UserServiceClient<Balanced>,
 }
 
 impl Users {
     /// Over a channel that connects when it is first used.
-    pub(crate) fn new(channel: Channel) -> Self {
+    pub(crate) fn new(channel: Balanced) -> Self {
         Self { client: UserServiceClient::new(channel) }
     }
 

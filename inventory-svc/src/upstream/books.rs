@@ -3,12 +3,13 @@
 
 use std::{future::Future, time::Duration};
 
+use chassis::channel::Balanced;
 use ids::{Epoch, OrderId, ShardNo, UserId};
 use proto::order::v1::{
     FindOrdersRequest, GetShardRequest, OrderState, ShardSnapshotRequest, ShardSnapshotResponse,
     SnapshotOrder, order_service_client::OrderServiceClient, shard_snapshot_response::Part,
 };
-use tonic::{Code, Request, Status, Streaming, transport::Channel};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::Silent;
 use crate::domain::{Settled, StagedOrder};
@@ -16,7 +17,7 @@ use crate::domain::{Settled, StagedOrder};
 /// A client of order-svc. Cloning is cheap; clones share one connection.
 #[derive(Clone)]
 pub struct Books {
-    client: OrderServiceClient<Channel>,
+    client: OrderServiceClient<Balanced>,
     deadline: Duration,
 }
 
@@ -74,7 +75,7 @@ pub enum SnapshotError {
 
 impl Books {
     /// Over `channel`; each call, and each part of a stream, has `deadline`.
-    pub fn new(channel: Channel, deadline: Duration) -> Self {
+    pub fn new(channel: Balanced, deadline: Duration) -> Self {
         Self { client: OrderServiceClient::new(channel), deadline }
     }
 

@@ -9,11 +9,12 @@ use std::{
 
 use chassis::{
     Clock,
+    channel::Balanced,
     token::{TokenError, Verifier},
 };
 use proto::user::v1::{ListPublicKeysRequest, user_service_client::UserServiceClient};
 use tokio::sync::Mutex;
-use tonic::{Request, transport::Channel};
+use tonic::Request;
 
 use super::Silent;
 
@@ -54,7 +55,7 @@ pub enum NotAnOperator {
 
 /// Checks operators' tokens.
 pub struct Operators {
-    client: UserServiceClient<Channel>,
+    client: UserServiceClient<Balanced>,
     deadline: Duration,
     clock: Clock,
     verifier: Verifier,
@@ -66,7 +67,7 @@ pub struct Operators {
 
 impl Operators {
     /// Knows no key yet; tokens must name `issuer`.
-    pub fn new(channel: Channel, deadline: Duration, issuer: &str, clock: Clock) -> Self {
+    pub fn new(channel: Balanced, deadline: Duration, issuer: &str, clock: Clock) -> Self {
         Self {
             client: UserServiceClient::new(channel),
             deadline,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chassis::{Stopper, job::Backoff};
+use chassis::{Stopper, channel::Balanced, job::Backoff};
 use ids::OrderId;
 use law::OrderState;
 use proto::inventory::v1::{
@@ -11,7 +11,7 @@ use proto::inventory::v1::{
 };
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tonic::{Code, Request, Status, transport::Channel};
+use tonic::{Code, Request, Status};
 
 use crate::settle::{LeftOver, Settle, merge};
 
@@ -35,7 +35,7 @@ pub struct SettleSettings {
 /// After a stop each call is tried once.
 pub(crate) async fn settle_all(
     mut entries: mpsc::Receiver<Settle>,
-    channel: Channel,
+    channel: Balanced,
     settings: SettleSettings,
     left_over: LeftOver,
     stopper: Stopper,
@@ -54,7 +54,7 @@ pub(crate) async fn settle_all(
 }
 
 async fn tell(
-    client: &mut InventoryServiceClient<Channel>,
+    client: &mut InventoryServiceClient<Balanced>,
     settle: &Settle,
     settings: &SettleSettings,
     stopper: &Stopper,

@@ -1,11 +1,10 @@
 //! What a real server tells generic clients, in both versions.
 
 use prost_types::{FileDescriptorProto, ServiceDescriptorProto};
-use tonic::transport::Channel;
 use tonic_reflection::pb::{v1, v1alpha};
 
 use super::*;
-use crate::channel::{ChannelSettings, connect_lazy};
+use crate::channel::{Balanced, ChannelSettings, connect_lazy};
 use crate::cores::Cores;
 use crate::server::bakery::{PATIENCE, WORDS};
 use crate::server::{Listeners, ServerSettings, serve};
@@ -84,7 +83,7 @@ fn only_what_is_offered_and_its_imports_are_told() {
     assert_eq!(services.iter().map(|one| one.name()).collect::<Vec<_>>(), ["Counter"]);
 }
 
-async fn open(owner: &TaskOwner, cores: &Cores) -> Channel {
+async fn open(owner: &TaskOwner, cores: &Cores) -> Balanced {
     let listeners = Listeners::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
     let address = format!("http://{}", listeners.addr());
     let contract = contract();

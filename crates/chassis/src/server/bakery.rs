@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -16,7 +15,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::*;
-use crate::channel::{ChannelSettings, connect_lazy};
+use crate::channel::{Balanced, ChannelSettings, connect_lazy};
 use crate::deadline::Deadline;
 use crate::tasks::TaskOwner;
 
@@ -136,7 +135,7 @@ fn serving() -> HealthCheckResponse {
 }
 
 /// A customer with a connection of its own, made with the first call.
-pub(crate) fn customer(runtime: &Handle, addr: SocketAddr) -> HealthClient<Channel> {
+pub(crate) fn customer(runtime: &Handle, addr: SocketAddr) -> HealthClient<Balanced> {
     let settings = ChannelSettings::default();
     let channel = connect_lazy(runtime, &format!("http://{addr}"), &settings).expect("a URL");
     HealthClient::new(channel)
