@@ -1,2 +1,17 @@
-//! Real stores for tests: the shared ones that `make stores` started, and ones of their own that a
-//! test may kill, empty and damage.
+//! Real stores for tests: the shared ones that `make stores` started, and ones of a test's own that
+//! it may kill, freeze, empty and damage.
+//!
+//! It promises that a store which isn't there fails the test with one sentence, that every wait has
+//! a deadline, that what a test started ends with it, and that no two tests get the same port or
+//! database. It knows nothing of what the services keep in the stores.
+
+pub mod running;
+
+mod database;
+mod patience;
+mod port;
+mod process;
+mod redis_server;
+
+pub use database::Database;
+pub use redis_server::{Dump, Redis};
