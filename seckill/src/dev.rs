@@ -5,7 +5,6 @@
 mod data_dir;
 mod demo_sale;
 mod shop;
-mod signals;
 
 use std::{
     net::SocketAddr, path::PathBuf, sync::Arc, thread::available_parallelism, time::Duration,
@@ -20,11 +19,11 @@ use tonic::transport::Endpoint;
 use self::{
     data_dir::DataDir,
     shop::{RunningShop, Shop},
-    signals::Signals,
 };
 use crate::{
     failure::Failure,
     screen::say,
+    signals::{self, Signals},
     target::{Bearer, connect},
 };
 

@@ -5,10 +5,12 @@ mod audit;
 mod check_config;
 mod dev;
 mod failure;
+mod keys;
 mod migrate;
 mod operator_token;
 mod rehearse;
 mod screen;
+mod signals;
 mod target;
 
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     CheckConfig(check_config::CheckConfigArgs),
     OperatorToken(operator_token::OperatorTokenArgs),
+    Keys(keys::KeysArgs),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +74,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(args) => block_on(migrate::run(args)),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::OperatorToken(args) => operator_token::run(&args),
+        Command::Keys(args) => keys::run(&args),
     }
 }
 

@@ -133,7 +133,7 @@ async fn hire(
     let hired = during("hiring shoppers", plan.shoppers as usize, |done| {
         prepare::hire_shoppers(&mut operators, operator, plan, done)
     });
-    fleet.board(&target.gateway()?, connections, hired.await?).await
+    fleet.board(&target.gateways()?, connections, hired.await?).await
 }
 
 /// A sale that is loaded and about to open, and a ticket in every hand.

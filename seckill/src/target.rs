@@ -30,7 +30,7 @@ pub(crate) struct TargetArgs {
     /// Data directory of a running `seckill dev`; the other addresses override what it says
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// The gateway, such as http://127.0.0.1:50050
+    /// The gateways, such as http://127.0.0.1:50050; several with commas between
     #[arg(long, value_name = "URL")]
     pub(crate) gateway: Option<String>,
     /// inventory-svc
@@ -70,8 +70,10 @@ impl TargetArgs {
 }
 
 impl Target {
-    pub(crate) fn gateway(&self) -> Result<Endpoint, Failure> {
-        self.endpoint("gateway", &self.args.gateway, |written| &written.gateway)
+    /// One or more.
+    pub(crate) fn gateways(&self) -> Result<Vec<Endpoint>, Failure> {
+        let urls = self.url("gateway", &self.args.gateway, |written| &written.gateway)?;
+        urls.split(',').map(|url| endpoint("gateway", url.trim())).collect()
     }
 
     pub(crate) fn inventory(&self) -> Result<Endpoint, Failure> {
@@ -92,23 +94,21 @@ impl Target {
         given: &Option<String>,
         written: impl Fn(&Addresses) -> &String,
     ) -> Result<Endpoint, Failure> {
+        endpoint(name, self.url(name, given, written)?)
+    }
+
+    fn url<'a>(
+        &'a self,
+        name: &str,
+        given: &'a Option<String>,
+        written: impl Fn(&'a Addresses) -> &'a String,
+    ) -> Result<&'a str, Failure> {
         let url = given.as_ref().or(self.written.as_ref().map(written)).ok_or_else(|| {
             Failure::Usage(format!(
                 "say where the services are: --data DIR of a running `seckill dev`, or --{name} URL"
             ))
         })?;
-        if !url.starts_with("http://") {
-            return Err(Failure::Usage(format!(
-                "--{name} must be a URL such as http://127.0.0.1:50050, not {url}"
-            )));
-        }
-        let endpoint = Endpoint::from_shared(url.clone())
-            .map_err(|error| Failure::Usage(format!("--{name} {url} can't be used: {error}")))?;
-        Ok(endpoint
-            .connect_timeout(CONNECT_WITHIN)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10)))
+        Ok(url)
     }
 
     /// The file of the operator's token: the given one, or the one in the data directory.
@@ -126,6 +126,21 @@ impl Target {
             Failure::Usage(format!("{} doesn't hold an operator's token", path.display()))
         })
     }
+}
+
+fn endpoint(name: &str, url: &str) -> Result<Endpoint, Failure> {
+    if !url.starts_with("http://") {
+        return Err(Failure::Usage(format!(
+            "--{name} must be a URL such as http://127.0.0.1:50050, not {url}"
+        )));
+    }
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .map_err(|error| Failure::Usage(format!("--{name} {url} can't be used: {error}")))?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_WITHIN)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10)))
 }
 
 /// Connects now, so that a service that isn't there is noticed before anything is begun.
@@ -214,8 +229,17 @@ mod tests {
             ..TargetArgs::default()
         };
         let target = args.resolve().unwrap();
-        assert_eq!(target.gateway().unwrap().uri().to_string(), "http://127.0.0.1:1/");
+        assert_eq!(target.gateways().unwrap()[0].uri().to_string(), "http://127.0.0.1:1/");
         assert_eq!(target.order().unwrap().uri().to_string(), "http://127.0.0.1:9/");
+    }
+
+    #[test]
+    fn there_may_be_several_gateways() {
+        let gateway = Some("http://127.0.0.1:1, http://127.0.0.1:2".into());
+        let target = TargetArgs { gateway, ..TargetArgs::default() }.resolve().unwrap();
+        let ports: Vec<_> =
+            target.gateways().unwrap().iter().map(|at| at.uri().port_u16()).collect();
+        assert_eq!(ports, [Some(1), Some(2)]);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use crate::{
     failure::Failure,
+    keys::{self, unusable},
     target::{ADDRESSES_FILE, Addresses, OPERATOR_TOKEN_FILE},
 };
 
@@ -70,24 +70,14 @@ impl DataDir {
         format!("sqlite:{}", self.path.join(name).display())
     }
 
-    /// The file of an Ed25519 signing key, which is made if it isn't there.
+    /// The file of the signing key, which is made if it isn't there.
     pub(super) fn signing_key(&self) -> Result<PathBuf, Failure> {
-        let path = self.path.join("signing.pem");
-        if !path.exists() {
-            user_svc::keys::generate(&path).map_err(|error| Failure::Machine(error.to_string()))?;
-        }
-        Ok(path)
+        keys::signing(&self.path)
     }
 
-    /// The file of a random key of 32 bytes in hexadecimal, which is made if it isn't there.
+    /// The file of a random key, which is made if it isn't there.
     pub(super) fn random_key(&self, name: &str) -> Result<PathBuf, Failure> {
-        let path = self.path.join(name);
-        if !path.exists() {
-            let key: [u8; 32] = rand::random();
-            let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            self.write_private(name, &text)?;
-        }
-        Ok(path)
+        keys::random(&self.path, name)
     }
 
     /// Tells other commands where the shop is and how an operator speaks to it.
@@ -96,10 +86,10 @@ impl DataDir {
         addresses: &Addresses,
         operator_token: &str,
     ) -> Result<(), Failure> {
-        self.write_private(OPERATOR_TOKEN_FILE, operator_token)?;
+        keys::write_private(&self.path, OPERATOR_TOKEN_FILE, operator_token)?;
         let text = serde_json::to_string_pretty(addresses)
             .map_err(|error| Failure::Machine(format!("can't write the addresses: {error}")))?;
-        self.write_private(ADDRESSES_FILE, &text)
+        keys::write_private(&self.path, ADDRESSES_FILE, &text)
     }
 
     /// Takes back what [`Self::publish`] wrote: nobody is there any more.
@@ -108,24 +98,6 @@ impl DataDir {
             // What isn't there needn't be taken back.
             let _ = fs::remove_file(self.path.join(name));
         }
-    }
-
-    /// Written beside its place and then moved there: a reader sees all of it or nothing.
-    fn write_private(&self, name: &str, text: &str) -> Result<(), Failure> {
-        let path = self.path.join(name);
-        let beside = self.path.join(format!("{name}.new"));
-        let write = || -> io::Result<()> {
-            match fs::remove_file(&beside) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-            let options = OpenOptions::new().write(true).create_new(true).mode(0o600).clone();
-            let mut file = options.open(&beside)?;
-            writeln!(file, "{text}")?;
-            file.sync_all()?;
-            fs::rename(&beside, &path)
-        };
-        write().map_err(|error| unusable(&path, &error))
     }
 }
 
@@ -141,10 +113,6 @@ fn lock(dir: &Path) -> Result<File, Failure> {
         ))),
         Err(TryLockError::Error(error)) => Err(unusable(&path, &error)),
     }
-}
-
-fn unusable(path: &Path, error: &io::Error) -> Failure {
-    Failure::Usage(format!("can't use {}: {error}", path.display()))
 }
 
 #[cfg(test)]

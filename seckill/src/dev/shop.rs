@@ -17,7 +17,7 @@ use journal::embedded::Broker;
 use tokio::sync::oneshot;
 
 use super::data_dir::DataDir;
-use crate::{failure::Failure, screen::complain, target::Addresses};
+use crate::{failure::Failure, keys, screen::complain, target::Addresses};
 
 /// Enough to see that shards spread over partitions; each has a writer of its own.
 const PARTITIONS: u32 = 4;
@@ -227,8 +227,8 @@ fn gateway_config(data: &DataDir, at: &Addresses) -> Result<gateway::Config, Fai
     config.upstream.inventory = at.inventory.clone();
     config.upstream.order = at.order.clone();
     config.upstream.user = at.user.clone();
-    config.tickets.key_file = data.random_key("ticket.key")?;
-    config.tickets.order_id_key_file = data.random_key("order-id.key")?;
+    config.tickets.key_file = data.random_key(keys::TICKET)?;
+    config.tickets.order_id_key_file = data.random_key(keys::ORDER_ID)?;
     config.identity.rehearsal_allowed = true;
     Ok(config)
 }

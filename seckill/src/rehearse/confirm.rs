@@ -7,13 +7,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 use chassis::Clock;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ids::OrderId;
-use proto::gateway::v1::{
-    ListOrdersRequest, OrderState, gateway_service_client::GatewayServiceClient,
-};
-use tonic::transport::Channel;
+use proto::gateway::v1::{ListOrdersRequest, ListOrdersResponse, OrderState};
 
 use super::{
-    fleet::{Done, Lane, Shopper},
+    fleet::{Done, Lane},
     judge::Row,
     pursuit::{Ending, Seen},
     rush::ask,
@@ -48,11 +45,10 @@ pub(super) async fn confirm(
     let asked = endings.into_iter().enumerate().map(|(place, ending)| {
         let (lane, clock, done) = (&lane, &clock, &done);
         async move {
-            let (shopper, client) = (&lane.shoppers[place], lane.client(place));
             match ending {
                 Ending::Refused(_) => (ending, None),
                 Ending::Accepted | Ending::Unknown => {
-                    let fate = fate_of(shopper, client, clock, give_up).await;
+                    let fate = fate_of(lane, place, clock, give_up).await;
                     done.fetch_add(1, Ordering::Relaxed);
                     (ending_after(ending, fate.0), fate.1)
                 }
@@ -68,13 +64,15 @@ pub(super) async fn confirm(
 
 /// The first answer that can't change any more, or the last one before `give_up`.
 async fn fate_of(
-    shopper: &Shopper,
-    mut client: GatewayServiceClient<Channel>,
+    lane: &Lane,
+    place: usize,
     clock: &Clock,
     give_up: Duration,
 ) -> (Seen, Option<u64>) {
+    let mut turn = 0;
     loop {
-        let (seen, placed_ms) = ask(shopper, &mut client).await;
+        let (seen, placed_ms) = ask(&lane.shoppers[place], &mut lane.client(place, turn)).await;
+        turn += usize::from(seen == Seen::Lost);
         let is_final = matches!(seen, Seen::Row | Seen::Gone(_));
         if is_final || clock.now() >= give_up {
             return (seen, placed_ms.filter(|_| is_final));
@@ -99,7 +97,7 @@ pub(super) async fn list_orders(lane: Lane, done: Done) -> Result<Vec<Row>, Fail
     let lists = (0..lane.shoppers.len()).map(|place| {
         let (lane, done) = (&lane, &done);
         async move {
-            let rows = orders_of(&lane.shoppers[place], lane.client(place)).await;
+            let rows = orders_of(lane, place).await;
             done.fetch_add(1, Ordering::Relaxed);
             rows
         }
@@ -109,14 +107,12 @@ pub(super) async fn list_orders(lane: Lane, done: Done) -> Result<Vec<Row>, Fail
     Ok(lists.into_iter().flatten().collect())
 }
 
-async fn orders_of(
-    shopper: &Shopper,
-    mut client: GatewayServiceClient<Channel>,
-) -> Result<Vec<Row>, Failure> {
+async fn orders_of(lane: &Lane, place: usize) -> Result<Vec<Row>, Failure> {
+    let shopper = &lane.shoppers[place];
     let mut rows = Vec::new();
     let mut page_token = String::new();
     for _ in 0..PAGES_MAX {
-        let page = page_of(shopper, &mut client, page_token).await?;
+        let page = page_of(lane, place, page_token).await?;
         for order in &page.orders {
             let id: OrderId = order.order_id.parse().map_err(|error| {
                 Failure::Unavailable(format!("ListOrders answered an order id that {error}"))
@@ -137,13 +133,15 @@ async fn orders_of(
 }
 
 async fn page_of(
-    shopper: &Shopper,
-    client: &mut GatewayServiceClient<Channel>,
+    lane: &Lane,
+    place: usize,
     page_token: String,
-) -> Result<proto::gateway::v1::ListOrdersResponse, Failure> {
+) -> Result<ListOrdersResponse, Failure> {
+    let shopper = &lane.shoppers[place];
     let mut attempt = 1;
     loop {
         let request = ListOrdersRequest { page_size: PAGE_SIZE, page_token: page_token.clone() };
+        let mut client = lane.client(place, attempt as usize - 1);
         match client.list_orders(shopper.request(request, CALL_WITHIN)).await {
             Ok(page) => return Ok(page.into_inner()),
             Err(status) if attempt >= LIST_ATTEMPTS => {

@@ -48,9 +48,10 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// The connection that the shopper at `place` of this lane uses, always the same one.
-    pub(super) fn client(&self, place: usize) -> GatewayServiceClient<Channel> {
-        self.clients[place / NEIGHBOURS % self.clients.len()].clone()
+    /// The connection that the shopper at `place` of this lane uses, always the same one until an
+    /// answer is lost: then it takes its next `turn`, on another gateway if there is one.
+    pub(super) fn client(&self, place: usize, turn: usize) -> GatewayServiceClient<Channel> {
+        self.clients[(place / NEIGHBOURS + turn) % self.clients.len()].clone()
     }
 }
 
@@ -69,10 +70,11 @@ impl Fleet {
         Ok(Self { cores, owner: TaskOwner::new("rehearse", Stopper::new()) })
     }
 
-    /// Opens `connections` to the gateway, deals them and the shoppers out to the workers.
+    /// Opens `connections` to the gateways, as many to each, and deals them and the shoppers out to
+    /// the workers.
     pub(super) async fn board(
         &self,
-        gateway: &Endpoint,
+        gateways: &[Endpoint],
         connections: usize,
         shoppers: Vec<Shopper>,
     ) -> Result<Vec<Lane>, Failure> {
@@ -81,12 +83,14 @@ impl Fleet {
         for (place, shopper) in shoppers.into_iter().enumerate() {
             dealt[place % workers].push(shopper);
         }
-        let gateway = gateway.clone();
+        let gateways: Arc<[Endpoint]> = gateways.into();
         let lanes = self.each(dealt, move |worker, shoppers| {
-            let gateway = gateway.clone();
-            let share = share(connections, workers, worker);
+            let gateways = Arc::clone(&gateways);
+            // Each worker knows each gateway.
+            let share = share(connections, workers, worker).max(gateways.len());
             async move {
-                let channels = try_join_all((0..share).map(|_| connect(&gateway))).await?;
+                let turns = gateways.iter().cycle().take(share);
+                let channels = try_join_all(turns.map(connect)).await?;
                 let clients = channels.into_iter().map(GatewayServiceClient::new).collect();
                 Ok(Lane { clients, shoppers })
             }

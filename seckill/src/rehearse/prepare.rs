@@ -128,7 +128,7 @@ pub(super) async fn issue_tickets(
 ) -> Result<Lane, Failure> {
     let calls =
         std::mem::take(&mut lane.shoppers).into_iter().enumerate().map(|(place, shopper)| {
-            let (client, item_id, done) = (lane.client(place), &item_id, &done);
+            let (client, item_id, done) = (lane.client(place, 0), &item_id, &done);
             async move {
                 let shopper = issue_ticket(client, shopper, item_id).await?;
                 done.fetch_add(1, Ordering::Relaxed);

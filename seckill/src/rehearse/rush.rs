@@ -108,10 +108,10 @@ pub(super) async fn rush(
         let now = clock.now();
         while let Some((place, shopper)) = arrivals.next_if(|(_, shopper)| arrival(shopper) <= now)
         {
-            let (client, clock) = (lane.client(place), &clock);
+            let (lane, clock) = (&lane, &clock);
             let scheduled = arrival(shopper);
             under_way.push(async move {
-                let (ending, pursuit) = pursue(shopper, client, clock, scheduled).await;
+                let (ending, pursuit) = pursue(lane, place, clock, scheduled).await;
                 let ended_at = clock.now();
                 Ended {
                     place,
@@ -144,14 +144,20 @@ pub(super) async fn rush(
 
 /// One shopper, until it knows.
 async fn pursue(
-    shopper: &Shopper,
-    mut client: GatewayServiceClient<Channel>,
+    lane: &Lane,
+    place: usize,
     clock: &Clock,
     scheduled: Duration,
 ) -> (Ending, Pursuit) {
-    let mut pursuit = Pursuit::begin();
+    let shopper = &lane.shoppers[place];
+    let (mut pursuit, mut turn) = (Pursuit::begin(), 0);
+    let mut client = lane.client(place, turn);
     let mut seen = purchase(shopper, &mut client, 1).await;
     loop {
+        if seen == Seen::Lost {
+            turn += 1;
+            client = lane.client(place, turn);
+        }
         match pursuit.saw(seen, clock.now().saturating_sub(scheduled)) {
             Next::Purchase { attempt, after } => {
                 tokio::time::sleep(after).await;

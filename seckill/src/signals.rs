@@ -6,13 +6,13 @@ use crate::failure::Failure;
 
 /// Both signals, from now on taken from the system's own handling.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind).map_err(|error| Failure::Machine(format!("can't hear signals: {error}")))
         };
@@ -23,7 +23,7 @@ impl Signals {
     }
 
     /// Returns with the next one of either. Cancel safe.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -32,7 +32,7 @@ impl Signals {
 }
 
 /// Ends the process without waiting for anything, with the code of an interrupted one.
-pub(super) fn end_at_once() -> ! {
+pub(crate) fn end_at_once() -> ! {
     #[expect(
         clippy::disallowed_methods,
         reason = "the user has asked twice, and waits for nothing"
