@@ -1,6 +1,6 @@
 # Short targets; each calls a script of the same name, whose head says what it promises.
 .DEFAULT_GOAL := help
-.PHONY: demo test check help
+.PHONY: demo test check stores stores-down help
 
 demo: ## build, let 20,000 shoppers buy 1,000 units, audit the books
 	@scripts/demo
@@ -11,5 +11,11 @@ test: ## install what the tests need, then format, lints, docs, house rules and 
 check: ## format, lints, docs and house rules only
 	@scripts/check
 
+stores: ## install and start Redis, MariaDB, Kafka and MySQL for tests, on ports of their own
+	@scripts/stores
+
+stores-down: ## end what stores has started, and nothing else
+	@scripts/stores-down
+
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20

@@ -65,3 +65,29 @@ async fn tell(server: &str, statement: String) -> Result<(), sqlx::Error> {
     };
     timeout(PATIENCE, telling).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::running;
+
+    async fn rows(url: &str, statement: &'static str) -> Result<usize, sqlx::Error> {
+        let mut connection = MySqlConnection::connect(url).await?;
+        Ok(sqlx::query(statement).fetch_all(&mut connection).await?.len())
+    }
+
+    #[tokio::test]
+    async fn each_is_empty_and_gone_with_its_test() {
+        for server in [Some(running::mariadb()), running::mysql()].into_iter().flatten() {
+            let one = Database::create(&server).await;
+            let other = Database::create(&server).await;
+            assert_eq!(rows(one.url(), "CREATE TABLE t (id INT)").await.unwrap(), 0);
+            assert_eq!(rows(one.url(), "SHOW TABLES").await.unwrap(), 1);
+            assert_eq!(rows(other.url(), "SHOW TABLES").await.unwrap(), 0);
+
+            let url = one.url().to_owned();
+            drop(one);
+            assert!(rows(&url, "SHOW TABLES").await.is_err());
+        }
+    }
+}
