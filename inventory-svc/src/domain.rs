@@ -3,9 +3,13 @@
 pub mod hold;
 pub mod refusal;
 pub mod sale;
+pub mod shard_keeper;
 pub mod stock;
 mod waiting;
 
 pub use hold::{EntryAnswer, Hold, OpenHold, ReserveEntry, Settled, StagedOrder};
 pub use refusal::Refusal;
+pub use shard_keeper::{
+    Activation, Holds, Identity, NotActivated, NotStaged, Peek, Reserved, ShardKeeper, Shut,
+};
 pub use stock::{Count, Found, Opening, Settlement, Staging, Stock, Terms};

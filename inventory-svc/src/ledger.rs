@@ -7,38 +7,14 @@
 pub mod contract;
 mod memory;
 
-use std::{fmt, sync::Arc};
-
 use ids::{Epoch, OrderId, ShardNo};
 
 pub use crate::domain::{
-    Count, EntryAnswer, Found, Hold, OpenHold, Refusal, ReserveEntry, Settled, Settlement,
-    StagedOrder, Terms,
+    Activation, Count, EntryAnswer, Found, Hold, Holds, Identity, OpenHold, Peek, Refusal,
+    ReserveEntry, Reserved, Settled, Settlement, StagedOrder, Terms,
 };
+use crate::domain::{NotActivated, NotStaged, Shut};
 pub use memory::MemoryLedger;
-
-/// Which process keeps the ledger. A keeper that restarted, or that lost writes in a failover, has
-/// another identity.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Identity(Arc<str>);
-
-impl Identity {
-    /// From the keeper's own text.
-    pub fn new(text: &str) -> Self {
-        Self(text.into())
-    }
-
-    /// The keeper's own text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity({})", self.0)
-    }
-}
 
 /// Why the ledger did nothing for a whole call, or can't tell whether it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,71 +35,6 @@ pub enum Error {
     /// It may have been done: the call was sent and no answer came.
     #[error("the ledger did not answer")]
     Unknown,
-}
-
-/// The answer to a batch of [`ReserveEntry`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reserved {
-    /// The epoch that the holds were taken in.
-    pub epoch: Epoch,
-    /// Units left after the batch.
-    pub left: u32,
-    /// Grows with each change of the stock within the epoch.
-    pub version: u64,
-    /// One for each entry, in their order.
-    pub answers: Vec<EntryAnswer>,
-}
-
-/// One look at a shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peek {
-    /// It admits.
-    Open {
-        /// The epoch that is loaded.
-        epoch: Epoch,
-        /// Grows with each change of the stock within the epoch.
-        version: u64,
-        /// Units left.
-        left: u32,
-    },
-    /// A loader closed it and left its mark; it admits nothing.
-    Closed {
-        /// The attempt's id.
-        mark: Epoch,
-    },
-    /// It isn't there, or was loaded into another process.
-    Fenced,
-}
-
-/// Some of a shard's open holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holds {
-    /// The epoch that they were taken in.
-    pub epoch: Epoch,
-    /// The generation of the books' position row that the ledger has seen. Books that are read
-    /// *after* this call and show a lower one are an older copy.
-    pub generation: u64,
-    /// At most as many as were asked for.
-    pub holds: Vec<OpenHold>,
-}
-
-/// Everything about an epoch but its orders, which were staged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Activation {
-    /// The attempt's id, the epoch from then on.
-    pub to: Epoch,
-    /// The keeper's identity that [`Ledger::begin_staging`] answered; the fence from then on.
-    pub identity: Identity,
-    /// When the shard admits, and how much per user.
-    pub terms: Terms,
-    /// Units for sale: the snapshot's total less its sold ones.
-    pub stock: u32,
-    /// How many orders the snapshot has; as many must have been staged.
-    pub orders: u64,
-    /// The generation of the books' position row in the snapshot.
-    pub generation: u64,
-    /// The last movement that the snapshot includes.
-    pub movement_watermark: u64,
 }
 
 /// Why nothing was staged.
@@ -161,6 +72,35 @@ pub enum ActivateError {
     /// The keeper could not be asked, or did not answer: it may have been done.
     #[error(transparent)]
     Ledger(#[from] Error),
+}
+
+impl From<Shut> for Error {
+    fn from(shut: Shut) -> Self {
+        match shut {
+            Shut::Fenced => Self::Fenced,
+            Shut::StaleEpoch { loaded } => Self::StaleEpoch { loaded },
+        }
+    }
+}
+
+impl From<NotStaged> for StageError {
+    fn from(why: NotStaged) -> Self {
+        match why {
+            NotStaged::MarkLost => Self::MarkLost,
+            NotStaged::IdentityChanged => Self::IdentityChanged,
+        }
+    }
+}
+
+impl From<NotActivated> for ActivateError {
+    fn from(why: NotActivated) -> Self {
+        match why {
+            NotActivated::MarkLost => Self::MarkLost,
+            NotActivated::IdentityChanged => Self::IdentityChanged,
+            NotActivated::AlreadyActive => Self::AlreadyActive,
+            NotActivated::Incomplete { staged } => Self::Incomplete { staged },
+        }
+    }
 }
 
 /// The ledger. One call is one atomic step on one shard. Times are the ledger's own: one clock for

@@ -7,7 +7,7 @@ use ids::{OrderId, UserId};
 use super::Refusal;
 
 /// A request for units, with what its ticket fixed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ReserveEntry {
     /// The order that this becomes; the idempotency key.
     pub order: OrderId,
@@ -24,7 +24,7 @@ pub struct ReserveEntry {
 }
 
 /// Units taken for one order, as they were stored when they were taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hold {
     /// The order that this becomes.
     pub order: OrderId,
@@ -41,7 +41,7 @@ pub struct Hold {
 }
 
 /// A hold that the books have not settled, and where it stands in the back-off of the roll-forward.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OpenHold {
     /// What was taken.
     pub hold: Hold,
@@ -63,7 +63,7 @@ pub enum Settled {
 }
 
 /// The ledger's answer to one [`ReserveEntry`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EntryAnswer {
     /// Taken now.
     Held(Hold),
@@ -76,7 +76,7 @@ pub enum EntryAnswer {
 }
 
 /// An order of the books' snapshot, as it is staged for a load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StagedOrder {
     /// Its id; known from then on.
     pub order: OrderId,

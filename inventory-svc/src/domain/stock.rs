@@ -14,8 +14,10 @@ use super::{
     waiting::{Place, Waiting},
 };
 
+mod hashing;
+
 /// When a shard admits, and how much per user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Terms {
     /// The window is `[opens_ms, closes_ms)`, in milliseconds since the Unix epoch.
     pub opens_ms: u64,
@@ -26,7 +28,7 @@ pub struct Terms {
 }
 
 /// Everything that an epoch starts with, but its orders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Opening {
     /// Its name.
     pub epoch: Epoch,
@@ -98,6 +100,7 @@ pub struct Count {
 }
 
 /// See the module.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock {
     opening: Opening,
     left: u32,
@@ -110,6 +113,7 @@ pub struct Stock {
     placed_units: u64,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Known {
     Open(OpenHold),
     Placed { user: UserId, quantity: u32 },
@@ -121,7 +125,7 @@ enum Known {
 const ROOM_MAX: usize = 1 << 20;
 
 /// The orders of an epoch that is being prepared.
-#[derive(Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Staging {
     orders: HashMap<OrderId, Known>,
     users: HashMap<UserId, u32>,

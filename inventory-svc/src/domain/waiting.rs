@@ -25,7 +25,7 @@ pub(super) struct Place {
 
 /// All places, one row for each number of attempts: within a row all wait equally long, so those
 /// that are due stand at its front, and those from the future at its end.
-#[derive(Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Waiting {
     rows: [BTreeSet<(u64, OrderId)>; ATTEMPTS_MAX as usize + 1],
 }

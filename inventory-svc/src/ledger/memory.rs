@@ -16,7 +16,7 @@ use super::{
     ActivateError, Activation, Count, Error, Found, Holds, Identity, Ledger, OpenHold, Peek,
     ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
 };
-use crate::domain::{Opening, Staging, Stock};
+use crate::domain::ShardKeeper;
 
 /// See the module.
 pub struct MemoryLedger {
@@ -27,96 +27,13 @@ pub struct MemoryLedger {
 /// What a restart loses.
 struct Keeper {
     identity: Identity,
-    shards: HashMap<ShardNo, Mutex<Shard>>,
-}
-
-enum Shard {
-    Open(Stock),
-    Closed {
-        mark: Epoch,
-        staging: Option<Staging>,
-        /// The epoch before, for whoever wants to save its open holds.
-        last: Option<Stock>,
-    },
+    shards: HashMap<ShardNo, Mutex<ShardKeeper>>,
 }
 
 impl Keeper {
     fn empty() -> Self {
         let identity = Identity::new(&format!("memory-{:032x}", rand::random::<u128>()));
         Self { identity, shards: HashMap::new() }
-    }
-}
-
-impl Shard {
-    fn stock(&self) -> Option<&Stock> {
-        match self {
-            Self::Open(stock) | Self::Closed { last: Some(stock), .. } => Some(stock),
-            Self::Closed { last: None, .. } => None,
-        }
-    }
-
-    fn stock_mut(&mut self) -> Option<&mut Stock> {
-        match self {
-            Self::Open(stock) | Self::Closed { last: Some(stock), .. } => Some(stock),
-            Self::Closed { last: None, .. } => None,
-        }
-    }
-
-    fn open(&mut self) -> Result<&mut Stock, Error> {
-        match self {
-            Self::Open(stock) => Ok(stock),
-            Self::Closed { .. } => Err(Error::Fenced),
-        }
-    }
-
-    fn open_in(&mut self, epoch: Epoch) -> Result<&mut Stock, Error> {
-        let stock = self.open()?;
-        if stock.epoch() == epoch {
-            Ok(stock)
-        } else {
-            Err(Error::StaleEpoch { loaded: stock.epoch() })
-        }
-    }
-
-    fn close(&mut self, to: Epoch) {
-        let emptied = Self::Closed { mark: to, staging: None, last: None };
-        *self = match mem::replace(self, emptied) {
-            Self::Open(stock) => Self::Closed { mark: to, staging: None, last: Some(stock) },
-            Self::Closed { mark, staging, last } => {
-                let staging = staging.filter(|_| mark == to);
-                Self::Closed { mark: to, staging, last }
-            }
-        };
-    }
-
-    /// The place for what attempt `to` stages, while the shard is closed by it. An epoch that was
-    /// active once is never staged again (law B).
-    fn staging(&mut self, to: Epoch) -> Option<&mut Option<Staging>> {
-        if self.stock().is_some_and(|stock| stock.epoch() == to) {
-            return None;
-        }
-        match self {
-            Self::Closed { mark, staging, .. } if *mark == to => Some(staging),
-            Self::Closed { .. } | Self::Open(_) => None,
-        }
-    }
-
-    /// The epoch before, to be dropped by who holds no lock.
-    fn activate(&mut self, activation: &Activation) -> Result<Self, ActivateError> {
-        let Activation { to, terms, stock, orders, generation, movement_watermark, .. } =
-            *activation;
-        if self.stock().is_some_and(|stock| stock.epoch() == to) {
-            return Err(ActivateError::AlreadyActive);
-        }
-        let staging = self.staging(to).ok_or(ActivateError::MarkLost)?;
-        let staged = staging.as_ref().map_or(0, Staging::orders);
-        match staging.take_if(|_| staged == orders) {
-            Some(staging) => {
-                let opening = Opening { epoch: to, terms, stock, generation, movement_watermark };
-                Ok(mem::replace(self, Self::Open(staging.open(opening))))
-            }
-            None => Err(ActivateError::Incomplete { staged }),
-        }
     }
 }
 
@@ -136,34 +53,17 @@ impl MemoryLedger {
     /// Damages a shard: changes its stock by `delta` units without a reason. Whether there is such
     /// a shard. For tests of the audit only.
     pub fn tamper_stock(&self, shard: ShardNo, delta: i32) -> bool {
-        let tampered = self.at(shard, |shard| shard.stock_mut().map(|stock| stock.tamper(delta)));
-        tampered.flatten().is_some()
+        self.at(shard, |_, shard| shard.tamper(delta))
     }
 
-    /// Runs `step` on the shard, alone on it; none if there is no such shard.
-    fn at<T>(&self, shard: ShardNo, step: impl FnOnce(&mut Shard) -> T) -> Option<T> {
+    /// Runs `step` on the shard, alone on it, with who keeps it. What it does to a shard that is
+    /// absent is lost.
+    fn at<T>(&self, shard: ShardNo, step: impl FnOnce(&Identity, &mut ShardKeeper) -> T) -> T {
         let keeper = self.keeper.read().expect(NEVER_POISONED);
-        let mut shard = keeper.shards.get(&shard)?.lock().expect(NEVER_POISONED);
-        Some(step(&mut shard))
-    }
-
-    /// The same for a step that wants the shard to be there.
-    fn loaded<T>(
-        &self,
-        shard: ShardNo,
-        step: impl FnOnce(&mut Shard) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.at(shard, step).unwrap_or(Err(Error::Fenced))
-    }
-
-    fn peek_one(&self, shard: ShardNo) -> Peek {
-        let peek = self.at(shard, |shard| match shard {
-            Shard::Open(stock) => {
-                Peek::Open { epoch: stock.epoch(), version: stock.version(), left: stock.left() }
-            }
-            Shard::Closed { mark, .. } => Peek::Closed { mark: *mark },
-        });
-        peek.unwrap_or(Peek::Fenced)
+        match keeper.shards.get(&shard) {
+            Some(shard) => step(&keeper.identity, &mut shard.lock().expect(NEVER_POISONED)),
+            None => step(&keeper.identity, &mut ShardKeeper::default()),
+        }
     }
 }
 
@@ -182,11 +82,9 @@ impl Ledger for MemoryLedger {
         paused: bool,
         entries: Vec<ReserveEntry>,
     ) -> Result<Reserved, Error> {
-        self.loaded(shard, |shard| {
-            let stock = shard.open_in(epoch)?;
-            let answers = stock.reserve(self.clock.wall_ms(), paused, entries);
-            Ok(Reserved { epoch, left: stock.left(), version: stock.version(), answers })
-        })
+        let reserved = self
+            .at(shard, |me, shard| shard.reserve(me, epoch, self.clock.wall_ms(), paused, entries));
+        Ok(reserved?)
     }
 
     async fn settle(
@@ -196,29 +94,20 @@ impl Ledger for MemoryLedger {
         generation: Option<u64>,
         decisions: &[(OrderId, Settled)],
     ) -> Result<Settlement, Error> {
-        self.loaded(shard, |shard| {
-            let stock = shard.stock_mut().ok_or(Error::Fenced)?;
-            Ok(stock.settle(epoch, generation, decisions))
-        })
+        Ok(self.at(shard, |me, shard| shard.settle(me, epoch, generation, decisions))?)
     }
 
     async fn close(&self, shard: ShardNo, mark: Epoch) -> Result<(), Error> {
-        if self.at(shard, |shard| shard.close(mark)).is_none() {
-            let mut keeper = self.keeper.write().expect(NEVER_POISONED);
-            let closed = Shard::Closed { mark, staging: None, last: None };
-            let shard = keeper.shards.entry(shard).or_insert_with(|| Mutex::new(closed));
-            // Another attempt may have made it between the two locks.
-            shard.get_mut().expect(NEVER_POISONED).close(mark);
+        let is_there = self.keeper.read().expect(NEVER_POISONED).shards.contains_key(&shard);
+        if !is_there {
+            self.keeper.write().expect(NEVER_POISONED).shards.entry(shard).or_default();
         }
+        self.at(shard, |_, shard| shard.close(mark));
         Ok(())
     }
 
     async fn begin_staging(&self, shard: ShardNo, to: Epoch) -> Result<Identity, StageError> {
-        let keeper = self.keeper.read().expect(NEVER_POISONED);
-        let shard = keeper.shards.get(&shard).ok_or(StageError::MarkLost)?;
-        let mut shard = shard.lock().expect(NEVER_POISONED);
-        *shard.staging(to).ok_or(StageError::MarkLost)? = Some(Staging::default());
-        Ok(keeper.identity.clone())
+        Ok(self.at(shard, |me, shard| shard.begin_staging(to).map(|()| me.clone()))?)
     }
 
     async fn stage(
@@ -228,32 +117,19 @@ impl Ledger for MemoryLedger {
         identity: &Identity,
         orders: Vec<StagedOrder>,
     ) -> Result<(), StageError> {
-        let keeper = self.keeper.read().expect(NEVER_POISONED);
-        if keeper.identity != *identity {
-            return Err(StageError::IdentityChanged);
-        }
-        let shard = keeper.shards.get(&shard).ok_or(StageError::MarkLost)?;
-        let mut shard = shard.lock().expect(NEVER_POISONED);
-        let staging = shard.staging(to).and_then(Option::as_mut).ok_or(StageError::MarkLost)?;
-        orders.into_iter().for_each(|order| staging.add(order));
-        Ok(())
+        Ok(self.at(shard, |me, shard| shard.stage(me, to, identity, orders))?)
     }
 
     async fn activate(&self, shard: ShardNo, activation: Activation) -> Result<(), ActivateError> {
-        let before = {
-            let keeper = self.keeper.read().expect(NEVER_POISONED);
-            if keeper.identity != activation.identity {
-                return Err(ActivateError::IdentityChanged);
-            }
-            let shard = keeper.shards.get(&shard).ok_or(ActivateError::MarkLost)?;
-            shard.lock().expect(NEVER_POISONED).activate(&activation)?
-        };
+        let before = self.at(shard, |me, shard| shard.activate(me, &activation))?;
+        // A large epoch is dropped when no lock is held.
         drop(before);
         Ok(())
     }
 
     async fn peek(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {
-        Ok(shards.iter().map(|shard| self.peek_one(*shard)).collect())
+        let peek = |shard: &ShardNo| self.at(*shard, |me, shard| shard.peek(me));
+        Ok(shards.iter().map(peek).collect())
     }
 
     async fn find(
@@ -262,18 +138,11 @@ impl Ledger for MemoryLedger {
         epoch: Epoch,
         orders: &[OrderId],
     ) -> Result<Vec<Found>, Error> {
-        self.loaded(shard, |shard| {
-            let stock = shard.open_in(epoch)?;
-            Ok(orders.iter().map(|order| stock.find(*order)).collect())
-        })
+        Ok(self.at(shard, |me, shard| shard.find(me, epoch, orders))?)
     }
 
     async fn due(&self, shard: ShardNo, limit: usize) -> Result<Holds, Error> {
-        self.loaded(shard, |shard| {
-            let stock = shard.open()?;
-            let holds = stock.due(self.clock.wall_ms(), limit);
-            Ok(Holds { epoch: stock.epoch(), generation: stock.generation(), holds })
-        })
+        Ok(self.at(shard, |me, shard| shard.due(me, self.clock.wall_ms(), limit))?)
     }
 
     async fn postpone(
@@ -282,10 +151,8 @@ impl Ledger for MemoryLedger {
         epoch: Epoch,
         orders: &[OrderId],
     ) -> Result<(), Error> {
-        self.loaded(shard, |shard| {
-            shard.open_in(epoch)?.postpone(self.clock.wall_ms(), orders);
-            Ok(())
-        })
+        let now_ms = self.clock.wall_ms();
+        Ok(self.at(shard, |me, shard| shard.postpone(me, epoch, now_ms, orders))?)
     }
 
     async fn holds(
@@ -294,15 +161,11 @@ impl Ledger for MemoryLedger {
         after: Option<&OpenHold>,
         limit: usize,
     ) -> Result<Holds, Error> {
-        self.loaded(shard, |shard| {
-            let stock = shard.stock().ok_or(Error::Fenced)?;
-            let holds = stock.page(after, limit);
-            Ok(Holds { epoch: stock.epoch(), generation: stock.generation(), holds })
-        })
+        Ok(self.at(shard, |me, shard| shard.holds(me, after, limit))?)
     }
 
     async fn count(&self, shard: ShardNo) -> Result<Count, Error> {
-        self.loaded(shard, |shard| Ok(shard.open()?.count(self.clock.wall_ms())))
+        Ok(self.at(shard, |me, shard| shard.count(me, self.clock.wall_ms()))?)
     }
 }
 
