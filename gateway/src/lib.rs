@@ -31,6 +31,16 @@ pub use config::{
 };
 pub use tickets::KeyError;
 
+/// The door's decisions about what a buyer is told, pure: what is a promise, and what became of an
+/// order. For whoever searches them or judges by them.
+pub mod answers {
+    pub use crate::domain::{
+        item::Money,
+        order::{Became, InLedger, Next, Row, after_ledger},
+        purchase::{Answer, EntryAnswer, EntryRefusal, Hold, Recorded, Settled, answers},
+    };
+}
+
 use std::{net::SocketAddr, sync::Arc};
 
 use chassis::{

@@ -20,7 +20,7 @@ use crate::{
 
 mod place;
 
-use place::{Place, place};
+pub use place::{Place, place};
 
 /// How partitions are read. The reasons stand in `config.default.toml`.
 #[derive(Debug, Clone, Deserialize)]

@@ -28,7 +28,7 @@ mod grpc;
 mod config;
 
 pub use config::{BooksSettings, Config};
-pub use consumer::ConsumerSettings;
+pub use consumer::{ConsumerSettings, Place, place};
 pub use domain::{Guard, Order, Refusal};
 pub use grpc::SnapshotSettings;
 pub use upstream::inventory::SettleSettings;

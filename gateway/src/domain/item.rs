@@ -17,12 +17,12 @@ pub(crate) struct Window {
 }
 
 /// An amount in the smallest unit of its currency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Money {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Money {
     /// ISO 4217.
-    pub(crate) currency: String,
+    pub currency: String,
     /// Not negative.
-    pub(crate) minor_units: i64,
+    pub minor_units: i64,
 }
 
 /// A part of an item's stock.

@@ -7,22 +7,31 @@ use law::OrderState;
 use super::item::Money;
 
 /// An order as the books have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) order: OrderId,
-    pub(crate) user: UserId,
-    pub(crate) sale: SaleId,
-    pub(crate) item: ItemId,
-    pub(crate) quantity: u32,
-    pub(crate) unit_price: Money,
-    pub(crate) state: OrderState,
-    pub(crate) placed_at_ms: Option<u64>,
-    pub(crate) pay_by_ms: Option<u64>,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// Its id.
+    pub order: OrderId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The sale of its item.
+    pub sale: SaleId,
+    /// What was bought.
+    pub item: ItemId,
+    /// Units, 1 or more.
+    pub quantity: u32,
+    /// As the ticket fixed it.
+    pub unit_price: Money,
+    /// Where it is in its life.
+    pub state: OrderState,
+    /// When the row was written, in milliseconds since the Unix epoch.
+    pub placed_at_ms: Option<u64>,
+    /// Until when it may be paid, likewise.
+    pub pay_by_ms: Option<u64>,
 }
 
 /// What the ledger knows of an order id of which the books had no row just before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InLedger {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InLedger {
     /// An open hold.
     Open,
     /// The books decided it: they must be asked again.
@@ -34,18 +43,20 @@ pub(crate) enum InLedger {
 }
 
 /// What became of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Became {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Became {
     /// A hold may exist.
     Processing,
     /// Neither a hold nor a row: the same ticket may be tried again.
     NotPlaced,
+    /// The books have it.
     Recorded(Row),
 }
 
 /// What to do with the ledger's word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Next {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Next {
+    /// This, for now.
     Say(Became),
     /// Without a row there, it is still PROCESSING.
     AskBooksAgain,
@@ -54,7 +65,7 @@ pub(crate) enum Next {
 /// Follows the books' "no row", which must have been read before the ledger was asked: a hold that
 /// became a row in between is then found settled. For the same reason `is_under_way` (this gateway
 /// has a batch with the order) must have been looked at before the ledger was asked.
-pub(crate) fn after_ledger(known: InLedger, is_under_way: bool) -> Next {
+pub fn after_ledger(known: InLedger, is_under_way: bool) -> Next {
     match known {
         InLedger::Open | InLedger::CannotTell => Next::Say(Became::Processing),
         InLedger::Settled => Next::AskBooksAgain,
@@ -67,7 +78,7 @@ pub(crate) fn after_ledger(known: InLedger, is_under_way: bool) -> Next {
 impl Became {
     /// Whether `next` may be told to someone who was told `self`. Orders only move forward (I-6):
     /// who saw a row is never told that there is none, whatever the books were restored from.
-    pub(crate) fn may_become(&self, next: &Self) -> bool {
+    pub fn may_become(&self, next: &Self) -> bool {
         match (self, next) {
             (Self::Recorded(old), Self::Recorded(new)) => {
                 law::moves_forward(old.state, new.state).is_ok()
@@ -78,7 +89,7 @@ impl Became {
     }
 
     /// Whether nothing can follow it (I-6).
-    pub(crate) fn is_final(&self) -> bool {
+    pub fn is_final(&self) -> bool {
         match self {
             Self::Processing | Self::NotPlaced => false,
             Self::Recorded(row) => row.state.is_final(),

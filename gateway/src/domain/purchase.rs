@@ -19,30 +19,42 @@ pub(crate) struct Entry {
 }
 
 /// Units taken for one order, as the ledger stored it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hold {
-    pub(crate) order: OrderId,
-    pub(crate) user: UserId,
-    pub(crate) quantity: u32,
-    pub(crate) unit_price: i64,
-    pub(crate) taken_at_ms: u64,
-    pub(crate) traceparent: String,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Hold {
+    /// The order that this becomes.
+    pub order: OrderId,
+    /// Who buys.
+    pub user: UserId,
+    /// Units, 1 or more.
+    pub quantity: u32,
+    /// Per unit, in the smallest unit of the item's currency.
+    pub unit_price: i64,
+    /// By the ledger's clock, in milliseconds since the Unix epoch.
+    pub taken_at_ms: u64,
+    /// W3C; may be empty.
+    pub traceparent: String,
 }
 
 /// Why the ledger took nothing for one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum EntryRefusal {
+pub enum EntryRefusal {
+    /// The window has not opened yet.
     NotOpen,
+    /// The window is over.
     Closed,
+    /// The ticket's end has passed.
     TicketExpired,
+    /// An operator has paused the sale.
     Paused,
+    /// The user would have more units than the limit.
     LimitReached,
+    /// Fewer units are left.
     SoldOut,
 }
 
 /// What the ledger remembers of an order that the books decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Settled {
+pub enum Settled {
     /// Live in the books.
     Placed,
     /// Refused by the books.
@@ -52,12 +64,14 @@ pub(crate) enum Settled {
 }
 
 /// The ledger's answer to one entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum EntryAnswer {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EntryAnswer {
     /// Taken by this call, or before and not settled yet. Either is published by this batch: a
     /// retry stands in for a gateway that died before it could.
     Hold(Hold),
+    /// The books have decided it.
     Settled(Settled),
+    /// Nothing was taken.
     Refused(EntryRefusal),
 }
 
@@ -87,7 +101,7 @@ pub(crate) enum ReserveOutcome {
 
 /// Whether the record of the batch's holds may be promised on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Recorded {
+pub enum Recorded {
     /// Acknowledged, and the lease L still ran when that was known.
     InsideLease,
     /// Too late, refused by the journal, or not known.
@@ -96,26 +110,25 @@ pub(crate) enum Recorded {
 
 /// What a buyer is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// A promise.
     Accepted,
     /// Unknown yet.
     Processing,
+    /// The ledger took nothing.
     Refused(EntryRefusal),
     /// The books refused the order or gave its units back; final.
     Rejected,
+    /// The shard is being loaded or can't be asked; nothing was taken that counts.
     Loading,
+    /// The books alone answer.
     Retired,
     /// Nothing was done.
     Overloaded,
 }
 
 /// One answer for each of the ledger's, in their order.
-pub(crate) fn answers(
-    reserved: &[EntryAnswer],
-    lease_lapsed: bool,
-    recorded: Recorded,
-) -> Vec<Answer> {
+pub fn answers(reserved: &[EntryAnswer], lease_lapsed: bool, recorded: Recorded) -> Vec<Answer> {
     reserved.iter().map(|answer| tell(answer, lease_lapsed, recorded)).collect()
 }
 

@@ -131,13 +131,14 @@ pub struct Attempt {
     step: Step,
     /// The step's action is due from then on.
     not_before: Duration,
-    /// How often the step was answered with nothing new.
+    /// How often the step was answered with nothing new, as long as that makes the wait longer:
+    /// states that will do the same are equal.
     tries: u32,
     /// The command that the books should come to show.
     sent: Sent,
 }
 
-/// How often a command was sent, and when it is due again.
+/// How often a command was sent, counted like [`Attempt::tries`], and when it is due again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 struct Sent {
     times: u32,
@@ -303,7 +304,8 @@ impl Attempt {
     fn command_sent(&mut self, then: Step, now: Duration) {
         let Pace { send_first, send_most, .. } = self.plan.pace;
         let wait = doubled(send_first, self.sent.times, send_most);
-        self.sent = Sent { times: self.sent.times.saturating_add(1), again_at: now + wait };
+        let times = self.sent.times.saturating_add(u32::from(wait < send_most));
+        self.sent = Sent { times, again_at: now + wait };
         self.go(then);
         self.ask_again(now);
     }
@@ -313,8 +315,9 @@ impl Attempt {
             return self.end(End::OutOfPatience);
         }
         let Pace { ask_first, ask_most, .. } = self.plan.pace;
-        self.not_before = now + doubled(ask_first, self.tries, ask_most);
-        self.tries = self.tries.saturating_add(1);
+        let wait = doubled(ask_first, self.tries, ask_most);
+        self.not_before = now + wait;
+        self.tries = self.tries.saturating_add(u32::from(wait < ask_most));
     }
 
     fn go(&mut self, step: Step) {

@@ -51,7 +51,7 @@ pub struct Rooms {
 }
 
 /// Why a load is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// Its sale's warm-up has begun.
     Opening,
@@ -232,7 +232,7 @@ impl Inner {
     ) -> Result<Option<(Shard, Item, Schedule)>, catalog::Error> {
         let catalog = &self.rooms.catalog;
         let Some(row) = catalog.shard(shard).await? else { return Ok(None) };
-        if !is_wanted(&row, cause, mine) {
+        if !is_wanted(row.phase, row.epoch, cause, mine) {
             return Ok(None);
         }
         Ok(match catalog.item(ItemKey::Shard(shard)).await? {
@@ -297,18 +297,18 @@ impl Inner {
     }
 }
 
-/// Whether a shard that the catalog's primary shows so should be loaded because of `cause`, by
-/// whoever made the attempts `mine` before.
-fn is_wanted(row: &Shard, cause: Cause, mine: &[Epoch]) -> bool {
-    match (row.phase, cause) {
+/// Whether a shard that the catalog's primary shows in `phase` with `epoch` should be loaded because
+/// of `cause`, by whoever made the attempts `mine` before.
+pub fn is_wanted(phase: Phase, epoch: Option<Epoch>, cause: Cause, mine: &[Epoch]) -> bool {
+    match (phase, cause) {
         (Phase::Retired, _) => false,
         (Phase::New, cause) => cause == Cause::Opening,
         (Phase::Loading, cause) => {
-            let is_mine = row.epoch.is_some_and(|epoch| mine.contains(&epoch));
+            let is_mine = epoch.is_some_and(|epoch| mine.contains(&epoch));
             // After the first attempt someone else's claim is a fresh one.
             is_mine || (cause == Cause::Abandoned && mine.is_empty())
         }
-        (Phase::Open, Cause::Requested(why)) => row.epoch == Some(why.epoch()),
+        (Phase::Open, Cause::Requested(why)) => epoch == Some(why.epoch()),
         (Phase::Open, Cause::Opening | Cause::Abandoned) => false,
     }
 }

@@ -3,7 +3,7 @@
 
 /// The position, against the log's watermarks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub enum Place {
     /// Below the start of the log: something that the books have not read is gone.
     UnreadGone,
     /// At the start of the log: there is nothing to compare with.
@@ -16,7 +16,7 @@ pub(super) enum Place {
 
 /// `low` is the offset of the oldest record that is still there, `high` that of the next one to be
 /// written.
-pub(super) const fn place(next_offset: u64, low: u64, high: u64) -> Place {
+pub const fn place(next_offset: u64, low: u64, high: u64) -> Place {
     if next_offset < low {
         Place::UnreadGone
     } else if next_offset == low {

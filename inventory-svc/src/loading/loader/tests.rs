@@ -31,7 +31,11 @@ fn a_load_needs_what_the_primary_shows() {
     let check = |phase, number, cause, mine: &[i64], wanted| {
         let mine: Vec<_> = mine.iter().map(|number| epoch(*number)).collect();
         let row = row(phase, number);
-        assert_eq!(is_wanted(&row, cause, &mine), wanted, "{phase:?} {number} {cause:?} {mine:?}");
+        assert_eq!(
+            is_wanted(row.phase, row.epoch, cause, &mine),
+            wanted,
+            "{phase:?} {number} {cause:?} {mine:?}"
+        );
     };
     check(Phase::New, 0, Cause::Opening, &[], true);
     check(Phase::New, 0, Cause::Opening, &[5], true);
