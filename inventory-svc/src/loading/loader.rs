@@ -297,8 +297,8 @@ impl Inner {
     }
 }
 
-/// Whether a shard that the catalog's primary shows in `phase` with `epoch` should be loaded because
-/// of `cause`, by whoever made the attempts `mine` before.
+/// Whether a shard that the catalog's primary shows in `phase` with `epoch` should be loaded
+/// because of `cause`, by whoever made the attempts `mine` before.
 pub fn is_wanted(phase: Phase, epoch: Option<Epoch>, cause: Cause, mine: &[Epoch]) -> bool {
     match (phase, cause) {
         (Phase::Retired, _) => false,

@@ -1,5 +1,5 @@
-//! Hashes of stocks: equal ones hash alike, whatever the order in which their tables keep things. It
-//! sorts all that there is, so it is for searches over small worlds, and not for a sale.
+//! Hashes of stocks: equal ones hash alike, whatever the order in which their tables keep things.
+//! It sorts all that there is, so it is for searches over small worlds, and not for a sale.
 
 use std::{
     collections::HashMap,
