@@ -216,6 +216,7 @@ impl Config {
             channel::check(addresses)
                 .map_err(|error| ConfigError::new(format!("upstream.{knob}: {error}")))?;
         }
+        self.journal.check()?;
         self.server.check()
     }
 

@@ -47,7 +47,7 @@ pub struct Config {
     pub server: ServerSettings,
     /// Connections to the catalog.
     pub pool: PoolSettings,
-    /// The journal's client, for whoever makes the journal.
+    /// For whoever connects the journal that is handed in with the seams.
     pub journal: journal::Settings,
 }
 
@@ -174,6 +174,7 @@ impl Config {
         if loading.loader_lease_ms < 100 {
             return wrong("loading.loader_lease_ms must be at least 100");
         }
+        self.journal.check()?;
         self.server.check()
     }
 

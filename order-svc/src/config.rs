@@ -40,6 +40,8 @@ pub struct Config {
     pub server: ServerSettings,
     /// How inventory-svc is reached.
     pub channel: ChannelSettings,
+    /// For whoever connects the journal that is handed in with the seams.
+    pub journal: journal::Settings,
 }
 
 /// Where the books are.
@@ -92,6 +94,7 @@ impl Config {
         }
         channel::check(&self.inventory_url)
             .map_err(|error| ConfigError::new(format!("inventory_url: {error}")))?;
+        self.journal.check()?;
         self.server.check()
     }
 }

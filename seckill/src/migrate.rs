@@ -1,11 +1,12 @@
-//! `seckill migrate`: brings the schemas of all services that keep something up to date. A second
-//! run changes nothing, and it may run beside roles of the version before.
+//! `seckill migrate`: brings the schemas of all services that keep something up to date, and makes
+//! the journal's topic. A second run changes nothing, and it may run beside roles of the version
+//! before.
 
 use std::path::PathBuf;
 
 use crate::{failure::Failure, screen::say};
 
-/// Bring the databases up to date
+/// Bring the databases up to date and make the journal's topic
 ///
 /// Each service's configuration comes from its own file, or from DIR/user-svc.toml and so on, or
 /// from the defaults and the environment.
@@ -44,11 +45,26 @@ pub(crate) async fn run(args: MigrateArgs) -> Result<(), Failure> {
     let config = inventory_svc::Config::load(file.as_deref()).map_err(usage)?;
     inventory_svc::migrate(&config).await.map_err(machine)?;
     say("inventory-svc: up to date");
+    migrate_journal(&config.journal)?;
 
     let file = args.file(args.order.as_ref(), "order-svc");
     let config = order_svc::Config::load(file.as_deref()).map_err(usage)?;
     order_svc::migrate(&config).await.map_err(machine)?;
     say("order-svc: up to date");
+    // Of both, so that two that want different topics are told now and not at their start.
+    migrate_journal(&config.journal)
+}
+
+/// Makes the topic, if these settings have brokers. Blocks: nothing else runs here.
+fn migrate_journal(settings: &journal::Settings) -> Result<(), Failure> {
+    if settings.brokers.is_empty() {
+        return Ok(());
+    }
+    let said = match journal::migrate(settings).map_err(machine)? {
+        journal::Migrated::Made => "made",
+        journal::Migrated::AlreadyThere => "up to date",
+    };
+    say(format!("journal: {} is {said}", settings.topic));
     Ok(())
 }
 

@@ -1,8 +1,13 @@
 //! What every client of librdkafka in this crate is set to, and why, and what it may log. The
 //! values here are promises or were measured; the rest is in [`crate::Settings`].
 
-use std::ops::Deref;
+use std::{
+    ops::Deref,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
+use chassis::Secret;
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
@@ -10,10 +15,15 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use crate::{Settings, record::RECORD_BYTES_MAX};
+use crate::{
+    Error, Settings,
+    journal::setup,
+    record::RECORD_BYTES_MAX,
+    settings::{Sasl, SaslMechanism, TOPIC, Tls},
+};
 
-/// A protocol frame has some bytes around the record.
-const FRAME_BYTES: usize = 64 * 1024;
+/// The largest batch on its way to a broker: a record, and a protocol frame around it.
+pub(crate) const BATCH_BYTES_MAX: usize = RECORD_BYTES_MAX + 64 * 1024;
 
 /// What one reader holds of what it has fetched ahead, in KiB.
 const READ_AHEAD_KIB: u32 = 4 * 1024;
@@ -37,49 +47,113 @@ impl FetchWait {
     }
 }
 
-pub(crate) fn producer(brokers: &str, settings: &Settings) -> ClientConfig {
-    let mut config = shared_by_all(brokers);
-    config
-        // An acknowledged record has reached every replica in sync, and a retry inside the client
-        // can't write it twice or out of order.
-        .set("acks", "all")
-        .set("enable.idempotence", "true")
-        // A record is a batch already, and its sender waits for the answer: lingering only costs
-        // (47.5k/s at 0 against 28k/s at 5 ms in the prototype).
-        .set("linger.ms", "0")
-        .set("message.timeout.ms", settings.message_timeout_ms.to_string())
-        .set("message.max.bytes", (RECORD_BYTES_MAX + FRAME_BYTES).to_string())
-        .set("queue.buffering.max.messages", settings.queue_records_max.to_string())
-        .set("queue.buffering.max.kbytes", settings.queue_kib_max.to_string());
-    config
+/// Where the topic is and how its brokers are spoken to: what all clients of a journal are made
+/// from. It has no `Debug`, since it holds the password.
+#[derive(Clone)]
+pub(crate) struct Access {
+    config: ClientConfig,
+    topic: Arc<str>,
 }
 
-pub(crate) fn consumer(brokers: &str, fetch_wait: FetchWait) -> ClientConfig {
-    let mut config = shared_by_all(brokers);
-    config
-        // Asked for by the client; the group is never joined and nothing is committed to it.
-        .set("group.id", "seckill-reader")
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        // The books hold the position. If the log doesn't have it, nobody may pick another.
-        .set("auto.offset.reset", "error")
-        .set("fetch.wait.max.ms", fetch_wait.as_ms())
-        .set("fetch.min.bytes", "1")
-        .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
-        .set("fetch.max.bytes", (4 * RECORD_BYTES_MAX).to_string())
-        .set("receive.message.max.bytes", (8 * RECORD_BYTES_MAX).to_string())
-        .set("queued.max.messages.kbytes", READ_AHEAD_KIB.to_string())
-        // The defaults wait for 1 s when the read-ahead is full and 500 ms after an error.
-        .set("fetch.queue.backoff.ms", "5")
-        .set("fetch.error.backoff.ms", "50");
-    config
+impl Access {
+    /// To Kafka, with the password read from its file.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] for settings that can't be.
+    pub(crate) fn kafka(settings: &Settings) -> Result<Self, Error> {
+        settings.check().map_err(setup)?;
+        if settings.brokers.is_empty() {
+            return Err(setup("no brokers are set"));
+        }
+        let mut config = for_all(&settings.brokers);
+        let protocol = match (&settings.sasl, &settings.tls) {
+            (None, None) => "plaintext",
+            (None, Some(_)) => "ssl",
+            (Some(_), None) => "sasl_plaintext",
+            (Some(_), Some(_)) => "sasl_ssl",
+        };
+        config.set("security.protocol", protocol);
+        if let Some(Tls { ca_file, cert_file, key_file }) = &settings.tls {
+            set_file(&mut config, "ssl.ca.location", ca_file)?;
+            set_file(&mut config, "ssl.certificate.location", cert_file)?;
+            set_file(&mut config, "ssl.key.location", key_file)?;
+        }
+        if let Some(Sasl { mechanism, username, password_file }) = &settings.sasl {
+            let mechanism = match mechanism {
+                SaslMechanism::Plain => "PLAIN",
+                SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
+                SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
+            };
+            let password = Secret::read(password_file).map_err(setup)?;
+            config
+                .set("sasl.mechanism", mechanism)
+                .set("sasl.username", username)
+                .set("sasl.password", password.expose());
+        }
+        Ok(Self { config, topic: settings.topic.as_str().into() })
+    }
+
+    /// To the broker in this process.
+    pub(crate) fn embedded(brokers: &str) -> Self {
+        Self { config: for_all(brokers), topic: TOPIC.into() }
+    }
+
+    pub(crate) fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// A client that only asks.
+    pub(crate) fn asking(&self) -> ClientConfig {
+        self.config.clone()
+    }
+
+    pub(crate) fn producer(&self, settings: &Settings) -> ClientConfig {
+        let mut config = self.config.clone();
+        config
+            // An acknowledged record has reached every replica in sync, and a retry inside the
+            // client can't write it twice or out of order.
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            // A record is a batch already, and its sender waits for the answer: lingering only
+            // costs (47.5k/s at 0 against 28k/s at 5 ms in the prototype).
+            .set("linger.ms", "0")
+            .set("message.timeout.ms", settings.message_timeout_ms.to_string())
+            .set("message.max.bytes", BATCH_BYTES_MAX.to_string())
+            .set("queue.buffering.max.messages", settings.queue_records_max.to_string())
+            .set("queue.buffering.max.kbytes", settings.queue_kib_max.to_string());
+        config
+    }
+
+    pub(crate) fn consumer(&self, fetch_wait: FetchWait) -> ClientConfig {
+        let mut config = self.config.clone();
+        config
+            // Asked for by the client; the group is never joined and nothing is committed to it.
+            .set("group.id", "seckill-reader")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // The books hold the position. If the log doesn't have it, nobody may pick another.
+            .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", fetch_wait.as_ms())
+            .set("fetch.min.bytes", "1")
+            .set("fetch.message.max.bytes", RECORD_BYTES_MAX.to_string())
+            .set("fetch.max.bytes", (4 * RECORD_BYTES_MAX).to_string())
+            .set("receive.message.max.bytes", (8 * RECORD_BYTES_MAX).to_string())
+            .set("queued.max.messages.kbytes", READ_AHEAD_KIB.to_string())
+            // The defaults wait for 1 s when the read-ahead is full and 500 ms after an error.
+            .set("fetch.queue.backoff.ms", "5")
+            .set("fetch.error.backoff.ms", "50");
+        config
+    }
 }
 
-fn shared_by_all(brokers: &str) -> ClientConfig {
+fn for_all(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
         .set("client.id", "seckill")
+        // A topic that a broker makes by itself has its default of partitions, often one: no
+        // question may have it made.
+        .set("allow.auto.create.topics", "false")
         .set("socket.nagle.disable", "true")
         // A broker that comes back is found within the message time-out.
         .set("reconnect.backoff.ms", "20")
@@ -89,6 +163,14 @@ fn shared_by_all(brokers: &str) -> ClientConfig {
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Warning);
     config
+}
+
+fn set_file(config: &mut ClientConfig, key: &str, file: &Path) -> Result<(), Error> {
+    if !file.as_os_str().is_empty() {
+        let path = file.to_str().ok_or_else(|| setup(format!("{} is no text", file.display())))?;
+        config.set(key, path);
+    }
+    Ok(())
 }
 
 /// Passes what librdkafka says on to the log. The calls that it is about report their own failures,
@@ -107,6 +189,33 @@ impl ClientContext for Quiet {
 }
 
 impl ConsumerContext for Quiet {}
+
+/// As [`Quiet`], and keeps the last thing that a client says of its connections: why nobody
+/// answered.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Listening(Arc<Mutex<Option<String>>>);
+
+impl Listening {
+    pub(crate) fn last_heard(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Listening {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        report(&error, reason);
+        // That all of them are down says less than what was said of one.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for Listening {}
 
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     tracing::debug!(?level, facility, message, "librdkafka");

@@ -4,12 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AppendError, PartitionReader, Record, Settings, TOPIC,
-    client::{self, FetchWait},
+    AppendError, PartitionReader, Record, Settings,
+    client::{Access, FetchWait},
     codec, embedded,
     producer::Producer,
     reader,
     record::RECORD_BYTES_MAX,
+    topic::Asked,
 };
 
 /// Why there is no journal.
@@ -19,11 +20,48 @@ pub enum Error {
     #[error("the journal can't be set up: {0}")]
     Setup(String),
     /// The brokers didn't say who they are.
-    #[error("no answer from the journal's brokers at {0}")]
-    Unreachable(String),
-    /// The topic isn't there. It has to be made with the partitions that shards were spread over.
-    #[error("the journal's topic {TOPIC} is missing: {0}")]
-    NoTopic(String),
+    #[error("no answer from the journal's brokers at {brokers}: {last_heard}")]
+    Unreachable {
+        /// Their addresses.
+        brokers: String,
+        /// What was last heard of a connection to them.
+        last_heard: String,
+    },
+    /// The brokers answer, and won't.
+    #[error("the journal's brokers refuse {what}: {reason}")]
+    Refused {
+        /// What they were asked to do.
+        what: String,
+        /// What they say.
+        reason: String,
+    },
+    /// The topic isn't there. It has to be made with the partitions that shards are spread over.
+    #[error("the journal's topic {topic} is missing at {brokers}: run `seckill migrate` once")]
+    NoTopic {
+        /// Its name.
+        topic: String,
+        /// Where it is missing.
+        brokers: String,
+    },
+    /// The topic has another number of partitions. It can't be changed under shards, since each
+    /// keeps its partition.
+    #[error("the journal's topic {topic} has {has} partitions, but the configuration says {wants}")]
+    Partitions {
+        /// Its name.
+        topic: String,
+        /// The topic's.
+        has: u32,
+        /// The configuration's.
+        wants: u32,
+    },
+    /// The topic is set in a way that would break a promise. Its owner has to change it.
+    #[error("the journal's topic {topic} can't keep the journal's promises: {flaws}")]
+    Unfit {
+        /// Its name.
+        topic: String,
+        /// Every setting that is wrong, with what it must be.
+        flaws: String,
+    },
     /// The topic has fewer partitions.
     #[error("the journal has {partitions} partitions, and none is number {partition}")]
     NoPartition {
@@ -50,7 +88,7 @@ pub struct Journal {
 
 struct Inner {
     producer: Producer,
-    brokers: String,
+    access: Access,
     identity: String,
     partitions: u32,
     query_timeout: Duration,
@@ -58,62 +96,43 @@ struct Inner {
 }
 
 impl Journal {
-    /// The journal in Kafka. Asks the brokers who they are and how many partitions the topic has,
-    /// and blocks meanwhile, for up to twice [`Settings::query_timeout_ms`] and half a second: call
-    /// it at start.
+    /// The journal in Kafka. Asks the brokers who they are and how the topic is set, and blocks
+    /// meanwhile, for up to three times [`Settings::query_timeout_ms`] and half a second: call it
+    /// at start.
     ///
     /// # Errors
-    /// [`Error::Setup`] for settings that can't be, [`Error::Unreachable`] and [`Error::NoTopic`]
-    /// as the brokers answer.
+    /// [`Error::Setup`] for settings that can't be; [`Error::Unreachable`], [`Error::Refused`] and
+    /// [`Error::NoTopic`] as the brokers answer; [`Error::Partitions`] and [`Error::Unfit`] if the
+    /// topic isn't what the settings say.
     pub fn connect(settings: &Settings) -> Result<Self, Error> {
-        if settings.brokers.is_empty() {
-            return Err(Error::Setup("no brokers are set".to_owned()));
-        }
-        let query_timeout = Duration::from_millis(settings.query_timeout_ms.into());
-        let producer = Producer::new(&settings.brokers, settings, None).map_err(setup)?;
-        let identity = producer
-            .client()
-            .fetch_cluster_id(query_timeout)
-            .ok_or_else(|| Error::Unreachable(settings.brokers.clone()))?;
-        let metadata = producer
-            .client()
-            .fetch_metadata(Some(TOPIC), query_timeout)
-            .map_err(|_| Error::Unreachable(settings.brokers.clone()))?;
-        let partitions = metadata
-            .topics()
-            .iter()
-            .find(|topic| topic.name() == TOPIC && topic.error().is_none())
-            .map_or(0, |topic| topic.partitions().len());
-        if partitions == 0 {
-            return Err(Error::NoTopic(settings.brokers.clone()));
-        }
-        producer.warm_up();
-        let inner = Inner {
-            producer,
-            brokers: settings.brokers.clone(),
-            identity,
-            partitions: u32::try_from(partitions).map_err(setup)?,
-            query_timeout,
-            embedded: None,
-        };
-        Ok(Self { inner: Arc::new(inner) })
+        let access = Access::kafka(settings)?;
+        let asked = Asked::of(&access, settings)?;
+        asked.check(settings)?;
+        let (identity, partitions) = (asked.identity().to_owned(), settings.partitions);
+        Self::over(access, settings, identity, partitions, None)
     }
 
     pub(crate) fn on_embedded(
         host: &Arc<embedded::Host>,
         settings: &Settings,
     ) -> Result<Self, Error> {
-        let unread = Some(Arc::clone(host.unread()));
-        let producer = Producer::new(host.brokers(), settings, unread).map_err(setup)?;
+        let access = Access::embedded(host.brokers());
+        let identity = host.identity().to_owned();
+        Self::over(access, settings, identity, host.partitions(), Some(Arc::clone(host)))
+    }
+
+    fn over(
+        access: Access,
+        settings: &Settings,
+        identity: String,
+        partitions: u32,
+        embedded: Option<Arc<embedded::Host>>,
+    ) -> Result<Self, Error> {
+        let unread = embedded.as_ref().map(|host| Arc::clone(host.unread()));
+        let producer = Producer::new(&access, settings, unread).map_err(setup)?;
         producer.warm_up();
-        let inner = Inner {
-            producer,
-            brokers: host.brokers().to_owned(),
-            identity: host.identity().to_owned(),
-            partitions: host.partitions(),
-            query_timeout: Duration::from_millis(settings.query_timeout_ms.into()),
-            embedded: Some(Arc::clone(host)),
-        };
+        let query_timeout = Duration::from_millis(settings.query_timeout_ms.into());
+        let inner = Inner { producer, access, identity, partitions, query_timeout, embedded };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -170,13 +189,12 @@ impl Journal {
     /// # Errors
     /// [`Error::NoPartition`], or [`Error::Setup`] if the client can't be made.
     pub fn reader(&self, partition: u32) -> Result<PartitionReader, Error> {
-        let Inner { brokers, partitions, query_timeout, embedded, .. } = &*self.inner;
+        let Inner { access, partitions, query_timeout, embedded, .. } = &*self.inner;
         if partition >= *partitions {
             return Err(Error::NoPartition { partition, partitions: *partitions });
         }
         let fetch_wait = embedded.as_ref().map_or(FetchWait::Kafka, |_| FetchWait::Embedded);
-        let config = client::consumer(brokers, fetch_wait);
-        reader::open(&config, partition, *query_timeout, embedded.clone()).map_err(setup)
+        reader::open(access, fetch_wait, partition, *query_timeout, embedded.clone()).map_err(setup)
     }
 }
 

@@ -15,13 +15,12 @@ mod journal;
 mod producer;
 mod reader;
 mod settings;
+mod topic;
 
 pub use codec::{Undecodable, decode, encode};
 pub use journal::{Error, Flushed, Journal};
 pub use producer::AppendError;
 pub use reader::{PartitionReader, Raw, ReadError};
 pub use record::{Command, ItemOpened, PlacedHold, Record};
-pub use settings::Settings;
-
-/// The topic of all commands.
-pub const TOPIC: &str = "seckill.journal.v1";
+pub use settings::{Sasl, SaslMechanism, Settings, TOPIC, Tls};
+pub use topic::{Migrated, migrate};

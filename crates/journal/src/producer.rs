@@ -13,8 +13,8 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use crate::{
-    Settings, TOPIC,
-    client::{self, EndsElsewhere},
+    Settings,
+    client::{self, Access, EndsElsewhere},
     embedded::Unread,
 };
 
@@ -84,21 +84,23 @@ impl ProducerContext for Deliveries {
 /// One producer of librdkafka with its thread.
 pub(crate) struct Producer {
     inner: EndsElsewhere<Arc<ThreadedProducer<Deliveries>>>,
+    topic: Arc<str>,
     unread: Option<Arc<Unread>>,
     timeout: Duration,
 }
 
 impl Producer {
     pub(crate) fn new(
-        brokers: &str,
+        access: &Access,
         settings: &Settings,
         unread: Option<Arc<Unread>>,
     ) -> KafkaResult<Self> {
-        let config = client::producer(brokers, settings);
+        let config = access.producer(settings);
         let deliveries = Deliveries { unread: unread.clone() };
         let inner = ThreadedProducer::from_config_and_context(&config, deliveries)?;
         let timeout = Duration::from_millis(settings.message_timeout_ms.into());
-        Ok(Self { inner: EndsElsewhere::new(Arc::new(inner)), unread, timeout })
+        let topic = Arc::clone(access.topic());
+        Ok(Self { inner: EndsElsewhere::new(Arc::new(inner)), topic, unread, timeout })
     }
 
     /// Asks for the topic until the producer has what its first record needs. librdkafka asks for a
@@ -108,7 +110,7 @@ impl Producer {
     /// again by the appends.
     pub(crate) fn warm_up(&self) {
         for _ in 0..2 {
-            if let Err(error) = self.client().fetch_metadata(Some(TOPIC), WARM_UP_WAIT) {
+            if let Err(error) = self.client().fetch_metadata(Some(&self.topic), WARM_UP_WAIT) {
                 tracing::debug!(%error, "journal producer not warm");
             }
         }
@@ -133,7 +135,7 @@ impl Producer {
         let in_flight = Box::new(InFlight { answer, partition, payload_len: payload.len() });
         let partition_id = i32::try_from(partition)
             .map_err(|_| AppendError::Refused(format!("there is no partition {partition}")))?;
-        let record = BaseRecord::<(), [u8], _>::with_opaque_to(TOPIC, in_flight)
+        let record = BaseRecord::<(), [u8], _>::with_opaque_to(&self.topic, in_flight)
             .partition(partition_id)
             .payload(payload);
         // Counted before it is sent: the acknowledgement may come before this thread goes on.

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::FutureExt;
 use rdkafka::{
-    ClientConfig, Offset, TopicPartitionList,
+    Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
     consumer::{Consumer, StreamConsumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
@@ -17,8 +17,7 @@ use rdkafka::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    TOPIC,
-    client::{EndsElsewhere, Quiet},
+    client::{Access, EndsElsewhere, FetchWait, Quiet},
     embedded::Host,
 };
 
@@ -79,6 +78,7 @@ type Stream = StreamConsumer<Quiet, NoTasks>;
 pub struct PartitionReader {
     /// Shared only with questions that are under way on a blocking thread.
     consumer: EndsElsewhere<Arc<Stream>>,
+    topic: Arc<str>,
     partition: u32,
     partition_id: i32,
     query_timeout: Duration,
@@ -90,14 +90,16 @@ pub struct PartitionReader {
 }
 
 pub(crate) fn open(
-    config: &ClientConfig,
+    access: &Access,
+    fetch_wait: FetchWait,
     partition: u32,
     query_timeout: Duration,
     embedded: Option<Arc<Host>>,
 ) -> KafkaResult<PartitionReader> {
-    let consumer = StreamConsumer::from_config_and_context(config, Quiet)?;
+    let consumer = StreamConsumer::from_config_and_context(&access.consumer(fetch_wait), Quiet)?;
     Ok(PartitionReader {
         consumer: EndsElsewhere::new(Arc::new(consumer)),
+        topic: Arc::clone(access.topic()),
         partition,
         partition_id: i32::try_from(partition).unwrap_or(i32::MAX),
         query_timeout,
@@ -119,10 +121,10 @@ impl PartitionReader {
     /// # Errors
     /// [`ReadError::Unavailable`] without an answer in time.
     pub async fn watermarks(&self) -> Result<(u64, u64), ReadError> {
-        let consumer = Arc::clone(&self.consumer);
+        let (consumer, topic) = (Arc::clone(&self.consumer), Arc::clone(&self.topic));
         let (partition_id, within) = (self.partition_id, self.query_timeout);
         let asked = tokio::task::spawn_blocking(move || {
-            consumer.fetch_watermarks(TOPIC, partition_id, within)
+            consumer.fetch_watermarks(&topic, partition_id, within)
         });
         let (low, high) = asked.await.map_err(unavailable)?.map_err(unavailable)?;
         let low = u64::try_from(low).map_err(unavailable)?;
@@ -167,7 +169,7 @@ impl PartitionReader {
         let position = i64::try_from(offset).map_err(unavailable)?;
         let mut assignment = TopicPartitionList::new();
         assignment
-            .add_partition_offset(TOPIC, self.partition_id, Offset::Offset(position))
+            .add_partition_offset(&self.topic, self.partition_id, Offset::Offset(position))
             .map_err(unavailable)?;
         self.stop()?;
         self.consumer.assign(&assignment).map_err(unavailable)?;

@@ -109,16 +109,17 @@ async fn the_first_append_does_not_wait_for_a_producer_id() {
     }
 }
 
-#[tokio::test]
-async fn a_journal_connects_to_brokers_by_their_address() {
-    let (broker, embedded) = start();
-    let settings = Settings { brokers: broker.host.brokers().to_owned(), ..Settings::default() };
-    let journal = Journal::connect(&settings).unwrap();
-    assert_eq!(journal.partitions(), 4);
-    assert_ne!(journal.identity(), embedded.identity(), "the cluster's own id");
-    let record = numbered(1);
-    assert_eq!(journal.append(0, &record).await, Ok(0));
-    assert_eq!(decoded(&read(&mut reader_at(&journal, 0, 0), 1).await), [record]);
+#[test]
+fn a_broker_that_does_not_say_how_its_topic_is_set_is_refused() {
+    let broker = Broker::start(4).unwrap();
+    let brokers = broker.host.brokers().to_owned();
+    let settings = Settings { brokers, partitions: 4, ..Settings::default() };
+    let refused = Journal::connect(&settings).unwrap_err();
+    assert!(matches!(refused, Error::Refused { .. }), "{refused}");
+    let settings = Settings { partitions: 5, ..settings };
+    let topic = settings.topic.clone();
+    let refused = Journal::connect(&settings).map(drop);
+    assert_eq!(refused, Err(Error::Partitions { topic, has: 4, wants: 5 }));
 }
 
 #[test]
@@ -126,8 +127,9 @@ fn brokers_that_are_not_there_are_an_error_in_time() {
     let settings = Settings { query_timeout_ms: 200, ..Settings::default() };
     assert!(matches!(Journal::connect(&settings), Err(Error::Setup(_))), "no address");
     let settings = Settings { brokers: "127.0.0.1:1".to_owned(), ..settings };
-    let connected = Journal::connect(&settings).map(drop);
-    assert_eq!(connected, Err(Error::Unreachable("127.0.0.1:1".to_owned())));
+    let unreachable = Journal::connect(&settings).unwrap_err().to_string();
+    assert!(unreachable.contains("127.0.0.1:1:"), "{unreachable}");
+    assert!(unreachable.contains("Connection refused"), "{unreachable}");
 }
 
 #[tokio::test]
