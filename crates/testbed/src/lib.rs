@@ -14,4 +14,6 @@ mod process;
 mod redis_server;
 
 pub use database::Database;
+pub use port::Port;
+pub use process::Process;
 pub use redis_server::{Dump, Redis};

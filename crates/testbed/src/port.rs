@@ -15,15 +15,17 @@ const LEN: u16 = 11_000;
 
 /// A port that is this test's until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     pub(crate) number: u16,
     _claim: File,
 }
 
 impl Port {
+    /// Claims a free one.
+    ///
     /// # Panics
     /// If a thousand ports in a row are taken, or the temporary directory can't be written.
-    pub(crate) fn claim() -> Self {
+    pub fn claim() -> Self {
         let user = rustix::process::getuid().as_raw();
         let claims = std::env::temp_dir().join(format!("seckill-ports-{user}"));
         fs::create_dir_all(&claims).expect("the temporary directory can be written");
@@ -40,6 +42,11 @@ impl Port {
                 Some(Self { number, _claim: claim })
             })
             .expect("of a thousand ports one is free")
+    }
+
+    /// Which one it is.
+    pub fn number(&self) -> u16 {
+        self.number
     }
 }
 

@@ -16,7 +16,7 @@ use crate::patience::until;
 
 /// A program with its arguments, and perhaps one process of it.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     program: PathBuf,
     arguments: Vec<OsString>,
     /// What it says goes here, and into the failure if it doesn't get ready.
@@ -32,7 +32,7 @@ struct Running {
 
 impl Process {
     /// Starts nothing yet.
-    pub(crate) fn new(program: PathBuf, arguments: Vec<OsString>, log: PathBuf) -> Self {
+    pub fn new(program: PathBuf, arguments: Vec<OsString>, log: PathBuf) -> Self {
         Self { program, arguments, log, running: None }
     }
 
@@ -40,7 +40,7 @@ impl Process {
     ///
     /// # Panics
     /// With the end of the log, if it runs already, ends, or isn't ready after `patience`.
-    pub(crate) async fn start(
+    pub async fn start(
         &mut self,
         patience: Duration,
         mut is_ready: impl AsyncFnMut() -> bool,
@@ -93,7 +93,7 @@ impl Process {
 
     /// Ends it at once (SIGKILL), also while it is frozen. Returns when it is gone. Nothing happens
     /// if it doesn't run.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
             let _ = running.child.kill();
             running.bury();
@@ -104,7 +104,7 @@ impl Process {
     ///
     /// # Panics
     /// If it doesn't run, or hasn't ended after `patience`.
-    pub(crate) async fn stop(&mut self, patience: Duration) {
+    pub async fn stop(&mut self, patience: Duration) {
         self.send(Signal::TERM);
         let ended = until(patience, async || self.has_ended().then_some(()));
         assert!(ended.await.is_some(), "{} ignores SIGTERM", self.program.display());
@@ -117,7 +117,7 @@ impl Process {
     ///
     /// # Panics
     /// If it doesn't run.
-    pub(crate) fn pause(&self) {
+    pub fn pause(&self) {
         let pid = self.send(Signal::STOP);
         // Without NOWAIT the next pause would wait for news that this one has consumed.
         let frozen = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
@@ -128,7 +128,7 @@ impl Process {
     ///
     /// # Panics
     /// If it doesn't run.
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.send(Signal::CONT);
     }
 
