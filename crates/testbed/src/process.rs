@@ -40,11 +40,7 @@ impl Process {
     ///
     /// # Panics
     /// With the end of the log, if it runs already, ends, or isn't ready after `patience`.
-    pub async fn start(
-        &mut self,
-        patience: Duration,
-        mut is_ready: impl AsyncFnMut() -> bool,
-    ) {
+    pub async fn start(&mut self, patience: Duration, mut is_ready: impl AsyncFnMut() -> bool) {
         assert!(self.running.is_none(), "{} runs already", self.program.display());
         self.running = Some(self.spawn());
         let ready = until(patience, async || {

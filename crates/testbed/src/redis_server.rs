@@ -219,6 +219,29 @@ impl Redis {
         self.ask(&["REPLICAOF", "NO", "ONE"]).await;
     }
 
+    /// How many fields all hashes have together whose keys match `pattern`, as KEYS takes it.
+    ///
+    /// # Panics
+    /// If it doesn't answer.
+    pub async fn count_fields(&self, pattern: &str) -> u64 {
+        let mut connection = connect(&self.url()).await.expect("the test's own Redis answers");
+        let keys: Vec<String> = redis::cmd("KEYS")
+            .arg(pattern)
+            .query_async(&mut connection)
+            .await
+            .expect("the test's own Redis obeys");
+        let mut fields = 0;
+        for key in keys {
+            let len: u64 = redis::cmd("HLEN")
+                .arg(key)
+                .query_async(&mut connection)
+                .await
+                .expect("the keys are hashes");
+            fields += len;
+        }
+        fields
+    }
+
     async fn ask(&self, command: &[&str]) -> String {
         let mut connection = connect(&self.url()).await.expect("the test's own Redis answers");
         let mut packed = redis::cmd(command[0]);
