@@ -70,7 +70,7 @@ impl Jobs {
     pub(crate) fn spawn(self, tasks: &Tasks, background: &Handle) {
         let refresh_lease = self.refresh_lease();
         let Self { config, rooms, inventory, stock, operators, health, loader } = self;
-        let Rooms { catalog, ledger, journal, books, clock } = rooms;
+        let Rooms { catalog, ledger, journal, books, clock, .. } = rooms;
         let Inventory { leases, loads, .. } = inventory;
         let (loading, roll_forward) = (config.loading, config.roll_forward);
         let stopper = tasks.stopper();

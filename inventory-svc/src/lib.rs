@@ -151,7 +151,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         ledger: Arc::clone(&ledger),
         leases: LeaseView::new(clock.clone()),
         loads: LoadRequests::default(),
-        pause,
+        pause: pause.clone(),
     };
     let (health, health_service) = Health::new();
     let catalog_service =
@@ -162,7 +162,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         config,
         listeners,
         cores,
-        rooms: Rooms { catalog, ledger, journal, books, clock },
+        rooms: Rooms { catalog, ledger, journal, books, clock, pause },
         stock: StockWatch::new(inventory.clone()),
         inventory,
         operators,

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Clock, Kind, Tasks};
+use chassis::{Clock, Kind, PausePoints, Tasks};
 use ids::{Epoch, ShardNo};
 use journal::Journal;
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -48,6 +48,8 @@ pub struct Rooms {
     pub books: Books,
     /// Leases are measured by it.
     pub clock: Clock,
+    /// Has a point before each step of an attempt, see [`before`], and `inventory.before_renew`.
+    pub pause: PausePoints,
 }
 
 /// Why a load is started.
@@ -264,6 +266,7 @@ impl Inner {
                         // Never closed.
                         (true, None) => self.snapshots.acquire().await.ok(),
                     };
+                    self.rooms.pause.reach(before(&action)).await;
                     let limit = step_time(&self.settings, &action);
                     let answer = tokio::time::timeout(limit, steps.perform(action)).await;
                     let answer = answer.unwrap_or(Answer::Silent);
@@ -287,6 +290,7 @@ impl Inner {
             if !is_claimed.load(Ordering::SeqCst) {
                 continue;
             }
+            self.rooms.pause.reach("inventory.before_renew").await;
             let until_ms = self.rooms.clock.wall_ms().saturating_add(lease_ms);
             match self.rooms.catalog.renew(shard, to, until_ms).await {
                 Ok(true) => {}
@@ -310,6 +314,24 @@ pub fn is_wanted(phase: Phase, epoch: Option<Epoch>, cause: Cause, mine: &[Epoch
         }
         (Phase::Open, Cause::Requested(why)) => epoch == Some(why.epoch()),
         (Phase::Open, Cause::Opening | Cause::Abandoned) => false,
+    }
+}
+
+/// Where a test may stop an attempt: before it does this.
+fn before(action: &Action) -> &'static str {
+    match action {
+        Action::ReadBooks => "inventory.before_read_books",
+        Action::PublishItemOpened => "inventory.before_publish_item",
+        Action::Claim => "inventory.before_claim",
+        Action::Close => "inventory.before_close",
+        Action::CheckClaim => "inventory.before_check_claim",
+        Action::CheckHolds { .. } => "inventory.before_check_holds",
+        Action::PublishHolds { .. } => "inventory.before_publish_holds",
+        Action::PublishChange { .. } => "inventory.before_publish_change",
+        Action::Stage => "inventory.before_stage",
+        Action::Activate => "inventory.before_activate",
+        Action::Open => "inventory.before_open",
+        Action::Wait(_) | Action::End(_) => "inventory.between_steps",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which shards are loaded, by what the catalog's primary shows of them, and what becomes of a
 //! request whose load came to nothing.
 
-use chassis::{Stopper, TaskOwner, channel::connect_lazy};
+use chassis::{PausePoints, Stopper, TaskOwner, channel::connect_lazy};
 use journal::embedded::Broker;
 use store::PoolSettings;
 use tempfile::TempDir;
@@ -75,6 +75,7 @@ async fn a_request_whose_load_came_to_nothing_waits_again() {
         journal: broker.journal(&journal::Settings::default()).unwrap(),
         books: Books::new(channel, upstream.deadline()),
         clock,
+        pause: PausePoints::default(),
     };
     let owner = TaskOwner::new("test", Stopper::new());
     let requests = LoadRequests::default();
