@@ -8,12 +8,18 @@
 pub mod running;
 
 mod database;
+mod kafka;
+mod mariadb;
 mod patience;
 mod port;
 mod process;
+mod proxy;
 mod redis_server;
 
 pub use database::Database;
+pub use kafka::Kafka;
+pub use mariadb::MariaDb;
 pub use port::Port;
 pub use process::Process;
+pub use proxy::Proxy;
 pub use redis_server::{Dump, Redis};

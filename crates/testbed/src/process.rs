@@ -32,7 +32,12 @@ struct Running {
 
 impl Process {
     /// Starts nothing yet.
-    pub fn new(program: PathBuf, arguments: Vec<OsString>, log: PathBuf) -> Self {
+    pub fn new(
+        program: PathBuf,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+        log: PathBuf,
+    ) -> Self {
+        let arguments = arguments.into_iter().map(Into::into).collect();
         Self { program, arguments, log, running: None }
     }
 

@@ -3,7 +3,6 @@
 //! It promises the port and the directory over every restart, so that whoever is connected to it
 //! meets the same address with whatever the damage has left. It doesn't know what is in it.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,9 +48,10 @@ impl Redis {
     pub async fn start_with(arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("the temporary directory can be written");
         let port = Port::claim();
-        let number = port.number.to_string();
+        let (number, data) = (port.number.to_string(), dir.path().display().to_string());
         let ours = [
             ["--port", &number],
+            ["--dir", &data],
             ["--bind", "127.0.0.1"],
             ["--save", ""],
             ["--appendonly", "yes"],
@@ -61,8 +61,7 @@ impl Redis {
             // A full copy without a disk in between waits 5 s for more replicas by default.
             ["--repl-diskless-sync-delay", "0"],
         ];
-        let mut all: Vec<OsString> = vec!["--dir".into(), dir.path().into()];
-        all.extend(ours.as_flattened().iter().chain(arguments).map(OsString::from));
+        let all = ours.as_flattened().iter().chain(arguments);
         let process =
             Process::new(installed("SECKILL_TEST_REDIS_SERVER"), all, dir.path().join("redis.log"));
         let mut redis = Self { process, port, dir };
