@@ -151,6 +151,8 @@ impl Kafka {
     }
 }
 
+/// As `scripts/stores.d/kafka.sh` has them. The session is short, since a broker that was killed
+/// isn't let in again before its old one is over: 9 s by default.
 fn settings_text(port: u16, advertised: &str, controller: u16, dir: &Path) -> String {
     format!(
         "process.roles=broker,controller
@@ -160,6 +162,8 @@ listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://{advertised}
 controller.listener.names=CONTROLLER
 log.dirs={dir}/data
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 offsets.topic.num.partitions=4

@@ -75,9 +75,11 @@ impl Process {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("can't start {}: {error}", self.program.display()));
-        // Only this process holds the other end of the pipe, so `read` ends when it does.
+        // Only this process holds the other end of the pipe, so `read` ends when it does. What ends
+        // the test may be sent to its whole group, and mustn't end the watchdog before its work.
+        let watch = "trap '' HUP INT TERM; read -r _; kill -KILL \"$1\"";
         let watchdog = Command::new("sh")
-            .args(["-c", "read -r _; kill -KILL \"$1\"", "sh", &child.id().to_string()])
+            .args(["-c", watch, "sh", &child.id().to_string()])
             .stdin(Stdio::piped())
             .spawn()
             .expect("every system has sh");
@@ -162,3 +164,6 @@ impl Drop for Process {
         self.kill();
     }
 }
+
+#[cfg(test)]
+mod tests;
