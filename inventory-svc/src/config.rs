@@ -12,7 +12,10 @@ use chassis::{
 use serde::Deserialize;
 use store::PoolSettings;
 
-use crate::loading::attempt::Pace;
+use crate::{
+    ledger::redis::{self, RedisSettings},
+    loading::attempt::Pace,
+};
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 const ENV_PREFIX: &str = "SECKILL_INVENTORY";
@@ -27,7 +30,7 @@ pub struct Config {
     pub catalog_url: String,
     /// Whether `build` brings the schema up to date.
     pub migrate_on_start: bool,
-    /// `memory`.
+    /// `memory`, or the URL of a Redis.
     pub ledger_url: String,
     /// Partitions of the journal.
     pub partitions: u32,
@@ -41,6 +44,8 @@ pub struct Config {
     pub lease: Lease,
     /// Loading a shard.
     pub loading: Loading,
+    /// The ledger, if it is on Redis.
+    pub ledger: RedisSettings,
     /// Open holds that the books haven't settled.
     pub roll_forward: RollForward,
     /// Listeners and connections.
@@ -136,9 +141,6 @@ impl Config {
     /// The first knob that makes no sense, in one sentence.
     pub fn check(&self) -> Result<(), ConfigError> {
         let Self { lease, loading, roll_forward, upstream, .. } = self;
-        if self.ledger_url != "memory" {
-            return wrong("ledger_url must be memory: this build keeps no other ledger");
-        }
         if self.issuer.is_empty() {
             return wrong("issuer must not be empty");
         }
@@ -175,6 +177,10 @@ impl Config {
             return wrong("loading.loader_lease_ms must be at least 100");
         }
         self.journal.check()?;
+        self.ledger.check()?;
+        if self.ledger_url != "memory" {
+            redis::check(&self.ledger_url).map_err(|error| ConfigError::new(error.to_string()))?;
+        }
         self.server.check()
     }
 
@@ -265,8 +271,9 @@ mod tests {
     #[test]
     fn knobs_without_sense_are_named() {
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 8] = [
-            (|config| config.ledger_url = "redis://localhost".to_owned(), "ledger_url"),
+        let table: [(Spoil, &str); 9] = [
+            (|config| config.ledger_url = "redis:localhost".to_owned(), "ledger_url"),
+            (|config| config.ledger.call_ms_max = 0, "ledger.call_ms_max"),
             (|config| config.issuer.clear(), "issuer"),
             (|config| config.partitions = 0, "partitions"),
             (|config| config.loading.loads_max = 0, "loading.loads_max"),

@@ -6,15 +6,24 @@
 
 pub mod contract;
 mod memory;
+pub mod redis;
+
+use std::{sync::Arc, time::Duration};
 
 use ids::{Epoch, OrderId, ShardNo};
+use tokio::runtime::Handle;
 
 pub use crate::domain::{
     Activation, Count, EntryAnswer, Found, Hold, Holds, Identity, OpenHold, Peek, Refusal,
     ReserveEntry, Reserved, Settled, Settlement, StagedOrder, Terms,
 };
-use crate::domain::{NotActivated, NotStaged, Shut};
 pub use memory::MemoryLedger;
+
+use self::redis::{BadAddress, RedisLedger};
+use crate::{
+    Config,
+    domain::{NotActivated, NotStaged, Shut},
+};
 
 /// Why the ledger did nothing for a whole call, or can't tell whether it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +110,34 @@ impl From<NotActivated> for ActivateError {
             NotActivated::Incomplete { staged } => Self::Incomplete { staged },
         }
     }
+}
+
+/// Why there is no ledger to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It would be lost with this process, and others would not see it.
+    #[error("ledger_url is memory, which only `seckill dev` can use: it must be that of a Redis")]
+    Memory,
+    /// Its address can't be used.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
+}
+
+/// The ledger that `config` names, for a role in a process of its own. Its connections live on
+/// `runtime`. A Redis that doesn't answer yet is waited for a moment, and then no longer: roles
+/// start in any order, and a ledger that can't be reached says so to each call.
+///
+/// # Errors
+/// If it names none that several processes could share.
+pub async fn open(config: &Config, runtime: &Handle) -> Result<Arc<dyn Ledger>, OpenError> {
+    if config.ledger_url == "memory" {
+        return Err(OpenError::Memory);
+    }
+    let ledger = RedisLedger::connect(&config.ledger_url, &config.ledger, runtime)?;
+    if !ledger.connected(Duration::from_millis(config.ledger.connect_ms_max)).await {
+        tracing::warn!(redis = %redis::shown(&config.ledger_url), "the ledger isn't there yet");
+    }
+    Ok(Arc::new(ledger))
 }
 
 /// The ledger. One call is one atomic step on one shard. Times are the ledger's own: one clock for

@@ -196,7 +196,8 @@ impl App {
         let loader = Loader::new(
             rooms.clone(),
             config.loading,
-            config.ledger_url.clone(),
+            // It goes into the catalog, where no password belongs.
+            ledger::redis::shown(&config.ledger_url),
             tasks.clone(),
             cores.background().clone(),
             inventory.loads.clone(),
