@@ -75,6 +75,7 @@ impl Config {
         let at_least_one = [
             ("drain_ms_max", self.drain_ms_max),
             ("health_every_ms", self.health_every_ms),
+            ("consumer.assignment_wait_ms", consumer.assignment_wait_ms),
             ("consumer.batch_records_max", consumer.batch_records_max as u64),
             ("consumer.batch_holds_max", consumer.batch_holds_max as u64),
             ("consumer.read_wait_ms", consumer.read_wait_ms),
@@ -88,6 +89,9 @@ impl Config {
         ];
         if let Some((knob, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::new(format!("{knob} is 0: it must be 1 or more")));
+        }
+        if consumer.group.is_empty() {
+            return Err(ConfigError::new("consumer.group must not be empty"));
         }
         if consumer.retry_max_ms < consumer.retry_first_ms {
             return Err(ConfigError::new("consumer.retry_max_ms is below consumer.retry_first_ms"));

@@ -1,6 +1,7 @@
-//! The shell around the fold: one per partition. Reads on from where the books are, hands batches
-//! to the books, tells the ledger. It never gives up, never skips a record, and believes the books
-//! rather than itself: after anything unexpected it reads the position again and starts there.
+//! The shell around the fold: one for each partition that is read. Reads on from where the books
+//! are, hands batches to the books, tells the ledger. It never gives up, never skips a record, and
+//! believes the books rather than itself: after anything unexpected it reads the position again and
+//! starts there.
 
 use std::{
     collections::BTreeSet,
@@ -26,6 +27,10 @@ pub use place::{Place, place};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsumerSettings {
+    /// The group among whose members the partitions are spread.
+    pub group: String,
+    /// How long to wait for that group before all partitions are read.
+    pub assignment_wait_ms: u64,
     /// Records that are read at a time.
     pub batch_records_max: usize,
     /// Holds that go into one transaction; a record is never cut.
@@ -87,7 +92,7 @@ enum Setback {
 }
 
 impl Consumer {
-    /// Reads until `stopper` stops; a batch that was begun is finished. May be dropped at any
+    /// Reads until `stopper` stops; a transaction that was begun is finished. May be dropped at any
     /// await.
     pub(crate) async fn run(mut self, stopper: Stopper) {
         let first = Duration::from_millis(self.settings.retry_first_ms);
@@ -108,6 +113,8 @@ impl Consumer {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+        // Whoever reads it next will see for itself.
+        self.halted.set(self.reader.partition(), false);
     }
 
     fn log(&self, setback: &Setback) {
@@ -146,6 +153,10 @@ impl Consumer {
             for batch in batches(&entries, self.settings.batch_holds_max) {
                 position = self.commit(&position, batch).await?;
                 backoff.reset();
+                // The partition may have a new reader already, which would have to fight for it.
+                if stopper.is_stopped() {
+                    return Ok(());
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, Stopper, TaskOwner, Tasks, channel,
     config::ConfigError, reflection,
 };
-use journal::Journal;
+use journal::{Journal, Membership};
 use tonic::service::Routes;
 
 mod domain;
@@ -18,6 +18,8 @@ pub mod fold;
 pub mod books;
 
 mod consumer;
+
+mod consumers;
 
 mod settle;
 
@@ -35,6 +37,7 @@ pub use upstream::inventory::SettleSettings;
 
 use books::{Books, sqlite, sqlite::SqliteBooks};
 use consumer::{Consumer, Halted};
+use consumers::Consumers;
 use grpc::OrderApi;
 use settle::{LeftOver, Settles};
 
@@ -62,7 +65,7 @@ pub enum BuildError {
     /// The books' schema isn't this version's.
     #[error("the books can't be used: {0}")]
     Schema(#[from] store::MigrateError),
-    /// A partition has no reader.
+    /// There is no member of the group.
     #[error("the journal can't be read: {0}")]
     Journal(#[from] journal::Error),
     /// `inventory_url` is no address.
@@ -88,7 +91,7 @@ pub struct App {
     listeners: Listeners,
     seams: Seams,
     books: Arc<dyn Books>,
-    readers: Vec<journal::PartitionReader>,
+    membership: Membership,
     inventory: channel::Balanced,
     reflection: Routes,
 }
@@ -116,14 +119,12 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         store::check(&store.writer, &sqlite::MIGRATIONS).await?;
     }
     let books = SqliteBooks::new(store, seams.journal.identity(), seams.pause.clone());
-    let partitions = 0..seams.journal.partitions();
-    let readers = partitions.map(|partition| seams.journal.reader(partition));
-    let readers = readers.collect::<Result<Vec<_>, _>>()?;
+    let membership = seams.journal.membership(&config.consumer.group)?;
     let background = seams.cores.background();
     let inventory = channel::connect_lazy(background, &config.inventory_url, &config.channel)?;
     let reflection = grpc::reflection()?;
     let books = Arc::new(books);
-    Ok(App { config, listeners, seams, books, readers, inventory, reflection })
+    Ok(App { config, listeners, seams, books, membership, inventory, reflection })
 }
 
 impl App {
@@ -154,8 +155,8 @@ impl App {
     }
 
     fn spawn(self, tasks: &Tasks, cores: &Cores) {
-        let Self { config, listeners, seams, books, readers, inventory, reflection } = self;
-        let Seams { clock, pause, .. } = seams;
+        let Self { config, listeners, seams, books, membership, inventory, reflection } = self;
+        let Seams { clock, pause, journal, .. } = seams;
         let background = cores.background();
 
         let log_every = Duration::from_secs(config.settle.log_every_s);
@@ -167,19 +168,36 @@ impl App {
         tasks.spawn_on(background, Kind::Drained, "settle", telling);
 
         let halted = Halted::default();
-        for reader in readers {
-            let consumer = Consumer {
-                books: Arc::clone(&books),
-                reader,
-                settles: settles.clone(),
-                halted: halted.clone(),
-                clock: clock.clone(),
-                pause: pause.clone(),
-                settings: config.consumer.clone(),
-            };
-            let following = consumer.run(tasks.stopper().clone());
-            tasks.spawn_on(background, Kind::Essential, "consumer", following);
-        }
+        let (folded, marks, settings) = (Arc::clone(&books), halted.clone(), config.consumer);
+        let consumers = Consumers {
+            journal,
+            assignment: membership.assignment(),
+            wait: Duration::from_millis(settings.assignment_wait_ms),
+            consume: move |reader, stopper| {
+                let consumer = Consumer {
+                    books: Arc::clone(&folded),
+                    reader,
+                    settles: settles.clone(),
+                    halted: marks.clone(),
+                    clock: clock.clone(),
+                    pause: pause.clone(),
+                    settings: settings.clone(),
+                };
+                consumer.run(stopper)
+            },
+            tasks: tasks.clone(),
+            background: background.clone(),
+        };
+        tasks.spawn_on(background, Kind::Essential, "consumers", consumers.run());
+        // A stop leaves the group at once: the others take over while we finish.
+        let stopper = tasks.stopper().clone();
+        tasks.spawn_on(background, Kind::Essential, "membership", async move {
+            tokio::select! {
+                biased;
+                () = stopper.stopped() => {}
+                _ = membership.run() => {}
+            }
+        });
 
         let (health, health_service) = Health::new();
         let every = Duration::from_millis(config.health_every_ms);

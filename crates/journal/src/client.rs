@@ -5,6 +5,7 @@ use std::{
     ops::Deref,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use chassis::Secret;
@@ -13,6 +14,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
+    util::AsyncRuntime,
 };
 
 use crate::{
@@ -144,6 +146,26 @@ impl Access {
             .set("fetch.error.backoff.ms", "50");
         config
     }
+
+    /// A member of `group` that fetches and commits nothing.
+    pub(crate) fn member(&self, group: &str) -> ClientConfig {
+        let mut config = self.config.clone();
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "error")
+            // A process that is gone is noticed after this long, and its partitions stand still
+            // meanwhile: the shortest time that brokers grant by default.
+            .set("session.timeout.ms", "6000")
+            // The others hear of a change with their next heartbeat.
+            .set("heartbeat.interval.ms", "500")
+            // One that is there and doesn't move, after this long. Members work on nothing here,
+            // so a healthy one is never that late.
+            .set("max.poll.interval.ms", "10000")
+            // With one topic: neighbours, in equal shares.
+            .set("partition.assignment.strategy", "range");
+        config
+    }
 }
 
 fn for_all(brokers: &str) -> ClientConfig {
@@ -252,5 +274,25 @@ impl<T: Send + 'static> Drop for EndsElsewhere<T> {
         // It ends by itself within a second and holds nothing that anybody waits for. Without a
         // thread the client ends here.
         drop(std::thread::Builder::new().name("journal-end".to_owned()).spawn(|| drop(client)));
+    }
+}
+
+/// A consumer of this crate is polled by whoever waits for it: there is no task that somebody would
+/// have to own.
+pub(crate) struct NoTasks;
+
+impl AsyncRuntime for NoTasks {
+    type Delay = std::future::Pending<()>;
+
+    fn spawn<T>(_task: T)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        // What the client would spawn keeps a member of a group from being thrown out although
+        // nobody polls it. Readers are in no group; a member's owner polls it.
+    }
+
+    fn delay_for(_duration: Duration) -> Self::Delay {
+        std::future::pending()
     }
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AppendError, PartitionReader, Record, Settings,
+    AppendError, Membership, PartitionReader, Record, Settings,
     client::{Access, FetchWait},
     codec, embedded,
     producer::Producer,
@@ -194,7 +194,21 @@ impl Journal {
             return Err(Error::NoPartition { partition, partitions: *partitions });
         }
         let fetch_wait = embedded.as_ref().map_or(FetchWait::Kafka, |_| FetchWait::Embedded);
-        reader::open(access, fetch_wait, partition, *query_timeout, embedded.clone()).map_err(setup)
+        let embedded = embedded.clone();
+        reader::open(access, fetch_wait, partition, *query_timeout, embedded).map_err(setup)
+    }
+
+    /// A member of `group`, among whose members the partitions are spread. With the embedded broker
+    /// it has all of them at once, since there is no other process.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] if the client can't be made. A group that can't be reached is none: the
+    /// member goes on trying.
+    pub fn membership(&self, group: &str) -> Result<Membership, Error> {
+        match &self.inner.embedded {
+            Some(_) => Ok(Membership::alone(self.inner.partitions)),
+            None => Membership::join(&self.inner.access, group).map_err(setup),
+        }
     }
 }
 

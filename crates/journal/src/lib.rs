@@ -12,6 +12,7 @@ pub mod record;
 
 mod client;
 mod journal;
+mod membership;
 mod producer;
 mod reader;
 mod settings;
@@ -19,6 +20,7 @@ mod topic;
 
 pub use codec::{Undecodable, decode, encode};
 pub use journal::{Error, Flushed, Journal};
+pub use membership::{Assignment, Membership};
 pub use producer::AppendError;
 pub use reader::{PartitionReader, Raw, ReadError};
 pub use record::{Command, ItemOpened, PlacedHold, Record};

@@ -12,12 +12,11 @@ use rdkafka::{
     consumer::{Consumer, StreamConsumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::Message,
-    util::AsyncRuntime,
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
-    client::{Access, EndsElsewhere, FetchWait, Quiet},
+    client::{Access, EndsElsewhere, FetchWait, NoTasks, Quiet},
     embedded::Host,
 };
 
@@ -285,24 +284,6 @@ fn gather(
 
 fn unavailable(reason: impl std::fmt::Display) -> ReadError {
     ReadError::Unavailable(reason.to_string())
-}
-
-/// [`StreamConsumer`] starts a task that keeps a member of a group from being thrown out. There is
-/// no group here, so there is no task that somebody would have to own.
-struct NoTasks;
-
-impl AsyncRuntime for NoTasks {
-    type Delay = std::future::Pending<()>;
-
-    fn spawn<T>(_task: T)
-    where
-        T: Future<Output = ()> + Send + 'static,
-    {
-    }
-
-    fn delay_for(_duration: Duration) -> Self::Delay {
-        std::future::pending()
-    }
 }
 
 #[cfg(test)]

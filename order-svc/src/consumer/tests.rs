@@ -47,6 +47,8 @@ impl Story {
             clock,
             pause: self.fixture.pause.clone(),
             settings: ConsumerSettings {
+                group: String::new(),
+                assignment_wait_ms: 1,
                 batch_records_max: 7,
                 batch_holds_max: 10,
                 read_wait_ms: 50,

@@ -18,6 +18,7 @@ use rdkafka::{
 };
 
 mod appending;
+mod membership;
 mod topic;
 
 /// Nothing here takes that long; a test that waits this long has failed.
