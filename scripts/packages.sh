@@ -46,22 +46,24 @@ policy_mark='# of seckill, only while it installs'
 # As install_packages, and no service is started by it. An administrator's policy is left in force.
 install_without_starting() {
   (
-    trap forbid_no_start EXIT
-    forbid_start
+    trap permit_starting EXIT
+    forbid_starting
     install_packages "$@"
   )
 }
 
-forbid_start() {
-  forbid_no_start
-  # With noclobber the shell opens a file only if there is none.
-  if ! as_root sh -c 'set -C; printf "#!/bin/sh\n%s\nexit 101\n" "$2" >"$1" && chmod 755 "$1"' \
-    sh "$policy" "$policy_mark" 2>/dev/null; then
+forbid_starting() {
+  permit_starting
+  if [ -e "$policy" ]; then
     echo "$policy exists: it decides whether the packages start their services" >&2
+  else
+    # With noclobber the shell opens a file only if there is none.
+    as_root sh -c 'set -C; printf "#!/bin/sh\n%s\nexit 101\n" "$2" >"$1" && chmod 755 "$1"' \
+      sh "$policy" "$policy_mark"
   fi
 }
 
-forbid_no_start() {
+permit_starting() {
   if [ "$(sed -n 2p "$policy" 2>/dev/null)" = "$policy_mark" ]; then
     as_root rm --force "$policy"
   fi
