@@ -1,6 +1,12 @@
 //! The contract, held against a real Redis whose clock the tests move.
 
 mod bench;
+mod shop;
+
+mod damage;
+mod keys;
+mod silence;
+mod twins;
 
 use self::bench::OwnRedis;
 use crate::ledger::contract;

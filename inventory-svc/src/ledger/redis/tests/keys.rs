@@ -1,0 +1,114 @@
+//! What lies in Redis: where, for how long, and how much of it at once.
+
+use redis::{FromRedisValue, from_redis_value};
+
+use super::{
+    bench::{ask, ledger, settings},
+    shop::{epoch, hold, load_with, order, placed, shard},
+};
+use crate::ledger::{
+    ActivateError, Activation, Found, Ledger as _, Peek, Settled, Settlement, StageError, Terms,
+    redis::library::LIBRARY,
+};
+
+async fn told<T: FromRedisValue>(url: &str, command: &[&str]) -> T {
+    from_redis_value(ask(url, command).await).unwrap()
+}
+
+async fn keys(url: &str) -> Vec<String> {
+    let mut keys: Vec<String> = told(url, &["KEYS", "*"]).await;
+    keys.sort_unstable();
+    keys
+}
+
+async fn ttls(url: &str) -> Vec<(String, i64)> {
+    let mut ttls = Vec::new();
+    for key in keys(url).await {
+        let ttl = told(url, &["TTL", &key]).await;
+        ttls.push((key, ttl));
+    }
+    ttls
+}
+
+#[tokio::test]
+async fn only_what_is_staged_has_an_end() {
+    let redis = testbed::Redis::start().await;
+    let url = redis.url();
+    let ledger = ledger(LIBRARY, &url, &settings()).await;
+    load_with(&ledger, 1, 10, vec![placed(0)]).await.unwrap();
+    hold(&ledger, 1, 1..3).await;
+    assert!(ttls(&url).await.iter().all(|(_, ttl)| *ttl == -1), "{:?}", ttls(&url).await);
+
+    ledger.close(shard(), epoch(2)).await.unwrap();
+    let identity = ledger.begin_staging(shard(), epoch(2)).await.unwrap();
+    ledger.stage(shard(), epoch(2), &identity, vec![placed(0)]).await.unwrap();
+    for (key, ttl) in ttls(&url).await {
+        assert_eq!(key.contains("{1}:2:"), ttl > 0, "{key} lives for {ttl} s");
+    }
+    // One that is overtaken leaves nothing behind, and one that succeeds nothing of the epoch
+    // before.
+    load_with(&ledger, 3, 10, vec![placed(0)]).await.unwrap();
+    assert!(ttls(&url).await.iter().all(|(_, ttl)| *ttl == -1), "{:?}", ttls(&url).await);
+    let names = ["seckill:{1}:3:orders", "seckill:{1}:3:users", "seckill:{1}:3:waiting"];
+    assert_eq!(keys(&url).await, [&names[..], &["seckill:{1}:head"]].concat());
+}
+
+#[tokio::test]
+async fn an_attempt_that_outlived_what_it_staged_can_not_activate() {
+    let redis = testbed::Redis::start().await;
+    let url = redis.url();
+    let ledger = ledger(LIBRARY, &url, &settings()).await;
+    for key in ["orders", "users", "waiting"] {
+        ledger.close(shard(), epoch(1)).await.unwrap();
+        let identity = ledger.begin_staging(shard(), epoch(1)).await.unwrap();
+        ask(&url, &["DEL", &format!("seckill:{{1}}:1:{key}")]).await;
+        let staged = ledger.stage(shard(), epoch(1), &identity, vec![placed(0)]).await;
+        assert_eq!(staged, Err(StageError::MarkLost), "{key}");
+        let activation = Activation {
+            to: epoch(1),
+            identity,
+            terms: Terms { opens_ms: 0, closes_ms: u64::MAX, limit_per_user: 1 },
+            stock: 5,
+            orders: 0,
+            generation: 1,
+            movement_watermark: 0,
+        };
+        let activated = ledger.activate(shard(), activation).await;
+        assert_eq!(activated, Err(ActivateError::Incomplete { staged: 0 }), "{key}");
+    }
+    let peeked = ledger.peek(&[shard()]).await.unwrap();
+    assert_eq!(peeked, [Peek::Closed { mark: epoch(1) }]);
+}
+
+/// More than fits into one call of Redis, in each direction.
+#[tokio::test]
+async fn what_is_large_goes_in_pieces() {
+    const ORDERS: u32 = 9_001;
+    let redis = testbed::Redis::start().await;
+    let ledger = ledger(LIBRARY, &redis.url(), &settings()).await;
+    let staged: Vec<_> = (0..ORDERS).map(placed).collect();
+    load_with(&ledger, 1, 20_000, staged).await.unwrap();
+    hold(&ledger, 1, ORDERS..2 * ORDERS).await;
+
+    let orders: Vec<_> = (0..2 * ORDERS + 1).map(order).collect();
+    let found = ledger.find(shard(), epoch(1), &orders).await.unwrap();
+    let count = |wanted| found.iter().filter(|found| **found == wanted).count();
+    assert_eq!(count(Found::Settled(Settled::Placed)), ORDERS as usize);
+    assert_eq!(count(Found::Open), ORDERS as usize);
+    assert_eq!(found.last(), Some(&Found::Nothing));
+
+    let page = ledger.holds(shard(), None, usize::MAX).await.unwrap().holds;
+    assert_eq!(page.len(), ORDERS as usize);
+    ledger.postpone(shard(), epoch(1), &orders).await.unwrap();
+    let page = ledger.holds(shard(), None, usize::MAX).await.unwrap().holds;
+    assert!(page.iter().all(|open| open.attempts == 1));
+
+    let decisions: Vec<_> = orders.iter().map(|order| (*order, Settled::Rejected)).collect();
+    let settled = ledger.settle(shard(), epoch(1), Some(5), &decisions).await;
+    assert_eq!(settled, Ok(Settlement::Applied { rejected: 2 * ORDERS }));
+    let count = ledger.count(shard()).await.unwrap();
+    assert_eq!(
+        (count.tombstones, count.user_units, count.open_units),
+        (2 * u64::from(ORDERS), 0, 0)
+    );
+}
