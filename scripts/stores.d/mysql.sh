@@ -2,6 +2,8 @@
 # Promises: how MySQL 9 is started and asked: its defaults in what applications notice, small, and
 # durable. The one store that may be missing. root has no password, as in MariaDB.
 
+debian_keys=/usr/share/keyrings/debian-archive-keyring.gpg
+
 mysql_root() {
   echo "$cache/mysql-9"
 }
