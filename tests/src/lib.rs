@@ -4,7 +4,9 @@
 
 #![cfg(test)]
 
+mod faults;
 mod generic_client;
 mod house;
+mod shop;
 mod stories;
 mod tidy;

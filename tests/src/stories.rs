@@ -10,3 +10,4 @@ mod lost_ledger;
 mod lost_records;
 mod one_ticket;
 mod sells_out;
+mod two_loaders;

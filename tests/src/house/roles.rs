@@ -21,9 +21,10 @@ pub(super) const PARTITIONS: u32 = 4;
 pub(super) struct Places {
     pub(super) user: SocketAddr,
     pub(super) inventory: SocketAddr,
+    pub(super) neighbour: SocketAddr,
     pub(super) orders: SocketAddr,
     pub(super) gateway: SocketAddr,
-    /// Keeps the four ports ours while nobody has been built yet.
+    /// Keeps the ports ours while nobody has been built yet.
     reserved: Vec<Option<Listeners>>,
     count: usize,
 }
@@ -33,11 +34,11 @@ impl Places {
     pub(super) fn find(count: usize) -> Self {
         let inside = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let bind = || Listeners::bind(inside, count).expect("the loopback has free ports");
-        let reserved: Vec<_> = (0..4).map(|_| bind()).collect();
+        let reserved: Vec<_> = (0..5).map(|_| bind()).collect();
         let at = |nth: usize| reserved[nth].addr();
-        let (user, inventory, orders, gateway) = (at(0), at(1), at(2), at(3));
+        let (user, inventory, neighbour, orders, gateway) = (at(0), at(1), at(2), at(3), at(4));
         let reserved = reserved.into_iter().map(Some).collect();
-        Self { user, inventory, orders, gateway, reserved, count }
+        Self { user, inventory, neighbour, orders, gateway, reserved, count }
     }
 
     /// Listeners at one of the places, the first time or again. Those of a service that crashed are
@@ -127,24 +128,38 @@ impl House {
         self.user = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
     }
 
-    pub(super) async fn start_inventory(&mut self) {
+    /// Starts the first inventory-svc, the first time or after a crash.
+    pub(crate) async fn start_inventory(&mut self) {
+        let (clock, pause) = (self.inventory_clock.0.clone(), self.inventory_pause.clone());
+        self.inventory = Some(self.run_inventory(self.places.inventory, clock, pause).await);
+    }
+
+    pub(super) async fn start_neighbour(&mut self) {
+        let (clock, pause) = (Clock::system(), self.neighbour_pause.clone());
+        self.neighbour = Some(self.run_inventory(self.places.neighbour, clock, pause).await);
+    }
+
+    async fn run_inventory(&mut self, at: SocketAddr, clock: Clock, pause: PausePoints) -> Role {
         let mut config = inventory_svc::Config::load(None).expect("the defaults are good");
         config.catalog_url = self.sqlite("inventory.db");
         config.migrate_on_start = true;
         config.partitions = PARTITIONS;
         config.upstream.order_svc = url(self.places.orders);
         config.upstream.user_svc = url(self.places.user);
+        if let Some(lease) = self.loader_lease {
+            config.loading.loader_lease_ms = lease.as_millis() as u64;
+        }
         let seams = inventory_svc::Seams {
-            clock: self.inventory_clock.0.clone(),
-            pause: self.inventory_pause.clone(),
+            clock,
+            pause,
             cores: Arc::clone(&self.cores),
-            ledger: Arc::clone(&self.ledger) as _,
+            ledger: Arc::clone(&self.keeper),
             journal: self.journal(),
         };
-        let listeners = self.places.listen(self.places.inventory).await;
+        let listeners = self.places.listen(at).await;
         let app = inventory_svc::build(config, listeners, seams).await;
         let app = app.expect("inventory-svc is built");
-        self.inventory = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
+        Role::run(|stopper| Box::pin(app.run(stopper)))
     }
 
     /// Starts order-svc, the first time or after a crash.
@@ -152,7 +167,7 @@ impl House {
         let mut config = order_svc::Config::load(None).expect("the defaults are good");
         config.books.url = self.sqlite("order.db");
         config.books.migrate_on_start = true;
-        config.inventory_url = url(self.places.inventory);
+        config.inventory_url = self.inventory_urls();
         let seams = order_svc::Seams {
             clock: Clock::system(),
             pause: self.orders_pause.clone(),
@@ -167,7 +182,7 @@ impl House {
     /// Starts the gateway, the first time or after a crash.
     pub(crate) async fn start_gateway(&mut self) {
         let mut config = gateway::Config::load(None).expect("the defaults are good");
-        config.upstream.inventory = url(self.places.inventory);
+        config.upstream.inventory = self.inventory_urls();
         config.upstream.order = url(self.places.orders);
         config.upstream.user = url(self.places.user);
         config.tickets.key_file = self.data.path().join("ticket.key");
@@ -187,6 +202,14 @@ impl House {
     /// The books' database file, for damage.
     pub(crate) fn books_file(&self) -> PathBuf {
         self.data.path().join("order.db")
+    }
+
+    fn inventory_urls(&self) -> String {
+        let first = url(self.places.inventory);
+        match &self.neighbour {
+            Some(_) => format!("{first},{}", url(self.places.neighbour)),
+            None => first,
+        }
     }
 
     fn sqlite(&self, name: &str) -> String {

@@ -1,0 +1,18 @@
+//! One fault at a time under load, in processes on real stores: what dies comes back, and the books
+//! are exact. Each story ends in the judgement of shoppers who kept every answer, and in the audit.
+//!
+//! They measure seconds, so they run alone: `scripts/test` runs them one after the other.
+
+mod gateway_killed;
+mod kafka_stopped;
+mod mariadb_killed;
+mod orders_stopped;
+mod redis_lost;
+mod two_gateways;
+
+use std::time::Duration;
+
+use crate::shop::Rush;
+
+/// Half of the shoppers get a unit, so that the sale outlasts the fault and sells out after it.
+const RUSH: Rush = Rush { units: 4_000, shoppers: 8_000, within: Duration::from_secs(20) };

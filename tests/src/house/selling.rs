@@ -1,0 +1,112 @@
+//! What an operator does before the doors open: a sale is made, shoppers are hired.
+
+use std::time::Duration;
+
+use chassis::Clock;
+use ids::ShardNo;
+use proto::{
+    inventory::v1::{
+        CreateSaleRequest, Money, NewItem, ScheduleSaleRequest,
+        catalog_service_client::CatalogServiceClient,
+    },
+    user::v1::{GrantRehearsalRequest, operator_service_client::OperatorServiceClient},
+};
+use tonic::{Request, transport::Channel};
+
+use super::Shopper;
+
+/// What is sold, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offer {
+    pub(crate) units: u32,
+    pub(crate) limit_per_user: u32,
+    pub(crate) lease: Duration,
+}
+
+impl Default for Offer {
+    fn default() -> Self {
+        Self { units: 10, limit_per_user: 1, lease: Duration::from_secs(2) }
+    }
+}
+
+/// A sale of one item, open and loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenSale {
+    pub(crate) sale_id: String,
+    pub(crate) item_id: String,
+    pub(crate) shard: ShardNo,
+    pub(crate) lease: Duration,
+}
+
+/// With an operator's token in its head.
+pub(super) fn as_operator<T>(token: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let value = format!("Bearer {token}").parse().expect("tokens are ASCII");
+    request.metadata_mut().insert("authorization", value);
+    request
+}
+
+/// Makes a sale of one item that is open from now on. Its shard has yet to be loaded.
+pub(crate) async fn make_sale(
+    mut catalog: CatalogServiceClient<Channel>,
+    operator: &str,
+    offer: Offer,
+) -> OpenSale {
+    let price = Money { currency: "EUR".to_owned(), minor_units: 4_900 };
+    let item = NewItem {
+        sku: "LAMP".to_owned(),
+        title: "A lamp".to_owned(),
+        price: Some(price),
+        total_units: offer.units,
+        limit_per_user: offer.limit_per_user,
+        pay_within_seconds: 0,
+        lease_ms: u32::try_from(offer.lease.as_millis()).expect("a lease is short"),
+    };
+    let created = CreateSaleRequest {
+        request_id: uuid::Uuid::new_v4().to_string(),
+        title: "A sale".to_owned(),
+        items: vec![item],
+    };
+    let created = catalog.create_sale(as_operator(operator, created)).await.expect("it is good");
+    let sale_id = created.into_inner().sale.expect("an answer has a sale").sale_id;
+    let now_ms = Clock::system().wall_ms();
+    let scheduled = ScheduleSaleRequest {
+        sale_id: sale_id.clone(),
+        opens_at: Some(timestamp(now_ms)),
+        closes_at: Some(timestamp(now_ms + 3_600_000)),
+        warm_up_seconds: 0,
+    };
+    let scheduled = catalog.schedule_sale(as_operator(operator, scheduled)).await;
+    let scheduled = scheduled.expect("it is good").into_inner();
+    let item = scheduled.sale.expect("an answer has a sale").items.remove(0);
+    let shard = ShardNo::new(item.shards[0].shard_no).expect("the catalog numbers from 1");
+    OpenSale { sale_id, item_id: item.item_id, shard, lease: offer.lease }
+}
+
+/// Buyers that share one connection to a gateway.
+pub(crate) async fn hire(
+    mut operators: OperatorServiceClient<Channel>,
+    operator: &str,
+    count: u32,
+    gateway: &Channel,
+) -> Vec<Shopper> {
+    let grant = GrantRehearsalRequest { shoppers: count, lifetime_seconds: 600 };
+    let grant = operators.grant_rehearsal(as_operator(operator, grant)).await.expect("allowed");
+    let mut stream = grant.into_inner();
+    let mut shoppers = Vec::new();
+    while let Some(part) = stream.message().await.expect("the grant doesn't break") {
+        let hired = part.shoppers.into_iter();
+        shoppers.extend(
+            hired.map(|shopper| Shopper { token: shopper.access_token, channel: gateway.clone() }),
+        );
+    }
+    assert_eq!(shoppers.len(), count as usize);
+    shoppers
+}
+
+fn timestamp(ms: u64) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: i64::try_from(ms / 1_000).expect("before the end of time"),
+        nanos: i32::try_from(ms % 1_000).expect("below a second") * 1_000_000,
+    }
+}

@@ -1,0 +1,90 @@
+//! A role as a process of the real binary: started, killed, frozen, started again at its address.
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+
+use testbed::Process;
+use tonic::transport::Channel;
+
+use super::PATIENCE;
+
+/// Where a role is and how it is configured.
+pub(crate) struct RoleConfig {
+    /// The command of the binary that runs it.
+    pub(super) name: &'static str,
+    pub(super) addr: SocketAddr,
+    pub(super) file: PathBuf,
+}
+
+/// See the module.
+pub(crate) struct Role {
+    config: RoleConfig,
+    process: Process,
+}
+
+impl Role {
+    pub(super) fn new(config: RoleConfig) -> Self {
+        let log = config.file.with_extension("log");
+        let file = super::settings::path(&config.file);
+        let arguments = [config.name, "--cores", "1", "--config", file].map(OsString::from);
+        Self { process: Process::new(binary(), arguments.to_vec(), log), config }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.config.name
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.config.addr)
+    }
+
+    /// A connection of its own, made when it is first used, and again when lost.
+    pub(crate) fn channel(&self) -> Channel {
+        let endpoint = Channel::from_shared(self.url()).expect("a good URL");
+        endpoint.connect_timeout(Duration::from_secs(2)).tcp_nodelay(true).connect_lazy()
+    }
+
+    /// Starts it, the first time or after it died; returns when it takes connections.
+    pub(crate) async fn start(&mut self) {
+        let addr = self.config.addr;
+        let listens = async || tokio::net::TcpStream::connect(addr).await.is_ok();
+        self.process.start(PATIENCE, listens).await;
+    }
+
+    /// `kill -9`: nothing is drained, flushed or tidied up.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// SIGTERM, and the drain that follows.
+    pub(crate) async fn stop(&mut self) {
+        self.process.stop(PATIENCE).await;
+    }
+
+    /// SIGSTOP.
+    pub(crate) fn freeze(&self) {
+        self.process.pause();
+    }
+
+    /// SIGCONT.
+    pub(crate) fn wake(&self) {
+        self.process.resume();
+    }
+}
+
+/// The program under test.
+pub(super) fn binary() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "tests have no configuration to enter through")]
+    let path = std::env::var_os("SECKILL_BINARY");
+    path.expect("SECKILL_BINARY names the program, see scripts/test").into()
+}
+
+/// Runs a command of the program to its end, and answers with what it printed.
+pub(super) async fn run(arguments: &[&str]) -> String {
+    let mut command = tokio::process::Command::new(binary());
+    let running = command.args(arguments).kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, running).await;
+    let output = output.expect("it ends").expect("the program can be started");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "seckill {arguments:?}: {complaint}");
+    String::from_utf8(output.stdout).expect("it prints text")
+}

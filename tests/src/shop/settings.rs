@@ -1,0 +1,92 @@
+//! The configuration files of all roles, as an operator would write them.
+
+use std::{fs, net::SocketAddr, path::Path};
+
+use testbed::Port;
+
+use super::{Stores, role::RoleConfig};
+
+/// Where each role will listen; nobody else gets these ports meanwhile.
+pub(super) struct Places {
+    ports: Vec<Port>,
+}
+
+impl Places {
+    pub(super) fn claim() -> Self {
+        Self { ports: (0..7).map(|_| Port::claim()).collect() }
+    }
+}
+
+/// Writes a file for each role, and those that `seckill migrate` reads.
+pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleConfig> {
+    let [gateway, other_gateway, inventory, other_inventory, order, other_order, user] =
+        places.addresses();
+    let redis = format!("redis://{}", stores.redis_door.addr());
+    let key = |name: &str| format!("{:?}", path(&dir.join("keys").join(name)));
+    let (inventories, orders) = ([inventory, other_inventory], [order, other_order]);
+    let journal =
+        format!("[journal]\nbrokers = \"{}\"\ntopic = \"{}\"\n", stores.brokers(), stores.topic);
+
+    let of_user = format!(
+        "accounts_url = \"{}\"\nsigning_key_file = {}\nrehearsal_allowed = true\n",
+        stores.accounts.url(),
+        key("signing.pem"),
+    );
+    let of_inventory = format!(
+        "catalog_url = \"{}\"\nledger_url = \"{redis}\"\n\
+         [upstream]\norder_svc = \"{}\"\nuser_svc = \"http://{user}\"\n{journal}",
+        stores.catalog.url(),
+        urls(&orders),
+    );
+    let of_order = format!(
+        "inventory_url = \"{}\"\n[books]\nurl = \"{}\"\n{journal}",
+        urls(&inventories),
+        stores.books.url(),
+    );
+    let of_gateway = format!(
+        "[upstream]\ninventory = \"{}\"\norder = \"{}\"\nuser = \"http://{user}\"\n\
+         [tickets]\nkey_file = {}\norder_id_key_file = {}\n\
+         [identity]\nrehearsal_allowed = true\n{journal}",
+        urls(&inventories),
+        urls(&orders),
+        key("ticket.key"),
+        key("order-id.key"),
+    );
+
+    let files = [
+        ("user", "user-svc", of_user, vec![user]),
+        ("inventory", "inventory-svc", of_inventory, inventories.to_vec()),
+        ("order", "order-svc", of_order, orders.to_vec()),
+        ("gateway", "gateway", of_gateway, vec![gateway, other_gateway]),
+    ];
+    let mut configs = Vec::new();
+    for (name, service, text, addresses) in files {
+        save(&dir.join(format!("{service}.toml")), &text);
+        for addr in addresses {
+            let file = dir.join(format!("{name}-{}.toml", addr.port()));
+            save(&file, &format!("listen = \"{addr}\"\n{text}"));
+            configs.push(RoleConfig { name, addr, file });
+        }
+    }
+    configs
+}
+
+impl Places {
+    fn addresses(&self) -> [SocketAddr; 7] {
+        std::array::from_fn(|place| ([127, 0, 0, 1], self.ports[place].number()).into())
+    }
+}
+
+fn urls(addresses: &[SocketAddr]) -> String {
+    let urls: Vec<_> = addresses.iter().map(|addr| format!("http://{addr}")).collect();
+    urls.join(",")
+}
+
+fn save(path: &Path, text: &str) {
+    fs::write(path, text).expect("the test's own directory can be written");
+}
+
+/// As an argument of a command.
+pub(super) fn path(path: &Path) -> &str {
+    path.to_str().expect("temporary directories have plain names")
+}
