@@ -1,9 +1,12 @@
 # Short targets; each calls a script of the same name, whose head says what it promises.
 .DEFAULT_GOAL := help
-.PHONY: demo test check stores stores-down help
+.PHONY: demo rehearse-real test check stores stores-down help
 
 demo: ## build, let 20,000 shoppers buy 1,000 units, audit the books
 	@scripts/demo
+
+rehearse-real: ## the same with each role a process, on real Redis, Kafka and MariaDB (BOOKS=mysql: MySQL)
+	@scripts/rehearse-real
 
 test: ## install what the tests need, then format, lints, docs, house rules and all tests
 	@scripts/test

@@ -9,6 +9,7 @@ mod keys;
 mod migrate;
 mod operator_token;
 mod rehearse;
+mod role;
 mod screen;
 mod signals;
 mod target;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, error::ErrorKind};
 
 use failure::Failure;
+use role::Role;
 
 /// A flash sale that sells exactly what there is
 #[derive(Debug, Parser)]
@@ -36,6 +38,14 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     OperatorToken(operator_token::OperatorTokenArgs),
     Keys(keys::KeysArgs),
+    /// Run a gateway, the door for buyers
+    Gateway(role::RoleArgs),
+    /// Run an inventory-svc: the catalog, and the ledger of stock and holds
+    Inventory(role::RoleArgs),
+    /// Run an order-svc, which keeps the books
+    Order(role::RoleArgs),
+    /// Run a user-svc: accounts and tokens
+    User(role::RoleArgs),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +85,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::CheckConfig(args) => check_config::run(&args),
         Command::OperatorToken(args) => operator_token::run(&args),
         Command::Keys(args) => keys::run(&args),
+        Command::Gateway(args) => role::run(Role::Gateway, &args),
+        Command::Inventory(args) => role::run(Role::Inventory, &args),
+        Command::Order(args) => role::run(Role::Order, &args),
+        Command::User(args) => role::run(Role::User, &args),
     }
 }
 

@@ -1,12 +1,14 @@
-//! `seckill migrate`: brings the schemas of all services that keep something up to date, and makes
-//! the journal's topic. A second run changes nothing, and it may run beside roles of the version
-//! before.
+//! `seckill migrate`: brings the schemas of all services that keep something up to date, makes the
+//! journal's topic, and loads the ledger's functions. A second run changes nothing, and it may run
+//! beside roles of the version before.
 
 use std::path::PathBuf;
 
+use inventory_svc::ledger::redis::RedisLedger;
+
 use crate::{failure::Failure, screen::say};
 
-/// Bring the databases up to date and make the journal's topic
+/// Bring the databases up to date, make the journal's topic, load the ledger's functions
 ///
 /// Each service's configuration comes from its own file, or from DIR/user-svc.toml and so on, or
 /// from the defaults and the environment.
@@ -45,6 +47,7 @@ pub(crate) async fn run(args: MigrateArgs) -> Result<(), Failure> {
     let config = inventory_svc::Config::load(file.as_deref()).map_err(usage)?;
     inventory_svc::migrate(&config).await.map_err(machine)?;
     say("inventory-svc: up to date");
+    migrate_ledger(&config).await?;
     migrate_journal(&config.journal)?;
 
     let file = args.file(args.order.as_ref(), "order-svc");
@@ -53,6 +56,16 @@ pub(crate) async fn run(args: MigrateArgs) -> Result<(), Failure> {
     say("order-svc: up to date");
     // Of both, so that two that want different topics are told now and not at their start.
     migrate_journal(&config.journal)
+}
+
+/// Loads the functions, unless the ledger is in the process that uses it.
+async fn migrate_ledger(config: &inventory_svc::Config) -> Result<(), Failure> {
+    if config.ledger_url == "memory" {
+        return Ok(());
+    }
+    RedisLedger::load_library(&config.ledger_url, &config.ledger).await.map_err(machine)?;
+    say("ledger: up to date");
+    Ok(())
 }
 
 /// Makes the topic, if these settings have brokers. Blocks: nothing else runs here.

@@ -24,8 +24,12 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
     let redis = format!("redis://{}", stores.redis_door.addr());
     let key = |name: &str| format!("{:?}", path(&dir.join("keys").join(name)));
     let (inventories, orders) = ([inventory, other_inventory], [order, other_order]);
-    let journal =
-        format!("[journal]\nbrokers = \"{}\"\ntopic = \"{}\"\n", stores.brokers(), stores.topic);
+    let journal = format!(
+        "[journal]\nbrokers = \"{}\"\ntopic = \"{}\"\n\
+         replication_factor = 1\nmin_insync_replicas = 1\n",
+        stores.brokers(),
+        stores.topic,
+    );
 
     let of_user = format!(
         "accounts_url = \"{}\"\nsigning_key_file = {}\nrehearsal_allowed = true\n",
