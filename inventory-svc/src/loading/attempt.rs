@@ -150,7 +150,7 @@ enum Step {
     Read(Reading),
     PublishItemOpened(Reading),
     Claim,
-    Close,
+    Close { from: Option<Epoch> },
     CheckClaim { from: Option<Epoch> },
     CheckHolds { from: Epoch },
     PublishHolds { from: Epoch },
@@ -166,8 +166,8 @@ enum Step {
 enum Reading {
     /// Whether they know the shard at all.
     Guard,
-    /// Which epoch is to end. The ledger answered `close` at that moment.
-    From { closed_at: Duration },
+    /// Which epoch is to end.
+    From,
     /// Whether holds of `from` still count, before they are published.
     Holds { from: Epoch },
     /// Whether the change counts.
@@ -198,7 +198,7 @@ impl Attempt {
             Step::Read(_) => Action::ReadBooks,
             Step::PublishItemOpened(_) => Action::PublishItemOpened,
             Step::Claim => Action::Claim,
-            Step::Close => Action::Close,
+            Step::Close { .. } => Action::Close,
             Step::CheckClaim { .. } => Action::CheckClaim,
             Step::CheckHolds { from } => Action::CheckHolds { from },
             Step::PublishHolds { from } => Action::PublishHolds { from },
@@ -223,11 +223,13 @@ impl Attempt {
                 self.command_sent(Step::Read(reading), now);
             }
 
-            (Step::Claim, Done) => self.go(Step::Close),
+            // Before the ledger is closed, never after: an epoch that others elect and open while this
+            // attempt is frozen would not be closed by it, nor its leases be waited for (I-2).
+            (Step::Claim, Done) => self.go(Step::Read(Reading::From)),
             (Step::Claim, Refused) => self.end(End::Overtaken),
             // Sent again it would be refused by what it did itself.
             (Step::Claim, Silent) => self.end(End::StartOver(Why::ClaimUnknown)),
-            (Step::Close, Done) => self.go(Step::Read(Reading::From { closed_at: now })),
+            (Step::Close { from }, Done) => self.closed(from, now),
             (Step::CheckClaim { from }, Done) => {
                 self.sent = Sent::default();
                 self.go(end_of(from));
@@ -256,7 +258,7 @@ impl Attempt {
 
             // What is left may be asked or sent again: reads, close, staging, and the catalog's
             // OPEN, which this attempt's id alone can make.
-            (Step::Close, Refused) | (_, Silent) => self.ask_again(now),
+            (Step::Close { .. }, Refused) | (_, Silent) => self.ask_again(now),
             (_, Done | Refused | Row(_) | NoRow) => self.end(End::StartOver(Why::Confused)),
         }
     }
@@ -265,17 +267,8 @@ impl Attempt {
         match reading {
             Reading::Guard => self.go(Step::Claim),
             // The id isn't fresh.
-            Reading::From { .. } if open == Some(self.plan.to) => {
-                self.end(End::StartOver(Why::Confused));
-            }
-            Reading::From { closed_at } => {
-                self.go(Step::CheckClaim { from: open });
-                // Epoch leases last L/2 and start before the shard was claimed; answers that say
-                // ACCEPTED last L from within those. Without an epoch there is no lease.
-                if open.is_some() {
-                    self.not_before = closed_at + 2 * self.plan.lease;
-                }
-            }
+            Reading::From if open == Some(self.plan.to) => self.end(End::StartOver(Why::Confused)),
+            Reading::From => self.go(Step::Close { from: open }),
             Reading::Holds { from } if open == Some(from) => self.go(Step::PublishHolds { from }),
             Reading::Election { .. } if open == Some(self.plan.to) => self.go(Step::Stage),
             Reading::Election { from } if open == from => {
@@ -288,12 +281,21 @@ impl Attempt {
         }
     }
 
+    fn closed(&mut self, from: Option<Epoch>, now: Duration) {
+        self.go(Step::CheckClaim { from });
+        // Epoch leases last L/2 and start before the shard was claimed; answers that say ACCEPTED
+        // last L from within those. Without an epoch there is no lease.
+        if from.is_some() {
+            self.not_before = now + 2 * self.plan.lease;
+        }
+    }
+
     fn no_row(&mut self, reading: Reading, now: Duration) {
         match reading {
-            Reading::Guard | Reading::From { .. } if now < self.sent.again_at => {
+            Reading::Guard | Reading::From if now < self.sent.again_at => {
                 self.ask_again(now);
             }
-            Reading::Guard | Reading::From { .. } => self.go(Step::PublishItemOpened(reading)),
+            Reading::Guard | Reading::From => self.go(Step::PublishItemOpened(reading)),
             // They had a row before.
             Reading::Holds { .. } | Reading::Election { .. } => {
                 self.end(End::StartOver(Why::OtherElected));
