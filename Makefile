@@ -5,7 +5,7 @@
 demo: ## build, let 20,000 shoppers buy 1,000 units, audit the books
 	@scripts/demo
 
-rehearse-real: ## the same with each role a process, on real Redis, Kafka and MariaDB (BOOKS=mysql: MySQL)
+rehearse-real: ## the same with processes on real Redis, Kafka, MariaDB (or BOOKS=mysql)
 	@scripts/rehearse-real
 
 test: ## install what the tests need, then format, lints, docs, house rules and all tests
@@ -21,4 +21,4 @@ stores-down: ## end what stores has started, and nothing else
 	@scripts/stores-down
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22

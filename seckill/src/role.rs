@@ -1,6 +1,6 @@
 //! `seckill gateway|inventory|order|user`: one role in one process, on the real stores that its
-//! configuration names. The first SIGTERM or SIGINT drains it, a second one ends it at once; what it
-//! had promised by then is in the journal or the books, so a kill loses nothing.
+//! configuration names. The first SIGTERM or SIGINT drains it, a second one ends it at once; what
+//! it had promised by then is in the journal or the books, so a kill loses nothing.
 
 use std::{
     fmt::Display,
