@@ -36,6 +36,14 @@ pub fn kafka() -> String {
     required("SECKILL_TEST_KAFKA")
 }
 
+/// The program `redis-server`, for what isn't a [`crate::Redis`]: a sentinel.
+///
+/// # Panics
+/// If `make stores` hasn't run.
+pub fn redis_server() -> PathBuf {
+    installed("SECKILL_TEST_REDIS_SERVER")
+}
+
 /// A program or directory that `make stores` has installed.
 pub(crate) fn installed(name: &str) -> PathBuf {
     required(name).into()

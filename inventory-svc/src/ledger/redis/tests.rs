@@ -3,8 +3,11 @@
 mod bench;
 mod shop;
 
+mod access;
 mod damage;
+mod failover;
 mod keys;
+mod setup;
 mod silence;
 mod twins;
 

@@ -1,0 +1,61 @@
+//! Sentinels name the master: after a failover the ledger finds the new one by itself, which is
+//! fenced until it is loaded.
+
+use super::{
+    bench::{PATIENCE, ask, ledger, settings},
+    shop::{assert_fenced, hold, load, until},
+};
+use crate::ledger::{Ledger as _, redis::library::LIBRARY};
+
+/// A sentinel that decides alone, and within a second.
+async fn sentinel(master: &testbed::Redis) -> (testbed::Process, testbed::Port, tempfile::TempDir) {
+    let (dir, port) = (tempfile::tempdir().unwrap(), testbed::Port::claim());
+    let conf = dir.path().join("sentinel.conf");
+    let text = format!(
+        "port {}\nbind 127.0.0.1\ndir {}\nsentinel monitor shop 127.0.0.1 {} 1\n\
+         sentinel down-after-milliseconds shop 500\nsentinel failover-timeout shop 3000\n",
+        port.number(),
+        dir.path().display(),
+        master.port(),
+    );
+    std::fs::write(&conf, text).unwrap();
+    let program = testbed::running::redis_server();
+    let log = dir.path().join("sentinel.log");
+    let arguments = vec![conf.into_os_string(), "--sentinel".into()];
+    let mut process = testbed::Process::new(program, arguments, log);
+    let url = format!("redis://127.0.0.1:{}", port.number());
+    process
+        .start(PATIENCE, async || {
+            let client = redis::Client::open(&*url).unwrap();
+            client.get_multiplexed_async_connection().await.is_ok()
+        })
+        .await;
+    until("the sentinel sees the replica", async || {
+        let replicas = ask(&url, &["SENTINEL", "REPLICAS", "shop"]).await;
+        matches!(replicas, redis::Value::Array(replicas) if replicas.len() == 1).then_some(())
+    })
+    .await;
+    (process, port, dir)
+}
+
+#[tokio::test]
+async fn a_failover_by_sentinels_is_followed() {
+    let (mut redis, replica) = (testbed::Redis::start().await, testbed::Redis::start().await);
+    replica.replica_of(&redis).await;
+    let (_sentinel, port, _dir) = sentinel(&redis).await;
+    // The first sentinel of the list isn't there.
+    let url = format!("redis+sentinel://127.0.0.1:1,127.0.0.1:{}/shop", port.number());
+    let ledger = ledger(LIBRARY, &url, &settings()).await;
+    load(&ledger, 1, 10).await;
+    hold(&ledger, 1, 0..2).await;
+    let before = ledger.identity().await.unwrap();
+
+    redis.kill();
+    let after = until("the new master is found", async || ledger.identity().await.ok()).await;
+    assert_ne!(after, before);
+    assert!(ledger.connected(PATIENCE).await);
+    assert_fenced(&ledger, 1).await;
+    load(&ledger, 2, 10).await;
+    hold(&ledger, 2, 2..4).await;
+    assert_eq!(replica.count_fields("seckill:{1}:2:orders").await, 3);
+}
