@@ -77,7 +77,7 @@ impl Kafka {
     }
 
     /// Ends it at once, as `kill -9` does. The system still has what it wrote, so this alone loses
-    /// nothing: see [`Kafka::cut_tail`].
+    /// nothing: see [`Kafka::cut_tail`]. It starts again in about 7 s then, instead of 2.
     pub fn kill(&mut self) {
         self.process.kill();
     }
@@ -151,8 +151,9 @@ impl Kafka {
     }
 }
 
-/// As `scripts/stores.d/kafka.sh` has them. The session is short, since a broker that was killed
-/// isn't let in again before its old one is over: 9 s by default.
+/// As `scripts/stores.d/kafka.sh` has them. The session is shorter than the default of 9 s, since a
+/// broker that was killed isn't let in again before its old one is over; and long enough for a busy
+/// machine, since a broker whose session lapses leads no partition until its next heartbeat.
 fn settings_text(port: u16, advertised: &str, controller: u16, dir: &Path) -> String {
     format!(
         "process.roles=broker,controller
@@ -162,7 +163,7 @@ listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://{advertised}
 controller.listener.names=CONTROLLER
 log.dirs={dir}/data
-broker.session.timeout.ms=2000
+broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0

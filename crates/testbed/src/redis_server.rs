@@ -84,8 +84,9 @@ impl Redis {
         self.dir.path()
     }
 
-    /// Ends it at once, as `kill -9` does. The system still has what it wrote, so this alone rarely
-    /// loses anything: see [`Redis::cut_aof_tail`].
+    /// Ends it at once, as `kill -9` does. The system still has what it wrote, so this alone loses
+    /// nothing, unless the disk is slow: then Redis holds back what it would write, for up to 2 s.
+    /// See [`Redis::cut_aof_tail`].
     pub fn kill(&mut self) {
         self.process.kill();
     }
@@ -146,7 +147,8 @@ impl Redis {
 
     /// Cuts `bytes` off the end of the append-only file while it isn't running, as a loss of power
     /// would. A command that is cut in the middle is lost whole. Returns how many bytes are left:
-    /// with 0, only what the file's base holds is.
+    /// with 0, only what the file's base holds is. After [`Redis::stop`] the file ends with the last
+    /// command; after [`Redis::kill`] it may already lack some, if the disk was slow.
     ///
     /// # Panics
     /// If it runs, or the file is shorter.

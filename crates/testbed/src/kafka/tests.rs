@@ -20,7 +20,7 @@ async fn make_topic(brokers: &str) {
     let admin: AdminClient<DefaultClientContext> = client(brokers).create().unwrap();
     let topic = NewTopic::new(TOPIC, 1, TopicReplication::Fixed(1));
     let made = admin.create_topics([&topic], &AdminOptions::new()).await.unwrap();
-    made[0].as_ref().expect("the topic is new");
+    made[0].as_ref().expect("the topic is new, and made");
 }
 
 /// Each in a batch of its own, each acknowledged.
