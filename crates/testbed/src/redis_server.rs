@@ -147,8 +147,8 @@ impl Redis {
 
     /// Cuts `bytes` off the end of the append-only file while it isn't running, as a loss of power
     /// would. A command that is cut in the middle is lost whole. Returns how many bytes are left:
-    /// with 0, only what the file's base holds is. After [`Redis::stop`] the file ends with the last
-    /// command; after [`Redis::kill`] it may already lack some, if the disk was slow.
+    /// with 0, only what the file's base holds is. After [`Redis::stop`] the file ends with the
+    /// last command; after [`Redis::kill`] it may already lack some, if the disk was slow.
     ///
     /// # Panics
     /// If it runs, or the file is shorter.
