@@ -1,10 +1,14 @@
 //! Sending one record and learning what became of it. Certainly written, certainly not, and unknown
 //! are three answers: an error after the record was handed over never says "not written".
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
 
+use chassis::Clock;
 use rdkafka::{
-    ClientContext,
+    ClientConfig, ClientContext,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::Message,
@@ -20,6 +24,12 @@ use crate::{
 
 /// Several times what a broker on the loopback takes.
 const WARM_UP_WAIT: Duration = Duration::from_millis(250);
+
+/// A producer that fails for good is replaced at most this often.
+const REPLACE_EVERY: Duration = Duration::from_secs(1);
+
+/// What a producer answers that has failed for good. The record is certainly not written.
+const FAILED: KafkaError = KafkaError::MessageProduction(RDKafkaErrorCode::Fatal);
 
 /// Why an append was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,12 +91,18 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// One producer of librdkafka with its thread.
+type Client = EndsElsewhere<ThreadedProducer<Deliveries>>;
+
+/// One producer of librdkafka with its thread, and another one in its place when it fails for good.
 pub(crate) struct Producer {
-    inner: EndsElsewhere<Arc<ThreadedProducer<Deliveries>>>,
+    /// Shared with those who send or flush just now: one that was replaced ends with the last.
+    current: RwLock<Arc<Client>>,
+    config: ClientConfig,
     topic: Arc<str>,
     unread: Option<Arc<Unread>>,
     timeout: Duration,
+    clock: Clock,
+    replaced_at: Mutex<Option<Duration>>,
 }
 
 impl Producer {
@@ -96,11 +112,16 @@ impl Producer {
         unread: Option<Arc<Unread>>,
     ) -> KafkaResult<Self> {
         let config = access.producer(settings);
-        let deliveries = Deliveries { unread: unread.clone() };
-        let inner = ThreadedProducer::from_config_and_context(&config, deliveries)?;
-        let timeout = Duration::from_millis(settings.message_timeout_ms.into());
-        let topic = Arc::clone(access.topic());
-        Ok(Self { inner: EndsElsewhere::new(Arc::new(inner)), topic, unread, timeout })
+        let current = RwLock::new(make(&config, unread.as_ref())?);
+        Ok(Self {
+            current,
+            config,
+            topic: Arc::clone(access.topic()),
+            unread,
+            timeout: Duration::from_millis(settings.message_timeout_ms.into()),
+            clock: Clock::system(),
+            replaced_at: Mutex::default(),
+        })
     }
 
     /// Asks for the topic until the producer has what its first record needs. librdkafka asks for a
@@ -110,7 +131,8 @@ impl Producer {
     /// again by the appends.
     pub(crate) fn warm_up(&self) {
         for _ in 0..2 {
-            if let Err(error) = self.client().fetch_metadata(Some(&self.topic), WARM_UP_WAIT) {
+            let asked = self.current().client().fetch_metadata(Some(&self.topic), WARM_UP_WAIT);
+            if let Err(error) = asked {
                 tracing::debug!(%error, "journal producer not warm");
             }
         }
@@ -142,7 +164,15 @@ impl Producer {
         if let Some(unread) = &self.unread {
             unread.sent(partition, payload.len());
         }
-        let Err((error, _record)) = self.inner.send(record) else {
+        let producer = self.current();
+        let sent = match producer.send(record) {
+            Err((FAILED, record)) => match self.replacement(&producer) {
+                Some(producer) => producer.send(record),
+                None => Err((FAILED, record)),
+            },
+            sent => sent,
+        };
+        let Err((error, _record)) = sent else {
             return Ok(acknowledged);
         };
         if let Some(unread) = &self.unread {
@@ -150,6 +180,8 @@ impl Producer {
         }
         Err(match error {
             KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => AppendError::Full,
+            // It will be taken when there is a producer again.
+            FAILED => AppendError::Unknown("the producer has failed".to_owned()),
             // Not taken into the queue, so never sent.
             error => AppendError::Refused(error.to_string()),
         })
@@ -157,18 +189,54 @@ impl Producer {
 
     /// How many records are still unacknowledged after `within`.
     pub(crate) async fn flush(&self, within: Duration) -> usize {
-        let inner = Arc::clone(&self.inner);
+        let producer = self.current();
+        let in_flight = Arc::clone(&producer);
         let flushed = tokio::task::spawn_blocking(move || {
-            if let Err(error) = inner.flush(within) {
+            if let Err(error) = producer.flush(within) {
                 tracing::debug!(%error, "journal not flushed in time");
             }
-            inner.in_flight_count()
+            producer.in_flight_count()
         });
-        let left = flushed.await.unwrap_or_else(|_| self.inner.in_flight_count());
+        let left = flushed.await.unwrap_or_else(|_| in_flight.in_flight_count());
         usize::try_from(left).unwrap_or(0)
     }
 
-    pub(crate) fn client(&self) -> &rdkafka::client::Client<Deliveries> {
-        self.inner.client()
+    fn current(&self) -> Arc<Client> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// The producer in the place of `failed`, which takes nothing any more: it and the broker don't
+    /// agree any longer on what was written, as after a broker has lost the end of its log. What
+    /// `failed` has in flight becomes Unknown when it ends. `None` if the last one has only just
+    /// been replaced, since whatever spoils them at once would have us make threads without end.
+    fn replacement(&self, failed: &Arc<Client>) -> Option<Arc<Client>> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&current, failed) {
+            return Some(Arc::clone(&current));
+        }
+        let mut replaced_at = self.replaced_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        if replaced_at.is_some_and(|at| now.saturating_sub(at) < REPLACE_EVERY) {
+            return None;
+        }
+        *replaced_at = Some(now);
+        let reason = failed.client().fatal_error().map(|(_, reason)| reason).unwrap_or_default();
+        match make(&self.config, self.unread.as_ref()) {
+            Ok(producer) => {
+                tracing::warn!(reason, "a journal producer has failed for good and is replaced");
+                current.clone_from(&producer);
+                Some(producer)
+            }
+            Err(error) => {
+                tracing::error!(reason, %error, "a failed journal producer can't be replaced");
+                None
+            }
+        }
+    }
+}
+
+fn make(config: &ClientConfig, unread: Option<&Arc<Unread>>) -> KafkaResult<Arc<Client>> {
+    let deliveries = Deliveries { unread: unread.cloned() };
+    let producer = ThreadedProducer::from_config_and_context(config, deliveries)?;
+    Ok(Arc::new(EndsElsewhere::new(producer)))
 }

@@ -241,7 +241,12 @@ impl PartitionReader {
 
     fn failure(&mut self, next: u64, error: &KafkaError) -> ReadError {
         match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+            // Truncated: the record before this position is another one than the client has seen.
+            Some(
+                RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::LogTruncation,
+            ) => {
                 self.next = None;
                 ReadError::OutOfRange { partition: self.partition, offset: next }
             }

@@ -41,6 +41,13 @@ impl<'a> Faults<'a> {
         self.push(times, RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT);
     }
 
+    /// The next `times` requests to write are answered as by a broker that has lost the end of its
+    /// log: what comes isn't what it expects next, and nothing of it is written. The client can't
+    /// know any more what was, and fails for good.
+    pub fn forget_producers(&self, times: usize) {
+        self.push(times, RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    }
+
     /// Every answer leaves the broker this much later, while what it answers happened at once. An
     /// append that takes longer than its time-out is Unknown although it **was** written, perhaps
     /// more than once. Reading waits as well.

@@ -19,6 +19,7 @@ use rdkafka::{
 
 mod appending;
 mod membership;
+mod outages;
 mod topic;
 
 /// Nothing here takes that long; a test that waits this long has failed.

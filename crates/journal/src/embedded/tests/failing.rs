@@ -20,6 +20,8 @@ async fn append_again(journal: &Journal, record: &Record) -> u64 {
             if let Ok(offset) = journal.append(0, record).await {
                 return offset;
             }
+            // A refusal doesn't wait for anything, and the time-out is to be seen all the same.
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, trying).await.expect("the journal recovers")
@@ -46,6 +48,60 @@ async fn a_write_that_keeps_failing_is_unknown_within_the_time_out() {
     append_again(&journal, &numbered(2)).await;
     let raws = read(&mut reader_at(&journal, 0, 0), 2).await;
     assert_eq!(decoded(&raws)[1].command, numbered(2).command, "the failed one isn't there");
+}
+
+#[tokio::test]
+async fn a_producer_that_fails_for_good_is_replaced() {
+    let (broker, journal) = start();
+    append_all(&journal, 0, &[numbered(0)]).await;
+    broker.faults().forget_producers(1);
+    assert_unknown(append_within(&journal, &numbered(1), SOON).await);
+    // The one that failed takes nothing more, in any partition.
+    assert_eq!(append_within(&journal, &numbered(2), SOON).await, Ok(1));
+    assert_eq!(journal.append(1, &numbered(3)).await, Ok(0));
+    assert_eq!(journal.flush(PATIENCE).await.left, 0);
+    assert_eq!(broker.unread(0).records, 2, "what failed isn't counted as in flight");
+}
+
+#[tokio::test]
+async fn what_is_in_flight_when_a_producer_fails_is_unknown_and_not_lost_sight_of() {
+    let (broker, journal) = start();
+    append_all(&journal, 0, &[numbered(0)]).await;
+    broker.faults().answer_late(Duration::from_millis(200));
+    broker.faults().forget_producers(1);
+    let records: Vec<_> = (1..=20).map(numbered).collect();
+    let appends = records.iter().map(|record| append_within(&journal, record, SOON));
+    let answers = futures::future::join_all(appends).await;
+    assert!(answers.iter().any(Result::is_err), "the producer has failed: {answers:?}");
+    broker.faults().heal();
+    append_again(&journal, &numbered(21)).await;
+    // Each was written at most once, and each that was acknowledged exactly there.
+    let reader = journal.reader(0).unwrap();
+    let count = usize::try_from(reader.watermarks().await.unwrap().1).unwrap();
+    let written = decoded(&read(&mut reader_at(&journal, 0, 0), count).await);
+    for (record, answer) in records.iter().zip(answers) {
+        let places: Vec<_> = (0..count).filter(|at| written[*at] == *record).collect();
+        match answer {
+            Ok(offset) => assert_eq!(places, [usize::try_from(offset).unwrap()]),
+            Err(AppendError::Unknown(_)) => assert!(places.len() <= 1, "{places:?}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn producers_that_fail_one_after_the_other_do_not_pile_up() {
+    let (broker, journal) = start();
+    append_all(&journal, 0, &[numbered(0)]).await;
+    broker.faults().forget_producers(10_000);
+    let failing = async {
+        for number in 0..200 {
+            assert_unknown(journal.append(0, &numbered(number)).await);
+        }
+    };
+    tokio::time::timeout(PATIENCE, failing).await.expect("most are told at once");
+    broker.faults().heal();
+    append_again(&journal, &numbered(1)).await;
 }
 
 #[tokio::test]
