@@ -15,4 +15,4 @@ use std::time::Duration;
 use crate::shop::Rush;
 
 /// Half of the shoppers get a unit, so that the sale outlasts the fault and sells out after it.
-const RUSH: Rush = Rush { units: 4_000, shoppers: 8_000, within: Duration::from_secs(20) };
+const RUSH: Rush = Rush { units: 2_000, shoppers: 4_000, within: Duration::from_secs(20) };

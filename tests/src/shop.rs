@@ -37,6 +37,9 @@ pub(crate) use stores::{Layout, Stores};
 /// Long enough for a loaded machine to do anything that it will ever do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the rehearsal calls its sale.
+const RUSHED: &str = "Rehearsal";
+
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// See the module.
@@ -112,12 +115,13 @@ impl Shop {
         token.trim().to_owned()
     }
 
-    /// What the rush is after, once there is such a sale: the shop's only one.
+    /// What the rush is after, once there is such a sale.
     pub(crate) async fn sale(&self) -> OpenSale {
         eventually("the sale is made", PATIENCE, async || {
             let mut catalog = CatalogServiceClient::new(self.inventories[0].channel());
             let page = ListSalesRequest { page_size: 10, page_token: String::new() };
-            let sale = catalog.list_sales(page).await.ok()?.into_inner().sales.pop()?;
+            let sales = catalog.list_sales(page).await.ok()?.into_inner().sales;
+            let sale = sales.into_iter().find(|sale| sale.title == RUSHED)?;
             let sale = catalog.get_sale(GetSaleRequest { sale_id: sale.sale_id }).await.ok()?;
             let sale = sale.into_inner().sale?;
             let item = sale.items.first()?;
@@ -181,5 +185,16 @@ impl Shop {
     /// Lets a fault last. The only wait in these stories that is for time itself.
     pub(crate) async fn lasts(&self, time: Duration) {
         tokio::time::sleep(time).await;
+    }
+}
+
+/// What a story that failed leaves behind: the logs and settings of all roles.
+impl Drop for Shop {
+    #[expect(clippy::print_stderr, reason = "whoever reads of the failure looks for the logs next")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dir.disable_cleanup(true);
+            eprintln!("the logs of all roles are in {}", self.dir.path().display());
+        }
     }
 }

@@ -219,6 +219,10 @@ impl PartitionReader {
             let next = self.next.ok_or(ReadError::NotStarted(self.partition))?;
             let message = match self.consumer.recv().await {
                 Ok(message) => message,
+                Err(error) if is_passing(&error) => {
+                    tracing::debug!(partition = self.partition, %error, "reading goes on");
+                    continue;
+                }
                 Err(error) => return Err(self.failure(next, &error)),
             };
             let offset = u64::try_from(message.offset()).map_err(unavailable)?;
@@ -285,6 +289,22 @@ fn gather(
         }
     }
     (batch, None)
+}
+
+/// News of a connection that was lost, which the client makes again by itself: the position holds,
+/// and what comes next is the next record. In an outage the client queues one such piece of news
+/// for each try; to begin anew for each of them would outlast the outage by minutes.
+fn is_passing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::Resolve
+        )
+    )
 }
 
 fn unavailable(reason: impl std::fmt::Display) -> ReadError {

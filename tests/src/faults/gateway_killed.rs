@@ -16,7 +16,7 @@ async fn a_killed_gateway_takes_no_promise_with_it() {
     let mut shop = Shop::open(Layout::default()).await;
     let rushing = shop.rush(RUSH).await;
     let shard = shop.sale().await.shard;
-    for taken in [500, 1_500, 2_500] {
+    for taken in [300, 700, 1_100] {
         shop.taken(shard, taken).await;
         shop.gateways[0].kill();
         let killed_at = shop.clock.now();

@@ -15,7 +15,7 @@ async fn a_sale_goes_on_while_the_books_stand_still() {
     let mut shop = Shop::open(Layout::default()).await;
     let rushing = shop.rush(RUSH).await;
     let shard = shop.sale().await.shard;
-    let before = shop.taken(shard, 500).await;
+    let before = shop.taken(shard, 300).await;
     for role in &mut shop.orders {
         role.stop().await;
     }
@@ -35,7 +35,7 @@ async fn batches_that_are_cut_short_are_done_once() {
     let mut shop = Shop::open(Layout::default()).await;
     let rushing = shop.rush(RUSH).await;
     let shard = shop.sale().await.shard;
-    for (round, taken) in (500..3_500).step_by(500).enumerate() {
+    for (round, taken) in (300..1_800).step_by(300).enumerate() {
         shop.taken(shard, taken).await;
         let role = &mut shop.orders[round % 2];
         role.kill();
@@ -49,7 +49,7 @@ async fn two_writers_on_one_partition_write_nothing_twice() {
     let shop = Shop::open(Layout::default()).await;
     let rushing = shop.rush(RUSH).await;
     let shard = shop.sale().await.shard;
-    for (round, taken) in [500, 1_500].into_iter().enumerate() {
+    for (round, taken) in [300, 1_000].into_iter().enumerate() {
         shop.taken(shard, taken).await;
         // Its partitions go to the other; when it wakes, it doesn't know yet.
         shop.orders[round % 2].freeze();

@@ -10,8 +10,8 @@ use testbed::Redis;
 
 use crate::{
     faults::RUSH,
-    house::{OpenSale, Shopper, eventually, reason},
-    shop::{Layout, PATIENCE, Shop},
+    house::{Offer, Shopper, Ticket, reason},
+    shop::{Layout, Shop},
 };
 
 /// From the moment when nobody reaches Redis any more to the first sale after it, restart included.
@@ -57,17 +57,17 @@ async fn sells_out_after(loss: Loss) {
         // Before the first load: the first replica changes its master's identity.
         replica.replica_of(&shop.stores.redis).await;
     }
+    let prober = Prober::begin(&shop).await;
     let rushing = shop.rush(RUSH).await;
     let sale = shop.sale().await;
-    let prober = Prober::begin(&shop, &sale).await;
 
-    shop.taken(sale.shard, 500).await;
+    shop.taken(sale.shard, 300).await;
     // What it was then.
     let dump = shop.stores.redis.dump().await;
     if loss == Loss::LaggingReplica {
         replica.promote().await;
     }
-    let before = shop.taken(sale.shard, 1_500).await;
+    let before = shop.taken(sale.shard, 700).await;
 
     // From here on nobody reaches it: what it has is what it acknowledged.
     let lost_at = shop.clock.now();
@@ -100,30 +100,28 @@ async fn sells_out_after(loss: Loss) {
     shop.stores.redis_door.heal();
 
     prober.buys(&shop, lost_at + GOES_ON_WITHIN).await;
+    shop.loaded_anew(sale.shard, before.epoch).await;
     let took = shop.clock.now() - lost_at;
-    let after = shop.loaded_anew(sale.shard, before.epoch).await;
-    assert_ne!(after.epoch, before.epoch);
-    let report = rushing.ends_lawfully().await;
-    assert_eq!(report.sold + 1, u64::from(RUSH.units), "with the prober's own: {report:#?}");
+    assert!(took < GOES_ON_WITHIN, "the rush went on after {took:?}");
+    rushing.sells_out().await;
     #[expect(clippy::print_stdout, reason = "how much was lost is what makes the run a proof")]
     {
         println!("{loss:?}: Redis lost {} of {had} orders; sold again after {took:?}", had - has);
     }
 }
 
-/// A buyer who comes in the middle of it all, and hears what buyers hear.
+/// A buyer of another sale, which is lost with the rush's, who comes in the middle of it all and
+/// hears what buyers hear.
 struct Prober {
     shopper: Shopper,
-    ticket: crate::house::Ticket,
+    ticket: Ticket,
 }
 
 impl Prober {
-    async fn begin(shop: &Shop, sale: &OpenSale) -> Self {
+    async fn begin(shop: &Shop) -> Self {
+        let sale = shop.sell(Offer::default()).await;
         let shopper = shop.shopper(1).await;
-        let ticket = eventually("tickets are issued", PATIENCE, async || {
-            shopper.ticket(&sale.item_id, 1, "prober").await.ok()
-        })
-        .await;
+        let ticket = shopper.ticket(&sale.item_id, 1, "prober").await.expect("the sale is open");
         Self { shopper, ticket }
     }
 
