@@ -46,7 +46,7 @@ impl Sqlite {
 /// [`OpenError`].
 pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenError> {
     let path = path_of(url)?;
-    let refused = |source| OpenError::Open { url: url.to_owned(), source };
+    let refused = |source| OpenError::Open { place: url.to_owned(), source };
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -73,13 +73,9 @@ pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenErro
     Ok(Sqlite { reader, writer })
 }
 
-fn path_of(url: &str) -> Result<PathBuf, OpenError> {
-    let (scheme, rest) = url.split_once(':').ok_or(OpenError::Url)?;
-    match scheme {
-        "sqlite" => {}
-        "mysql" | "mariadb" => return Err(OpenError::NotYet(scheme.to_owned())),
-        _ => return Err(OpenError::Url),
-    }
+/// The file that a `sqlite:` URL names.
+pub(crate) fn path_of(url: &str) -> Result<PathBuf, OpenError> {
+    let rest = url.strip_prefix("sqlite:").ok_or(OpenError::Url)?;
     let path = rest.strip_prefix("//").unwrap_or(rest);
     if path.contains(":memory:") || path.contains("mode=memory") {
         return Err(OpenError::Memory);

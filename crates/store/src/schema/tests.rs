@@ -10,6 +10,8 @@ use super::*;
 use crate::PoolSettings;
 use crate::sqlite::{Sqlite, open};
 
+mod servers;
+
 async fn bakery() -> (tempfile::TempDir, Sqlite) {
     let dir = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite:{}", dir.path().join("bakery.db").display());
