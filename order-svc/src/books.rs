@@ -12,12 +12,20 @@ use crate::{
     fold::{Entry, Outcome},
 };
 
+mod open;
+
+pub mod mysql;
 pub mod sqlite;
+
+mod columns;
+
+pub(crate) use open::{migrate, open};
 
 /// Rows that a snapshot hands over at a time, at most.
 pub const SNAPSHOT_PAGE_LEN_MAX: usize = 4096;
 
-/// The books of one journal. Every read shows what is committed, on the primary.
+/// The books of one journal. Every read shows what is committed, on the primary; but an order or a
+/// list of them may come from a replica, if there is one, and be a little old.
 #[async_trait]
 pub trait Books: Send + Sync {
     /// Whether the store answers.
@@ -59,7 +67,7 @@ pub trait Books: Send + Sync {
         offset: u64,
     ) -> Result<Option<Position>, Error>;
 
-    /// One order.
+    /// One order. That there is none is the primary's word.
     ///
     /// # Errors
     /// If the store doesn't answer.

@@ -9,6 +9,7 @@ use chassis::{
     config::ConfigError,
 };
 use serde::Deserialize;
+use store::Kind;
 
 use crate::{
     consumer::ConsumerSettings, grpc::SnapshotSettings, upstream::inventory::SettleSettings,
@@ -48,8 +49,10 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BooksSettings {
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `mysql://USER@HOST:PORT/DATABASE`.
     pub url: String,
+    /// A MySQL replica of it for GetOrder and ListOrders; empty: none.
+    pub replica_url: String,
     /// Whether the start makes or updates the schema.
     pub migrate_on_start: bool,
     /// Connections; the defaults and their reasons are the store's.
@@ -98,8 +101,25 @@ impl Config {
         }
         channel::check(&self.inventory_url)
             .map_err(|error| ConfigError::new(format!("inventory_url: {error}")))?;
+        self.books.check()?;
         self.journal.check()?;
         self.server.check()
+    }
+}
+
+impl BooksSettings {
+    fn check(&self) -> Result<(), ConfigError> {
+        let kind = |knob: &str, url: &str| {
+            Kind::of(url).map_err(|wrong| ConfigError::new(format!("{knob}: {wrong}")))
+        };
+        let of_books = kind("books.url", &self.url)?;
+        if self.replica_url.is_empty() {
+            return Ok(());
+        }
+        match (of_books, kind("books.replica_url", &self.replica_url)?) {
+            (Kind::MySql, Kind::MySql) => Ok(()),
+            _ => Err(ConfigError::new("books.replica_url: only books on MySQL have a replica")),
+        }
     }
 }
 
@@ -117,11 +137,18 @@ mod tests {
     #[test]
     fn a_knob_that_makes_no_sense_is_named() {
         type Spoil = fn(&mut Config);
-        let spoiled: [(&str, Spoil); 5] = [
+        let spoiled: [(&str, Spoil); 9] = [
             ("health_every_ms", |config| config.health_every_ms = 0),
             ("settle.tries_max", |config| config.settle.tries_max = 0),
             ("consumer.retry_max_ms", |config| config.consumer.retry_max_ms = 1),
             ("inventory_url", |config| config.inventory_url = "x".into()),
+            ("books.url", |config| config.books.url = "postgres://me@db/orders".into()),
+            ("books.url", |config| config.books.url = "mysql://me@db".into()),
+            ("books.replica_url", |config| config.books.replica_url = "mysql://me@db/o".into()),
+            ("books.replica_url", |config| {
+                config.books.url = "mysql://me@db/orders".into();
+                config.books.replica_url = "sqlite:orders.db".into();
+            }),
             ("server.default_deadline_ms", |config| config.server.default_deadline_ms = 0),
         ];
         for (knob, spoil) in spoiled {

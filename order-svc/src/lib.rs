@@ -35,7 +35,7 @@ pub use domain::{Guard, Order, Refusal};
 pub use grpc::SnapshotSettings;
 pub use upstream::inventory::SettleSettings;
 
-use books::{Books, sqlite, sqlite::SqliteBooks};
+use books::Books;
 use consumer::{Consumer, Halted};
 use consumers::Consumers;
 use grpc::OrderApi;
@@ -101,9 +101,7 @@ pub struct App {
 /// # Errors
 /// If the books can't be opened or changed.
 pub async fn migrate(config: &Config) -> Result<(), BuildError> {
-    let store = store::sqlite::open(&config.books.url, &config.books.pool).await?;
-    store::migrate(&store.writer, &sqlite::MIGRATIONS).await?;
-    Ok(())
+    books::migrate(&config.books).await
 }
 
 /// Opens the books and checks everything that can be checked before anyone is served.
@@ -112,18 +110,13 @@ pub async fn migrate(config: &Config) -> Result<(), BuildError> {
 /// See [`BuildError`].
 pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
     config.check()?;
-    let store = store::sqlite::open(&config.books.url, &config.books.pool).await?;
-    if config.books.migrate_on_start {
-        store::migrate(&store.writer, &sqlite::MIGRATIONS).await?;
-    } else {
-        store::check(&store.writer, &sqlite::MIGRATIONS).await?;
-    }
-    let books = SqliteBooks::new(store, seams.journal.identity(), seams.pause.clone());
-    let membership = seams.journal.membership(&config.consumer.group)?;
     let background = seams.cores.background();
+    let (pause, clock) = (seams.pause.clone(), seams.clock.clone());
+    let identity = seams.journal.identity();
+    let books = books::open(&config.books, identity, pause, clock, background).await?;
+    let membership = seams.journal.membership(&config.consumer.group)?;
     let inventory = channel::connect_lazy(background, &config.inventory_url, &config.channel)?;
     let reflection = grpc::reflection()?;
-    let books = Arc::new(books);
     Ok(App { config, listeners, seams, books, membership, inventory, reflection })
 }
 

@@ -37,13 +37,31 @@ impl Place {
 
 #[tokio::test]
 async fn books_without_their_schema_are_refused_until_they_are_migrated() {
-    let place = Place::new();
-    let refused = place.build().await.err().unwrap();
-    assert!(matches!(refused, BuildError::Schema(_)), "{refused}");
-    for _ in 0..2 {
-        migrate(&place.config).await.unwrap();
+    let database = testbed::Database::create(&testbed::running::mariadb()).await;
+    for server in [None, Some(database.url())] {
+        let mut place = Place::new();
+        if let Some(url) = server {
+            place.config.books.url = url.to_owned();
+            place.config.books.replica_url = url.to_owned();
+        }
+        let refused = place.build().await.err().unwrap();
+        assert!(matches!(refused, BuildError::Schema(_)), "{refused}");
+        for _ in 0..2 {
+            migrate(&place.config).await.unwrap();
+        }
+        place.build().await.unwrap();
     }
-    place.build().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_may_bring_the_schema_up_to_date() {
+    let database = testbed::Database::create(&testbed::running::mariadb()).await;
+    let mut place = Place::new();
+    place.config.books.url = database.url().to_owned();
+    place.config.books.migrate_on_start = true;
+    for _ in 0..2 {
+        place.build().await.unwrap();
+    }
 }
 
 #[tokio::test]

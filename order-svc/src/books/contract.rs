@@ -1,8 +1,8 @@
 //! What every keeper of the books must do, whoever it is: each test here is a promise of
-//! [`Books`](super::Books). A keeper brings a [`Fixture`]: books on a fresh store, and others on
-//! the same one. The other tests of this service stand on it as well.
+//! [`Books`](super::Books), and is run once for each keeper. A keeper brings a [`Fixture`]: books
+//! on a fresh store, and others on the same one. The other tests of this service stand on it too.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{any::Any, collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use chassis::PausePoints;
@@ -17,6 +17,43 @@ use crate::fold::{Entry, Outcome};
 mod batches;
 mod reads;
 
+/// A test for each promise, of a keeper's fixture; without one, there is nothing to test.
+macro_rules! keeps_its_promises {
+    ($keeper:ident: $fixture:expr) => {
+        keeps_its_promises! { $keeper: $fixture;
+            batches::a_batch_is_in_the_books_with_its_position
+            batches::what_was_committed_is_seen_by_the_next_batch
+            batches::large_batches_are_written_whole
+            batches::a_batch_for_another_position_changes_nothing
+            batches::two_writers_of_one_partition_write_nothing_twice_and_lose_nothing
+            batches::a_crash_before_the_commit_leaves_nothing_and_blocks_nobody
+            batches::a_batch_dropped_anywhere_is_done_whole_or_not_at_all
+            batches::dead_letters_are_kept_once_and_block_nobody
+            batches::partitions_do_not_stand_in_each_others_way
+            reads::what_is_not_there_is_none
+            reads::ids_are_found_with_the_generation_of_their_shard
+            reads::pages_of_a_user_begin_with_the_newest_and_miss_nothing
+            reads::a_snapshot_shows_one_moment_of_the_open_epoch
+            reads::rows_are_counted_by_state_and_user
+        }
+    };
+    ($keeper:ident: $fixture:expr; $($room:ident::$promise:ident)*) => {
+        mod $keeper {
+            $(#[tokio::test]
+            async fn $promise() {
+                let fixture: Option<super::Fixture> = $fixture.await;
+                if let Some(fixture) = fixture {
+                    super::$room::$promise(fixture).await;
+                }
+            })*
+        }
+    };
+}
+
+keeps_its_promises! { sqlite: super::Fixture::on_sqlite() }
+keeps_its_promises! { mariadb: super::Fixture::on_mariadb() }
+keeps_its_promises! { mysql: super::Fixture::on_mysql() }
+
 /// Books on a store of their own, which goes with this.
 pub(crate) struct Fixture {
     pub(crate) books: Arc<dyn Books>,
@@ -24,19 +61,29 @@ pub(crate) struct Fixture {
     pub(crate) others: Arc<dyn Books>,
     /// Of `books`.
     pub(crate) pause: PausePoints,
-    /// Of the journal that both read.
-    pub(crate) _store: tempfile::TempDir,
+    pub(crate) _store: Box<dyn Any + Send + Sync>,
 }
 
 pub(crate) const PARTITION: u32 = 0;
 pub(super) const NOW_MS: u64 = 1_700_000_000_000;
 
 impl Fixture {
-    pub(super) async fn start() -> Self {
-        Self::of_journal("a-journal").await
+    async fn on_sqlite() -> Option<Self> {
+        Some(Self::of_journal("a-journal").await)
     }
 
-    /// Books of the journal with this identity.
+    async fn on_mariadb() -> Option<Self> {
+        let server = testbed::running::mariadb();
+        Some(super::mysql::tests::fixture(&server, "a-journal").await)
+    }
+
+    /// The one store that may be missing.
+    async fn on_mysql() -> Option<Self> {
+        let server = testbed::running::mysql()?;
+        Some(super::mysql::tests::fixture(&server, "a-journal").await)
+    }
+
+    /// Books of the journal with this identity, in a file.
     pub(crate) async fn of_journal(identity: &str) -> Self {
         super::sqlite::tests::fixture(identity).await
     }

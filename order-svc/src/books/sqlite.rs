@@ -12,7 +12,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction, migrate::Migrator};
 
 use super::{
     Applied, Books, Count, Error, Found, Guarded, PageEnd, Position, SNAPSHOT_PAGE_LEN_MAX,
-    Snapshot, SnapshotOrder,
+    Snapshot, SnapshotOrder, columns,
 };
 use crate::{
     domain::Order,
@@ -79,7 +79,7 @@ impl SqliteBooks {
         let outcome = fold(view, partition, entries, now_ms);
         // The guard rows first: an order's row doesn't stand without its shard's.
         writes::guards(&mut tx, &outcome.guards).await?;
-        let single = writes::single_unit_shards(&known, &outcome.guards);
+        let single = columns::single_unit_shards(&known, &outcome.guards);
         let refused = writes::orders(&mut tx, &outcome.orders, &single).await?;
         if !refused.is_empty() {
             return Ok(Attempt::Refused(refused));

@@ -2,9 +2,7 @@
 
 use super::*;
 
-#[tokio::test]
-async fn a_batch_is_in_the_books_with_its_position() {
-    let fixture = Fixture::start().await;
+pub(super) async fn a_batch_is_in_the_books_with_its_position(fixture: Fixture) {
     let start = fixture.books.position(PARTITION).await.unwrap();
     assert_eq!(start, Position { next_offset: 0, generation: 0, last_digest: None });
     fixture.open(shard(1), 3, 2).await;
@@ -24,9 +22,7 @@ async fn a_batch_is_in_the_books_with_its_position() {
     assert_eq!(guarded.guard.open_epoch, Some(epoch(7)));
 }
 
-#[tokio::test]
-async fn what_was_committed_is_seen_by_the_next_batch() {
-    let fixture = Fixture::start().await;
+pub(super) async fn what_was_committed_is_seen_by_the_next_batch(fixture: Fixture) {
     fixture.open(shard(1), 9, 2).await;
     fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1)])]).await;
     let outcome = fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1), (2, 1, 2), (3, 1, 1)])]).await;
@@ -36,9 +32,7 @@ async fn what_was_committed_is_seen_by_the_next_batch() {
     assert_eq!(outcome.orders.len(), 2, "the first is a duplicate");
 }
 
-#[tokio::test]
-async fn large_batches_are_written_whole() {
-    let fixture = Fixture::start().await;
+pub(super) async fn large_batches_are_written_whole(fixture: Fixture) {
     fixture.open(shard(1), 5_000, 1).await;
     let record = |from: u32| holds(shard(1), 7, (from..from + 1000).map(|id| (id, id, 1)));
     let outcome = fixture.apply((0..3).map(|n| record(n * 1000)).collect()).await;
@@ -50,9 +44,7 @@ async fn large_batches_are_written_whole() {
     assert_eq!((count.duplicate_orders, count.user_units_max), (0, 1));
 }
 
-#[tokio::test]
-async fn a_batch_for_another_position_changes_nothing() {
-    let fixture = Fixture::start().await;
+pub(super) async fn a_batch_for_another_position_changes_nothing(fixture: Fixture) {
     let stale = fixture.books.position(PARTITION).await.unwrap();
     fixture.open(shard(1), 9, 2).await;
     let entries = entries(0, vec![holds(shard(1), 7, [(1, 1, 1)])]);
@@ -76,9 +68,9 @@ fn log(records: u32) -> Vec<Entry> {
     entries(0, contents)
 }
 
-#[tokio::test]
-async fn two_writers_of_one_partition_write_nothing_twice_and_lose_nothing() {
-    let fixture = Fixture::start().await;
+pub(super) async fn two_writers_of_one_partition_write_nothing_twice_and_lose_nothing(
+    fixture: Fixture,
+) {
     let log = log(300);
     let ends = [(&fixture.books, 3), (&fixture.others, 5)];
     let mut rounds = 0;
@@ -103,9 +95,7 @@ async fn two_writers_of_one_partition_write_nothing_twice_and_lose_nothing() {
     assert_eq!((count.live_orders, count.guard.sold, count.rejected_orders), (300, 300, 0));
 }
 
-#[tokio::test]
-async fn a_crash_before_the_commit_leaves_nothing_and_blocks_nobody() {
-    let fixture = Fixture::start().await;
+pub(super) async fn a_crash_before_the_commit_leaves_nothing_and_blocks_nobody(fixture: Fixture) {
     fixture.open(shard(1), 9, 9).await;
     let held = fixture.pause.arm("order.before_commit");
     {
@@ -124,9 +114,7 @@ async fn a_crash_before_the_commit_leaves_nothing_and_blocks_nobody() {
     assert_eq!(committed(applied).1.orders.len(), 1);
 }
 
-#[tokio::test]
-async fn a_batch_dropped_anywhere_is_done_whole_or_not_at_all() {
-    let fixture = Fixture::start().await;
+pub(super) async fn a_batch_dropped_anywhere_is_done_whole_or_not_at_all(fixture: Fixture) {
     fixture.open(shard(1), 1_000, 9).await;
     for n in 0..60_u32 {
         let before = fixture.books.position(PARTITION).await.unwrap();
@@ -141,6 +129,10 @@ async fn a_batch_dropped_anywhere_is_done_whole_or_not_at_all() {
             tokio::task::yield_now().await;
         }
         drop(applying);
+        // A commit may still be on its way. Whoever wants to move the position, even from where it
+        // never was, waits until it has come to its end.
+        let never = Position { generation: 1 << 40, ..before.clone() };
+        assert_eq!(fixture.others.rewind(PARTITION, &never, 0).await.unwrap(), None);
         let after = fixture.others.position(PARTITION).await.unwrap();
         let rows = futures::future::join_all((0..5).map(|m| {
             fixture.others.order(order(shard(1), id(m))).map(|row| row.unwrap().is_some())
@@ -152,9 +144,7 @@ async fn a_batch_dropped_anywhere_is_done_whole_or_not_at_all() {
     assert_eq!(count.live_units, count.guard.sold);
 }
 
-#[tokio::test]
-async fn dead_letters_are_kept_once_and_block_nobody() {
-    let fixture = Fixture::start().await;
+pub(super) async fn dead_letters_are_kept_once_and_block_nobody(fixture: Fixture) {
     fixture.open(shard(1), 9, 9).await;
     let batch = vec![None, holds(shard(1), 7, [(1, 1, 1)]), None];
     let outcome = fixture.apply(batch.clone()).await;
@@ -166,9 +156,7 @@ async fn dead_letters_are_kept_once_and_block_nobody() {
     assert_eq!(fixture.books.count(shard(1)).await.unwrap().unwrap().dead_letters, 2);
 }
 
-#[tokio::test]
-async fn partitions_do_not_stand_in_each_others_way() {
-    let fixture = Fixture::start().await;
+pub(super) async fn partitions_do_not_stand_in_each_others_way(fixture: Fixture) {
     fixture.open(shard(1), 9, 9).await;
     let there = fixture.books.position(5).await.unwrap();
     assert_eq!(there.next_offset, 0);

@@ -2,9 +2,7 @@
 
 use super::*;
 
-#[tokio::test]
-async fn what_is_not_there_is_none() {
-    let fixture = Fixture::start().await;
+pub(super) async fn what_is_not_there_is_none(fixture: Fixture) {
     let books = &fixture.books;
     books.ping().await.unwrap();
     assert_eq!(books.order(order(shard(1), 1)).await.unwrap(), None);
@@ -17,9 +15,7 @@ async fn what_is_not_there_is_none() {
     assert!(matches!(snapshot, Snapshot::UnknownShard));
 }
 
-#[tokio::test]
-async fn ids_are_found_with_the_generation_of_their_shard() {
-    let fixture = Fixture::start().await;
+pub(super) async fn ids_are_found_with_the_generation_of_their_shard(fixture: Fixture) {
     fixture.open(shard(1), 9, 9).await;
     fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1), (2, 2, 1)])]).await;
     let ids = [order(shard(1), 2), order(shard(1), 3), order(shard(2), 1)];
@@ -29,9 +25,7 @@ async fn ids_are_found_with_the_generation_of_their_shard() {
     assert_eq!(found.generations, [(shard(1), 2)]);
 }
 
-#[tokio::test]
-async fn pages_of_a_user_begin_with_the_newest_and_miss_nothing() {
-    let fixture = Fixture::start().await;
+pub(super) async fn pages_of_a_user_begin_with_the_newest_and_miss_nothing(fixture: Fixture) {
     fixture.open(shard(1), 99, 99).await;
     // Three moments, several orders in each, and others' orders between them.
     for (n, now_ms) in [(0, NOW_MS), (1, NOW_MS + 10), (2, NOW_MS + 20)] {
@@ -53,9 +47,7 @@ async fn pages_of_a_user_begin_with_the_newest_and_miss_nothing() {
     assert!(seen.is_sorted_by(|a, b| (a.0, a.1) > (b.0, b.1)), "the newest first, each once");
 }
 
-#[tokio::test]
-async fn a_snapshot_shows_one_moment_of_the_open_epoch() {
-    let fixture = Fixture::start().await;
+pub(super) async fn a_snapshot_shows_one_moment_of_the_open_epoch(fixture: Fixture) {
     fixture.open(shard(1), 5_000, 9).await;
     // Others' rows on both sides of the shard's.
     fixture.open(shard(2), 9, 9).await;
@@ -89,13 +81,13 @@ async fn a_snapshot_shows_one_moment_of_the_open_epoch() {
     assert!(matches!(later, Snapshot::OtherEpoch(Some(open)) if open == epoch(9)));
 }
 
-#[tokio::test]
-async fn rows_are_counted_by_state_and_user() {
-    let fixture = Fixture::start().await;
+pub(super) async fn rows_are_counted_by_state_and_user(fixture: Fixture) {
     fixture.open(shard(1), 5, 3).await;
     fixture.apply(vec![holds(shard(1), 7, [(1, 1, 2), (2, 1, 1), (3, 2, 2), (4, 3, 1)])]).await;
     let count = fixture.books.count(shard(1)).await.unwrap().unwrap();
     assert_eq!((count.live_orders, count.live_units, count.rejected_orders), (3, 5, 1));
     assert_eq!((count.user_units_max, count.guard.limit_per_user), (3, 3));
     assert_eq!((count.duplicate_orders, count.dead_letters, count.movement_watermark), (0, 0, 0));
+    let again = fixture.books.count(shard(1)).await.unwrap();
+    assert_eq!(again, Some(count), "and as often as one likes");
 }

@@ -8,7 +8,7 @@ use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::rows;
 use crate::{
-    books::{Error, PageEnd, SnapshotOrder},
+    books::{Error, PageEnd, SnapshotOrder, columns},
     domain::{Guard, Order},
     fold::{Touched, View},
 };
@@ -36,9 +36,9 @@ pub(super) async fn guards(
     shards: &[ShardNo],
 ) -> Result<Vec<Guard>, Error> {
     let mut guards = Vec::new();
-    for chunk in rows::chunks(shards) {
+    for chunk in columns::chunks(shards) {
         let mut query = QueryBuilder::new("SELECT ");
-        query.push(rows::GUARD_COLUMNS).push(" FROM shard WHERE shard_no IN (");
+        query.push(columns::GUARD).push(" FROM shard WHERE shard_no IN (");
         let mut list = query.separated(", ");
         for shard in chunk {
             list.push_bind(i64::from(shard.get()));
@@ -55,7 +55,7 @@ async fn states(
     ids: &[OrderId],
 ) -> Result<BTreeMap<OrderId, OrderState>, Error> {
     let mut states = BTreeMap::new();
-    for chunk in rows::chunks(ids) {
+    for chunk in columns::chunks(ids) {
         let mut query = QueryBuilder::new("SELECT order_id, state FROM orders WHERE order_id IN (");
         let mut list = query.separated(", ");
         for id in chunk {
@@ -75,7 +75,7 @@ async fn add_units(
     users: &[UserId],
     units: &mut BTreeMap<(ItemId, UserId), u64>,
 ) -> Result<(), Error> {
-    for chunk in rows::chunks(users) {
+    for chunk in columns::chunks(users) {
         let mut query = QueryBuilder::new(
             "SELECT user_id, SUM(quantity) FROM orders WHERE state IN (1, 2) AND item_id = ",
         );
@@ -98,9 +98,9 @@ pub(super) async fn orders(
     ids: &[OrderId],
 ) -> Result<Vec<Order>, Error> {
     let mut orders = Vec::new();
-    for chunk in rows::chunks(ids) {
+    for chunk in columns::chunks(ids) {
         let mut query = QueryBuilder::new("SELECT ");
-        query.push(rows::ORDER_COLUMNS).push(" FROM orders WHERE order_id IN (");
+        query.push(columns::ORDER).push(" FROM orders WHERE order_id IN (");
         let mut list = query.separated(", ");
         for id in chunk {
             list.push_bind(id.as_bytes().as_slice());
@@ -119,11 +119,11 @@ pub(super) async fn orders_of(
     len_max: u32,
 ) -> Result<Vec<Order>, Error> {
     let mut query = QueryBuilder::new("SELECT ");
-    query.push(rows::ORDER_COLUMNS).push(" FROM orders WHERE user_id = ");
+    query.push(columns::ORDER).push(" FROM orders WHERE user_id = ");
     query.push_bind(user.as_bytes().as_slice());
     if let Some(PageEnd { placed_at_ms, order }) = &after {
         query.push(" AND (placed_at_ms, order_id) < (");
-        query.push_bind(rows::signed(*placed_at_ms)?).push(", ");
+        query.push_bind(columns::signed(*placed_at_ms)?).push(", ");
         query.push_bind(order.as_bytes().as_slice()).push(")");
     }
     query.push(" ORDER BY placed_at_ms DESC, order_id DESC LIMIT ");
@@ -153,7 +153,7 @@ pub(super) async fn count_for_snapshot(
     connection: &mut SqliteConnection,
     shard: ShardNo,
 ) -> Result<u64, Error> {
-    let (low, high) = stretch(shard);
+    let (low, high) = columns::stretch_after(shard, None);
     let row = sqlx::query("SELECT COUNT(*) FROM orders WHERE order_id > ? AND order_id <= ?")
         .bind(low.as_slice())
         .bind(high.as_slice())
@@ -168,8 +168,7 @@ pub(super) async fn page(
     after: Option<OrderId>,
     len_max: usize,
 ) -> Result<Vec<SnapshotOrder>, Error> {
-    let (low, high) = stretch(shard);
-    let low = after.map_or(low, |id| *id.as_bytes());
+    let (low, high) = columns::stretch_after(shard, after);
     let found = sqlx::query(
         "SELECT order_id, user_id, quantity, state FROM orders \
          WHERE order_id > ? AND order_id <= ? ORDER BY order_id LIMIT ?",
@@ -188,12 +187,4 @@ pub(super) async fn page(
         })
     };
     found.iter().map(order).collect()
-}
-
-/// Before the first and at the last id that a shard's orders can have: they begin with its number.
-fn stretch(shard: ShardNo) -> ([u8; 16], [u8; 16]) {
-    let (mut low, mut high) = ([0; 16], [0xff; 16]);
-    low[..4].copy_from_slice(&shard.get().to_be_bytes());
-    high[..4].copy_from_slice(&shard.get().to_be_bytes());
-    (low, high)
 }

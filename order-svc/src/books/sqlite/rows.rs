@@ -6,18 +6,14 @@ use law::OrderState;
 use sqlx::{Row, sqlite::SqliteRow};
 
 use crate::{
-    books::Error,
+    books::{
+        Error,
+        columns::{self, damaged},
+    },
     domain::{Guard, Order},
 };
 
-/// The columns that [`order`] reads, in its order.
-pub(super) const ORDER_COLUMNS: &str = "order_id, user_id, sale_id, item_id, quantity, unit_price, \
-     currency, state, held_at_ms, placed_at_ms, pay_by_ms";
-
-/// The columns that [`guard`] reads, in its order.
-pub(super) const GUARD_COLUMNS: &str = "shard_no, partition_id, sale_id, item_id, total, \
-     limit_per_user, currency, pay_within_s, sold, open_epoch";
-
+/// From the columns [`columns::ORDER`].
 pub(super) fn order(row: &SqliteRow) -> Result<Order, Error> {
     Ok(Order {
         id: order_id(row, 0)?,
@@ -34,6 +30,7 @@ pub(super) fn order(row: &SqliteRow) -> Result<Order, Error> {
     })
 }
 
+/// From the columns [`columns::GUARD`].
 pub(super) fn guard(row: &SqliteRow) -> Result<Guard, Error> {
     let shard = ShardNo::new(number(row, 0)?).map_err(|error| damaged("shard_no", &error))?;
     let open_epoch =
@@ -70,58 +67,6 @@ where
     N::try_from(number).map_err(|error| damaged("a number", &error))
 }
 
-/// A count or a time for a column.
-pub(super) fn signed(number: u64) -> Result<i64, Error> {
-    i64::try_from(number).map_err(|_| Error::Failed(format!("{number} is too large for a column")))
-}
-
 pub(super) fn state(row: &SqliteRow, column: usize) -> Result<OrderState, Error> {
-    match row.try_get::<i64, _>(column)? {
-        1 => Ok(OrderState::Placed),
-        2 => Ok(OrderState::Paid),
-        3 => Ok(OrderState::Cancelled),
-        4 => Ok(OrderState::Expired),
-        5 => Ok(OrderState::Rejected),
-        other => Err(damaged("state", &other)),
-    }
-}
-
-pub(super) const fn state_number(state: OrderState) -> i64 {
-    match state {
-        OrderState::Placed => 1,
-        OrderState::Paid => 2,
-        OrderState::Cancelled => 3,
-        OrderState::Expired => 4,
-        OrderState::Rejected => 5,
-    }
-}
-
-fn damaged(what: &str, why: &dyn std::fmt::Display) -> Error {
-    Error::Damaged(format!("{what} can't be read back: {why}"))
-}
-
-/// Cuts a list into a few fixed lengths, so that a handful of statements serve any batch and stay
-/// prepared, and none has more variables than SQLite takes (32,766).
-pub(super) fn chunks<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
-    const LENGTHS: [usize; 5] = [256, 64, 16, 4, 1];
-    std::iter::from_fn(move || {
-        let len = LENGTHS.into_iter().find(|len| *len <= rest.len())?;
-        let (chunk, later) = rest.split_at(len);
-        rest = later;
-        Some(chunk)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_have_few_lengths_and_lose_nothing() {
-        let all: Vec<_> = (0..600).collect();
-        let lengths: Vec<_> = chunks(&all).map(<[i32]>::len).collect();
-        assert_eq!(lengths, [256, 256, 64, 16, 4, 4]);
-        assert_eq!(chunks(&all).flatten().copied().collect::<Vec<_>>(), all);
-        assert_eq!(chunks::<i32>(&[]).count(), 0);
-    }
+    columns::state(row.try_get(column)?)
 }

@@ -29,7 +29,7 @@ pub(in crate::books) async fn fixture(identity: &str) -> Fixture {
         books: Arc::new(SqliteBooks::new(store, identity, pause.clone())),
         others: Arc::new(SqliteBooks::new(others, identity, PausePoints::default())),
         pause,
-        _store: folder,
+        _store: Box::new(folder),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a batch's transaction writes, as sets. Each function is one step of the sequence in
 //! `SqliteBooks::attempt`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ids::{Epoch, OrderId, ShardNo};
 use sqlx::{QueryBuilder, Row as _, SqliteConnection};
@@ -9,7 +9,7 @@ use store::Trouble;
 
 use super::rows;
 use crate::{
-    books::{Error, Position},
+    books::{Error, Position, columns},
     domain::{Guard, Order},
     fold::{DeadLetter, GuardChange},
 };
@@ -56,13 +56,13 @@ pub(super) async fn move_position(
         "UPDATE journal_position SET next_offset = ?, generation = ?, last_digest = ? \
          WHERE journal_identity = ? AND partition_id = ? AND next_offset = ? AND generation = ?",
     )
-    .bind(rows::signed(next.next_offset)?)
-    .bind(rows::signed(next.generation)?)
+    .bind(columns::signed(next.next_offset)?)
+    .bind(columns::signed(next.generation)?)
     .bind(next.last_digest.as_ref().map(<[u8; 32]>::as_slice))
     .bind(journal_identity)
     .bind(i64::from(partition))
-    .bind(rows::signed(expected.next_offset)?)
-    .bind(rows::signed(expected.generation)?)
+    .bind(columns::signed(expected.next_offset)?)
+    .bind(columns::signed(expected.generation)?)
     .execute(connection)
     .await?;
     Ok(moved.rows_affected() == 1)
@@ -81,7 +81,7 @@ pub(super) async fn guards(
                     "UPDATE shard SET sold = sold + ?1, open_epoch = ?2 \
                      WHERE shard_no = ?3 AND sold + ?1 <= total",
                 )
-                .bind(rows::signed(*sold_more)?)
+                .bind(columns::signed(*sold_more)?)
                 .bind(Epoch::to_wire(*open_epoch))
                 .bind(i64::from(shard.get()))
                 .execute(&mut *connection)
@@ -98,34 +98,21 @@ pub(super) async fn guards(
 
 async fn open(connection: &mut SqliteConnection, guard: &Guard) -> Result<(), Error> {
     let mut query = QueryBuilder::new("INSERT INTO shard (");
-    query.push(rows::GUARD_COLUMNS).push(") VALUES (");
+    query.push(columns::GUARD).push(") VALUES (");
     let mut list = query.separated(", ");
     list.push_bind(i64::from(guard.shard.get()))
         .push_bind(i64::from(guard.partition))
         .push_bind(guard.sale.as_bytes().as_slice())
         .push_bind(guard.item.as_bytes().as_slice())
-        .push_bind(rows::signed(guard.total)?)
+        .push_bind(columns::signed(guard.total)?)
         .push_bind(i64::from(guard.limit_per_user))
         .push_bind(&guard.currency)
         .push_bind(i64::from(guard.pay_within_s))
-        .push_bind(rows::signed(guard.sold)?)
+        .push_bind(columns::signed(guard.sold)?)
         .push_bind(Epoch::to_wire(guard.open_epoch));
     query.push(")");
     query.build().execute(connection).await?;
     Ok(())
-}
-
-/// The shards of a batch whose item has a limit of 1: their live orders take the user's only slot.
-pub(super) fn single_unit_shards(
-    known: &BTreeMap<ShardNo, Guard>,
-    changes: &[GuardChange],
-) -> BTreeSet<ShardNo> {
-    let opened = changes.iter().filter_map(|change| match change {
-        GuardChange::Opened(guard) => Some(guard),
-        GuardChange::Moved { .. } => None,
-    });
-    let guards = known.values().chain(opened).filter(|guard| guard.limit_per_user == 1);
-    guards.map(|guard| guard.shard).collect()
 }
 
 /// Writes new rows. Returns those that a unique key refuses: the transaction is good for nothing
@@ -136,7 +123,7 @@ pub(super) async fn orders(
     single: &BTreeSet<ShardNo>,
 ) -> Result<Vec<OrderId>, Error> {
     let mut refused = Vec::new();
-    for chunk in rows::chunks(orders) {
+    for chunk in columns::chunks(orders) {
         // A failed statement leaves none of its rows, and the transaction as it was.
         if insert(connection, chunk, single).await? {
             continue;
@@ -157,10 +144,10 @@ async fn insert(
     single: &BTreeSet<ShardNo>,
 ) -> Result<bool, Error> {
     let mut query = QueryBuilder::new("INSERT INTO orders (");
-    query.push(rows::ORDER_COLUMNS).push(", shard_no, live_slot) ");
+    query.push(columns::ORDER).push(", shard_no, live_slot) ");
     let times = orders.iter().map(|order| {
         let [held, placed, pay_by] = [order.held_at_ms, order.placed_at_ms, order.pay_by_ms];
-        Ok((order, rows::signed(held)?, rows::signed(placed)?, rows::signed(pay_by)?))
+        Ok((order, columns::signed(held)?, columns::signed(placed)?, columns::signed(pay_by)?))
     });
     let times = times.collect::<Result<Vec<_>, Error>>()?;
     query.push_values(times, |mut row, (order, held_at_ms, placed_at_ms, pay_by_ms)| {
@@ -173,7 +160,7 @@ async fn insert(
             .push_bind(i64::from(order.quantity))
             .push_bind(order.unit_price)
             .push_bind(order.currency.as_str())
-            .push_bind(rows::state_number(order.state))
+            .push_bind(columns::state_number(order.state))
             .push_bind(held_at_ms)
             .push_bind(placed_at_ms)
             .push_bind(pay_by_ms)
@@ -202,11 +189,11 @@ pub(super) async fn dead_letters(
         )
         .bind(journal_identity)
         .bind(i64::from(partition))
-        .bind(rows::signed(letter.offset)?)
+        .bind(columns::signed(letter.offset)?)
         .bind(letter.digest.as_slice())
         .bind(&letter.reason)
         .bind(letter.bytes.as_ref())
-        .bind(rows::signed(now_ms)?)
+        .bind(columns::signed(now_ms)?)
         .execute(&mut *connection)
         .await?;
     }
