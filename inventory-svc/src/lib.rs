@@ -189,8 +189,8 @@ impl App {
         let owner = TaskOwner::new("inventory-svc", stopper);
         let tasks = owner.tasks();
 
-        let service =
-            grpc::inventory::service(inventory.clone(), stock.clone(), tasks.stopper().clone());
+        let (books, stopping) = (rooms.books.clone(), tasks.stopper().clone());
+        let service = grpc::inventory::service(inventory.clone(), books, stock.clone(), stopping);
         let routes = routes.add_service(service);
         let server: ServerSettings = config.server.clone();
         let loader = Loader::new(

@@ -8,27 +8,44 @@ use super::Inventory;
 use crate::{
     ledger::{Error, Settled, Settlement},
     loading::Why,
+    upstream::Silent,
 };
 
-/// The ledger could not be asked, or did not answer. The same decisions may be sent again.
+/// The ledger, or the books, could not be asked or did not answer. The same decisions may be sent
+/// again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the ledger gave no answer")]
+#[error("the ledger or the books gave no answer")]
 pub struct NotSettled;
 
 /// Applies decisions that the books made in `epoch`. `generation` is that of their position row.
 /// Where the ledger has nothing of that epoch, there is nothing to settle, and that is a success.
 ///
+/// A generation that is lower than one before may be that of an older copy of the books, or of a
+/// settle that another one has overtaken on the way: two instances of order-svc may have written to
+/// the partition. `generation_now` asks the books' primary which; it is asked only then.
+///
 /// # Errors
-/// [`NotSettled`].
-pub async fn settle(
+/// [`NotSettled`], also if the books had to be asked and gave no answer.
+pub async fn settle<F>(
     inventory: &Inventory,
     shard: ShardNo,
     epoch: Epoch,
     generation: u64,
     decisions: &[(OrderId, Settled)],
-) -> Result<(), NotSettled> {
+    generation_now: impl FnOnce() -> F,
+) -> Result<(), NotSettled>
+where
+    F: Future<Output = Result<Option<u64>, Silent>>,
+{
     let ledger = &inventory.ledger;
-    match ledger.settle(shard, epoch, Some(generation), decisions).await {
+    let mut settled = ledger.settle(shard, epoch, Some(generation), decisions).await;
+    if let Ok(Settlement::GenerationLower { seen }) = settled {
+        let now = generation_now().await.map_err(|_| NotSettled)?;
+        if now.is_some_and(|now| now >= seen) {
+            settled = ledger.settle(shard, epoch, None, decisions).await;
+        }
+    }
+    match settled {
         Ok(Settlement::Applied { rejected: 0 } | Settlement::OtherEpoch) => Ok(()),
         Ok(Settlement::Applied { rejected }) => {
             tracing::error!(%shard, %epoch, rejected, "the books refused holds of an open epoch");

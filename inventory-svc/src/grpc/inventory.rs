@@ -17,26 +17,31 @@ use proto::inventory::v1::{
 use tonic::{Request, Response, Status};
 
 use super::status;
-use crate::commands::{
-    Inventory,
-    count::{self, NotCounted},
-    find,
-    reserve::{self, Reservation},
-    settle::{self, NotSettled},
-    watch::{StockWatch, TooManyStreams},
+use crate::{
+    commands::{
+        Inventory,
+        count::{self, NotCounted},
+        find,
+        reserve::{self, Reservation},
+        settle::{self, NotSettled},
+        watch::{StockWatch, TooManyStreams},
+    },
+    upstream::books::Books,
 };
 
 /// The service, ready to be routed. Streams end when `stopper` stops.
 pub(crate) fn service(
     inventory: Inventory,
+    books: Books,
     stock: StockWatch,
     stopper: Stopper,
 ) -> InventoryServiceServer<impl InventoryService> {
-    InventoryServiceServer::new(Handlers { inventory, stock, stopper })
+    InventoryServiceServer::new(Handlers { inventory, books, stock, stopper })
 }
 
 struct Handlers {
     inventory: Inventory,
+    books: Books,
     stock: StockWatch,
     stopper: Stopper,
 }
@@ -63,7 +68,11 @@ impl InventoryService for Handlers {
     ) -> Result<Response<SettleResponse>, Status> {
         let ask::Settle { shard, epoch, generation, decisions } =
             ask::settle(&request.into_inner())?;
-        let settled = settle::settle(&self.inventory, shard, epoch, generation, &decisions).await;
+        let generation_now =
+            || async { Ok(self.books.shard(shard).await?.map(|row| row.generation)) };
+        let inventory = &self.inventory;
+        let settled =
+            settle::settle(inventory, shard, epoch, generation, &decisions, generation_now).await;
         settled.map_err(|NotSettled| status::ledger_is_silent())?;
         Ok(Response::new(SettleResponse {}))
     }

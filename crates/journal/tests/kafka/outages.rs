@@ -272,8 +272,8 @@ async fn after_a_lost_tail_the_same_journal_goes_on() {
     until_it_is_back(&journal).await;
     let (_, high) = journal.reader(0).unwrap().watermarks().await.unwrap();
     assert!(high < 20, "records are lost, and others stand in their place: {high}");
-    // Whoever reads it meets errors that pass, and then one that doesn't, though by now there may be
-    // records behind its position again.
+    // Whoever reads it meets errors that pass, and then one that doesn't, though by now there may
+    // be records behind its position again.
     append_all(&journal, &(0..20).map(numbered).collect::<Vec<_>>()).await;
     let reading = async {
         loop {

@@ -12,7 +12,20 @@ async fn settle_one(
     generation: u64,
     state: Settled,
 ) -> Result<(), NotSettled> {
-    settle(&bench.inventory, shard(1), epoch(of), generation, &[(order(1), state)]).await
+    settle_beside(bench, of, generation, state, Ok(Some(generation))).await
+}
+
+/// Settles while the books' primary says that its generation is `now`.
+async fn settle_beside(
+    bench: &Bench,
+    of: i64,
+    generation: u64,
+    state: Settled,
+    now: Result<Option<u64>, Silent>,
+) -> Result<(), NotSettled> {
+    let decisions = [(order(1), state)];
+    let inventory = &bench.inventory;
+    settle(inventory, shard(1), epoch(of), generation, &decisions, async || now).await
 }
 
 async fn with_a_hold() -> Bench {
@@ -58,6 +71,34 @@ async fn older_books_ask_for_a_load() {
     settle_one(&bench, 1, 4, Settled::Placed).await.unwrap();
     assert_eq!(bench.loads(), [(shard(1), Why::LowerGeneration(epoch(1)))]);
     assert_eq!(found(&bench).await, Found::Open);
+}
+
+#[tokio::test]
+async fn a_settle_that_was_overtaken_is_applied_and_loads_nothing() {
+    let bench = with_a_hold().await;
+    // The ledger has heard of generation 5; this one is older, and the books aren't.
+    settle_beside(&bench, 1, 4, Settled::Placed, Ok(Some(5))).await.unwrap();
+    assert_eq!(found(&bench).await, Found::Settled(Settled::Placed));
+    assert_eq!(bench.loads(), []);
+    // It doesn't make the ledger believe older books either.
+    settle_beside(&bench, 1, 4, Settled::Placed, Ok(Some(4))).await.unwrap();
+    assert_eq!(bench.loads(), [(shard(1), Why::LowerGeneration(epoch(1)))]);
+}
+
+#[tokio::test]
+async fn books_that_do_not_know_the_shard_are_older() {
+    let bench = with_a_hold().await;
+    settle_beside(&bench, 1, 4, Settled::Placed, Ok(None)).await.unwrap();
+    assert_eq!(bench.loads(), [(shard(1), Why::LowerGeneration(epoch(1)))]);
+}
+
+#[tokio::test]
+async fn while_the_books_do_not_answer_nothing_is_decided_about_their_age() {
+    let bench = with_a_hold().await;
+    let silent = Silent { service: "order-svc", why: "it is down".to_owned() };
+    let settled = settle_beside(&bench, 1, 4, Settled::Placed, Err(silent)).await;
+    assert_eq!(settled, Err(NotSettled));
+    assert_eq!((found(&bench).await, bench.loads()), (Found::Open, vec![]));
 }
 
 #[tokio::test]

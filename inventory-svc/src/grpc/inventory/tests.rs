@@ -1,13 +1,16 @@
 //! The handlers: what they answer, and malformed requests, each with what is wrong with it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use chassis::status::reason_of;
+use chassis::{channel::connect_lazy, status::reason_of};
 use ids::{OrderId, ShardNo};
 use proptest::prelude::*;
 use proto::inventory::v1::{
     Decision, EntryRefusal, FoundState, Hold as ToldHold, ReserveEntry, SettledState, ShardRefusal,
     entry_answer::Answer, reserve_response,
 };
+use tokio::runtime::Handle;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -19,7 +22,9 @@ use crate::{
 
 fn handlers(bench: &Bench) -> Handlers {
     let stock = StockWatch::new(bench.inventory.clone());
-    Handlers { inventory: bench.inventory.clone(), stock, stopper: Stopper::new() }
+    let nowhere = connect_lazy(&Handle::current(), "http://127.0.0.1:1", &Default::default());
+    let books = Books::new(nowhere.unwrap(), Duration::from_secs(1));
+    Handlers { inventory: bench.inventory.clone(), books, stock, stopper: Stopper::new() }
 }
 
 fn bytes(name: u8) -> Bytes {
