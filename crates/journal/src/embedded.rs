@@ -22,7 +22,11 @@ pub use losses::Losses;
 pub(crate) use unread::Unread;
 pub use unread::UnreadCount;
 
-use crate::{Error, Journal, Record, Settings, TOPIC, client::EndsElsewhere, journal::setup};
+use crate::{
+    Error, Journal, Record, Settings, TOPIC,
+    client::{BATCH_BYTES_MAX, EndsElsewhere},
+    journal::setup,
+};
 
 /// The embedded broker. It lives until the last of its clones, journals and readers is gone; every
 /// start makes an empty one with a new identity.
@@ -54,8 +58,12 @@ impl Broker {
         }
         let partition_count = i32::try_from(partitions).map_err(setup)?;
         let mut config = ClientConfig::new();
-        // Nobody asks this client for anything but its cluster, so it has nothing to say.
-        config.set("test.mock.num.brokers", "1").set_log_level(RDKafkaLogLevel::Critical);
+        // Nobody asks this client for anything but its cluster, so it has nothing to say; but for a
+        // test, which has it write what no journal would.
+        config
+            .set("test.mock.num.brokers", "1")
+            .set("message.max.bytes", (2 * BATCH_BYTES_MAX).to_string())
+            .set_log_level(RDKafkaLogLevel::Critical);
         let client = ThreadedProducer::from_config_and_context(&config, DefaultProducerContext)
             .map_err(setup)?;
         let brokers = {

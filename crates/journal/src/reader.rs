@@ -245,12 +245,9 @@ impl PartitionReader {
 
     fn failure(&mut self, next: u64, error: &KafkaError) -> ReadError {
         match error.rdkafka_error_code() {
-            // Truncated: the record before this position is another one than the client has seen.
-            Some(
-                RDKafkaErrorCode::AutoOffsetReset
-                | RDKafkaErrorCode::OffsetOutOfRange
-                | RDKafkaErrorCode::LogTruncation,
-            ) => {
+            // Also if the client learns from the leader's epochs that what it has read last was
+            // lost, and something else stands there by now.
+            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 self.next = None;
                 ReadError::OutOfRange { partition: self.partition, offset: next }
             }

@@ -120,6 +120,19 @@ impl Kafka {
         self.process.resume();
     }
 
+    /// Forgets what stands before `offset` in a partition, as it does with what has expired.
+    ///
+    /// # Panics
+    /// If it doesn't do so within 60 s.
+    pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) {
+        let brokers = self.brokers();
+        let deleting = timeout(PATIENCE, delete_records(&brokers, topic, partition, offset));
+        match deleting.await {
+            Ok(Ok(0)) => {}
+            other => panic!("can't forget what stands before {offset} in {topic}: {other:?}"),
+        }
+    }
+
     /// Cuts `bytes` off the end of a partition's newest segment while it isn't running, as a loss
     /// of power would. A batch that is cut in the middle is lost whole, though it was acknowledged.
     /// Returns how many bytes are left.
@@ -207,6 +220,36 @@ async fn count_brokers(addr: &str) -> std::io::Result<u32> {
     connection.write_all(b"\0\0\0\x0e\0\x03\0\0\0\0\0\x01\xff\xff\0\0\0\0").await?;
     let (_len, _correlation) = (connection.read_u32().await?, connection.read_u32().await?);
     connection.read_u32().await
+}
+
+/// Deletes records (request 21, version 0) and returns the error code; 0 is none.
+async fn delete_records(
+    addr: &str,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> std::io::Result<i16> {
+    // Request, version, correlation id, no client's name; one topic with one partition.
+    let mut request = b"\0\x15\0\0\0\0\0\x01\xff\xff\0\0\0\x01".to_vec();
+    let name_len = i16::try_from(topic.len()).expect("no topic's name is that long");
+    request.extend(name_len.to_be_bytes());
+    request.extend(topic.as_bytes());
+    request.extend(1_i32.to_be_bytes());
+    request.extend(partition.to_be_bytes());
+    request.extend(offset.to_be_bytes());
+    let patience_ms = i32::try_from(PATIENCE.as_millis()).expect("it is a minute");
+    request.extend(patience_ms.to_be_bytes());
+    let mut connection = TcpStream::connect(addr).await?;
+    let request_len = u32::try_from(request.len()).expect("it is that short");
+    connection.write_u32(request_len).await?;
+    connection.write_all(&request).await?;
+    // Length, correlation id, throttling, one topic with its name and one partition, its number and
+    // its first offset; then what we ask for.
+    let answer_len = connection.read_u32().await?;
+    let mut answer = vec![0; usize::try_from(answer_len).unwrap_or(0)];
+    connection.read_exact(&mut answer).await?;
+    let code = answer.last_chunk::<2>().copied().unwrap_or([0xff; 2]);
+    Ok(i16::from_be_bytes(code))
 }
 
 fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {

@@ -146,6 +146,33 @@ async fn poison_becomes_a_dead_letter_and_blocks_nobody() {
 }
 
 #[tokio::test]
+async fn bytes_that_nobody_understands_are_dead_letters_and_all_else_counts() {
+    let mut story = Story::begin().await;
+    story.append_opening(200).await;
+    story.consume();
+    let future = |id| {
+        let (shard, command) = holds(shard(1), 7, [(id, id, 1)]).unwrap();
+        let record = Record { command_id: ids::CommandId::random(), shard, command };
+        let mut bytes = journal::encode(&record).to_vec();
+        // The schema is the first field: its tag, and 1.
+        assert_eq!(bytes[..2], [8, 1]);
+        bytes[1] = 2;
+        bytes
+    };
+    let too_large = vec![0; journal::record::RECORD_BYTES_MAX + 1];
+    let strangers = [b"\xff\xff not a record".to_vec(), vec![], future(500), too_large];
+    for (id, bytes) in (0..).step_by(25).zip(&strangers) {
+        story.broker.faults().scribble(contract::PARTITION, bytes);
+        for id in id..id + 25 {
+            story.append(holds(shard(1), 7, [(id, id, 1)])).await;
+        }
+    }
+    story.until_read_to(2 + 4 + 100).await;
+    let count = story.fixture.others.count(shard(1)).await.unwrap().unwrap();
+    assert_eq!((count.live_orders, count.dead_letters), (100, 4));
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_record_are_an_entry_with_the_reason() {
     let read = entry(Raw { offset: 3, bytes: bytes::Bytes::from_static(b"\xff not a record") });
     assert_eq!(read.offset, 3);

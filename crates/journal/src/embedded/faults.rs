@@ -3,9 +3,13 @@
 
 use std::time::Duration;
 
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{
+    producer::{BaseRecord, Producer as _},
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
 
 use super::Host;
+use crate::TOPIC;
 
 /// All brokers of the cluster, in librdkafka's words.
 const ALL: i32 = -1;
@@ -59,6 +63,19 @@ impl<'a> Faults<'a> {
     /// The broker goes on taking requests and doing what they say, and answers none.
     pub fn go_silent(&self) {
         self.answer_late(FOR_EVER);
+    }
+
+    /// Writes bytes into a partition that no journal would, as a stranger could who may write to
+    /// the topic, or a newer version of ours. Returns when they stand there.
+    ///
+    /// # Panics
+    /// If the broker doesn't take them.
+    pub fn scribble(&self, partition: u32, bytes: &[u8]) {
+        let partition_id = i32::try_from(partition).expect("there are few partitions");
+        let record = BaseRecord::<(), [u8]>::to(TOPIC).partition(partition_id).payload(bytes);
+        let client = &self.host.client;
+        client.send(record).map_err(|(error, _)| error).expect("the client's queue is empty");
+        client.flush(Duration::from_secs(10)).expect("the broker takes anything");
     }
 
     /// All connections end and new ones are refused. What was written stays.

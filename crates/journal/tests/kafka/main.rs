@@ -17,6 +17,8 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 
+mod elsewhere;
+
 mod appending;
 mod membership;
 mod outages;
@@ -28,20 +30,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How a journal of a test's own is set. Dropped, its topic goes.
 struct Place {
     settings: Settings,
+    is_ours: bool,
+}
+
+fn settings() -> Settings {
+    Settings {
+        partitions: 4,
+        // There is one broker.
+        replication_factor: 1,
+        min_insync_replicas: 1,
+        ..Settings::default()
+    }
 }
 
 impl Place {
     fn new() -> Self {
-        let settings = Settings {
-            brokers: testbed::running::kafka(),
-            topic: format!("test.{}", uuid::Uuid::new_v4().simple()),
-            partitions: 4,
-            // There is one broker.
-            replication_factor: 1,
-            min_insync_replicas: 1,
-            ..Settings::default()
-        };
-        Self { settings }
+        Self::on(testbed::running::kafka())
+    }
+
+    fn on(brokers: String) -> Self {
+        let topic = format!("test.{}", uuid::Uuid::new_v4().simple());
+        Self { settings: Settings { brokers, topic, ..settings() }, is_ours: true }
     }
 
     /// With the topic made.
@@ -67,6 +76,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if !self.is_ours {
+            return;
+        }
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let _ = block_on(self.admin().delete_topics(&[&self.settings.topic], &options));
     }

@@ -1,22 +1,16 @@
 //! The group spreads the partitions over those who are there, and goes on without those who aren't.
 
-use std::{
-    collections::BTreeSet,
-    process::{Child, Command as Program, Stdio},
-};
+use std::collections::BTreeSet;
 
 use chassis::{Clock, Kind, Stopper, TaskOwner};
 use journal::Assignment;
 use tokio::sync::watch;
 
-use super::*;
+use super::{elsewhere::Elsewhere, *};
 
 /// Whom the group has thrown out that much later is a failure: the session's time-out, a heartbeat
 /// of those who are left, and some room for a busy machine.
 const THROWN_OUT_WITHIN: Duration = Duration::from_secs(6 + 4);
-
-/// In the environment of a process that is to be a member: brokers, topic and group.
-const MEMBER_OF: &str = "JOURNAL_TEST_MEMBER_OF";
 
 /// A member that takes part in this process. Dropped, it leaves.
 struct Here {
@@ -54,49 +48,16 @@ impl Here {
     }
 }
 
-/// A member that is another process, this same program.
-struct There(Child);
-
-impl There {
-    fn start(place: &Place, group: &str) -> Self {
-        let Settings { brokers, topic, .. } = &place.settings;
-        let this = std::env::current_exe().unwrap();
-        let child = Program::new(this)
-            .args(["membership::a_member_in_a_process_of_its_own", "--exact"])
-            .env(MEMBER_OF, format!("{brokers} {topic} {group}"))
-            .stdout(Stdio::null())
-            .spawn();
-        Self(child.unwrap())
-    }
-
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for There {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Not a test unless [`There`] started it: then it takes part until it is killed.
+/// Played by another process: takes part until it is killed.
 #[tokio::test]
-async fn a_member_in_a_process_of_its_own() {
-    #[expect(clippy::disallowed_methods, reason = "how a test tells its other process what to be")]
-    let Ok(of) = std::env::var(MEMBER_OF) else { return };
-    let [brokers, topic, group] = of.split(' ').collect::<Vec<_>>()[..] else { panic!("{of}") };
-    let mut place = Place::new();
-    let own = std::mem::replace(&mut place.settings.topic, topic.to_owned());
-    place.settings.brokers = brokers.to_owned();
+async fn a_member_elsewhere() {
+    let Some(place) = elsewhere::place() else { return };
     let journal = Journal::connect(&place.settings).unwrap();
-    // The topic isn't this process's to delete.
-    place.settings.topic = own;
+    let member = take_part(&journal, &place.settings.topic);
+    member.until("it gets a share", |has| has.len() == 2).await;
+    elsewhere::say("has a share");
     // Ends by itself if whoever started it can't end it.
-    let membership = journal.membership(group).unwrap();
-    let _ = tokio::time::timeout(4 * PATIENCE, membership.run()).await;
+    let _ = tokio::time::timeout(4 * PATIENCE, std::future::pending::<()>()).await;
 }
 
 #[tokio::test]
@@ -149,8 +110,9 @@ async fn the_partitions_of_a_killed_process_are_taken_over_within_its_session() 
     let group = &place.settings.topic;
     let here = take_part(&journal, group);
     here.until_it_has(&[0, 1, 2, 3]).await;
-    let mut there = There::start(&place, group);
-    here.until("the other process gets a share", |has| has.len() == 2).await;
+    let part = "membership::a_member_elsewhere";
+    let mut there = Elsewhere::start(part, &place, "has a share").await;
+    here.until("it gives up a share", |has| has.len() == 2).await;
     let clock = Clock::system();
     let killed_at = clock.now();
     there.kill();

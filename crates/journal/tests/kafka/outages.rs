@@ -9,7 +9,7 @@ use journal::{AppendError, decode};
 use testbed::{Kafka, Proxy};
 use tokio::sync::{Mutex, mpsc, watch};
 
-use super::*;
+use super::{elsewhere::Elsewhere, *};
 
 /// Each test here has a broker of its own, of 400 MB: one at a time.
 static TURN: Mutex<()> = Mutex::const_new(());
@@ -19,12 +19,6 @@ const SOON: Duration = Duration::from_millis(2_500);
 
 /// The clients look for a lost broker every 500 ms, and then have to ask it for a producer id.
 const BACK_WITHIN: Duration = Duration::from_secs(3);
-
-fn place_on(brokers: String) -> Place {
-    let mut place = Place::new();
-    place.settings.brokers = brokers;
-    place
-}
 
 type Appended = Result<u64, AppendError>;
 
@@ -166,7 +160,7 @@ async fn assert_kept(journal: &Journal, told: &[Told]) -> (usize, usize) {
 async fn what_was_acknowledged_is_there_once_through_kills_stops_and_freezes() {
     let _turn = TURN.lock().await;
     let mut kafka = Kafka::start().await;
-    let place = place_on(kafka.brokers());
+    let place = Place::on(kafka.brokers());
     let journal = place.journal();
     let mut writers = Writers::start(&journal);
     writers.until_it_works().await;
@@ -192,7 +186,7 @@ async fn what_was_acknowledged_is_there_once_through_kills_stops_and_freezes() {
 async fn nobody_hangs_while_a_broker_is_gone_and_it_goes_on_when_it_is_back() {
     let _turn = TURN.lock().await;
     let mut kafka = Kafka::start().await;
-    let mut place = place_on(kafka.brokers());
+    let mut place = Place::on(kafka.brokers());
     place.settings.queue_records_max = 16;
     let journal = place.journal();
     journal.append(0, &numbered(1)).await.unwrap();
@@ -227,7 +221,7 @@ async fn a_write_whose_answer_is_lost_stands_there_once() {
     let _turn = TURN.lock().await;
     let proxy = Proxy::to("127.0.0.1:1").await;
     let _kafka = Kafka::start_behind(&proxy).await;
-    let place = place_on(proxy.addr());
+    let place = Place::on(proxy.addr());
     let journal = place.journal();
     journal.append(0, &numbered(1)).await.unwrap();
 
@@ -260,7 +254,7 @@ async fn a_write_whose_answer_is_lost_stands_there_once() {
 async fn after_a_lost_tail_the_same_journal_goes_on() {
     let _turn = TURN.lock().await;
     let mut kafka = Kafka::start().await;
-    let place = place_on(kafka.brokers());
+    let place = Place::on(kafka.brokers());
     let journal = place.journal();
     append_all(&journal, &(0..20).map(numbered).collect::<Vec<_>>()).await;
     let mut reader = reader_at(&journal, 0, 0);
@@ -286,4 +280,50 @@ async fn after_a_lost_tail_the_same_journal_goes_on() {
     };
     let end = tokio::time::timeout(PATIENCE, reading).await.expect("an end");
     assert_eq!(end, Err(ReadError::OutOfRange { partition: 0, offset: 20 }));
+}
+
+/// Played by another process: reads to the end of the log, and says what it meets.
+#[tokio::test]
+async fn a_reader_elsewhere() {
+    let Some(place) = elsewhere::place() else { return };
+    let journal = Journal::connect(&place.settings).unwrap();
+    let mut reader = reader_at(&journal, 0, 0);
+    let reading = async {
+        loop {
+            match reader.next_batch(1, Duration::from_millis(100)).await {
+                Ok(batch) => {
+                    batch.iter().for_each(|raw| elsewhere::say(&format!("has read {}", raw.offset)))
+                }
+                Err(ReadError::Unavailable(_)) => {}
+                Err(error) => return elsewhere::say(&format!("ends with {error}")),
+            }
+        }
+    };
+    let _ = tokio::time::timeout(4 * PATIENCE, reading).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_slept_while_what_it_had_read_was_lost_does_not_read_on() {
+    let _turn = TURN.lock().await;
+    let mut kafka = Kafka::start().await;
+    let place = Place::on(kafka.brokers());
+    let journal = place.journal();
+    let records: Vec<_> = (0..20).map(numbered).collect();
+    append_all(&journal, &records).await;
+    let reader = Elsewhere::start("outages::a_reader_elsewhere", &place, "has read 19").await;
+    reader.pause();
+    kafka.stop().await;
+    kafka.cut_tail(&place.settings.topic, 0, 200);
+    kafka.start_again().await;
+    until_it_is_back(&journal).await;
+    // The log grows past the reader's position before it wakes.
+    append_all(&journal, &records).await;
+    reader.resume();
+    let ended = async {
+        while !reader.said().contains("ends with") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("it notices");
+    assert!(!reader.said().contains("has read 20"), "{}", reader.said());
 }

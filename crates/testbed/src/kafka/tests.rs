@@ -69,6 +69,16 @@ async fn a_cut_tail_loses_acknowledged_records_and_the_log_grows_again() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_is_gone_and_nothing_else() {
+    let kafka = Kafka::start().await;
+    let brokers = kafka.brokers();
+    make_topic(&brokers).await;
+    produce(&brokers, 3).await;
+    kafka.delete_before(TOPIC, 0, 2).await;
+    assert_eq!(offsets(&brokers), (2, 3));
+}
+
+#[tokio::test]
 async fn a_frozen_one_acknowledges_later() {
     let kafka = Kafka::start().await;
     let brokers = kafka.brokers();
