@@ -3,9 +3,16 @@
 //! overtaken finds out here. Every call reads and writes the primary. It does not know the ledger
 //! or the books.
 
+mod open;
+
+pub mod mysql;
+pub mod sqlite;
+
+mod columns;
 #[cfg(test)]
 pub mod contract;
-pub mod sqlite;
+
+pub(crate) use open::{migrate, open};
 
 use std::time::Duration;
 

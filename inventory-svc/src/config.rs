@@ -26,7 +26,7 @@ const ENV_PREFIX: &str = "SECKILL_INVENTORY";
 pub struct Config {
     /// Where calls are taken, for whoever binds the listeners.
     pub listen: SocketAddr,
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `mysql://USER@HOST:PORT/DATABASE`.
     pub catalog_url: String,
     /// Whether `build` brings the schema up to date.
     pub migrate_on_start: bool,
@@ -141,6 +141,9 @@ impl Config {
     /// The first knob that makes no sense, in one sentence.
     pub fn check(&self) -> Result<(), ConfigError> {
         let Self { lease, loading, roll_forward, upstream, .. } = self;
+        if let Err(error) = store::Kind::of(&self.catalog_url) {
+            return wrong(format!("catalog_url: {error}"));
+        }
         if self.issuer.is_empty() {
             return wrong("issuer must not be empty");
         }
@@ -271,9 +274,11 @@ mod tests {
     #[test]
     fn knobs_without_sense_are_named() {
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 9] = [
+        let table: [(Spoil, &str); 11] = [
             (|config| config.ledger_url = "redis:localhost".to_owned(), "ledger_url"),
             (|config| config.ledger.call_ms_max = 0, "ledger.call_ms_max"),
+            (|config| config.catalog_url = "postgres://me@db/shop".to_owned(), "catalog_url"),
+            (|config| config.catalog_url = "mysql://me@db".to_owned(), "catalog_url"),
             (|config| config.issuer.clear(), "issuer"),
             (|config| config.partitions = 0, "partitions"),
             (|config| config.loading.loads_max = 0, "loading.loads_max"),

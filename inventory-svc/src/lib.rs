@@ -36,10 +36,6 @@ use tonic::service::Routes;
 pub use config::{Config, Lease, Loading, RollForward, Upstream};
 
 use crate::{
-    catalog::{
-        Catalog,
-        sqlite::{MIGRATIONS, SqliteCatalog},
-    },
     commands::{Inventory, watch::StockWatch},
     jobs::Jobs,
     lease::LeaseView,
@@ -114,9 +110,7 @@ pub struct App {
 /// # Errors
 /// If the store can't be opened, or a migration fails (it then changed nothing).
 pub async fn migrate(config: &Config) -> Result<(), BuildError> {
-    let db = store::sqlite::open(&config.catalog_url, &config.pool).await?;
-    store::migrate(&db.writer, &MIGRATIONS).await?;
-    Ok(())
+    catalog::migrate(config).await
 }
 
 /// Opens the catalog, checks schema and journal, and puts the parts together. Nothing is served
@@ -132,13 +126,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         return Err(BuildError::Partitions { has, wants });
     }
 
-    let catalog = SqliteCatalog::open(&config.catalog_url, &config.pool, config.partitions).await?;
-    if config.migrate_on_start {
-        store::migrate(&catalog.db().writer, &MIGRATIONS).await?;
-    } else {
-        store::check(&catalog.db().reader, &MIGRATIONS).await?;
-    }
-    let catalog: Arc<dyn Catalog> = Arc::new(catalog);
+    let catalog = catalog::open(&config, cores.background()).await?;
 
     let Upstream { order_svc, user_svc, channel, .. } = &config.upstream;
     let deadline = config.upstream.deadline();

@@ -12,9 +12,11 @@ const NOW_MS: u64 = 1_790_000_000_000;
 const LEASE: Duration = Duration::from_millis(2_000);
 
 /// Every part of the contract.
-pub const PARTS: [Part; 9] = [
+pub const PARTS: [Part; 11] = [
     |c| Box::pin(keeps_what_was_created(c)),
+    |c| Box::pin(keeps_texts_to_the_byte(c)),
     |c| Box::pin(creates_a_sale_once(c)),
+    |c| Box::pin(creates_a_sale_once_for_many(c)),
     |c| Box::pin(gives_a_window_once(c)),
     |c| Box::pin(lists_the_newest_first(c)),
     |c| Box::pin(finds_items(c)),
@@ -83,6 +85,26 @@ async fn keeps_what_was_created(catalog: &dyn Catalog) {
     assert_eq!(catalog.sale(SaleId::random()).await.unwrap(), None);
 }
 
+/// Texts that some collation would take for the same, or cut.
+async fn keeps_texts_to_the_byte(catalog: &dyn Catalog) {
+    let long = "\u{1f337}".repeat(64);
+    let skus = ["mug", "Mug", "mug ", "m\u{fc}g", "mu\u{308}g", "\u{1f337}", &long];
+    let mut ids = BTreeSet::new();
+    for request_id in skus {
+        let new = draft(request_id, &skus);
+        let sale = catalog.create_sale(&new, "Anne ", NOW_MS).await.unwrap();
+        assert!(ids.insert(sale.id), "a request of its own");
+        let kept = sale.items.iter().map(|item| (&*item.sku, &*item.title));
+        let sent = new.items().iter().map(|item| (&*item.sku, &*item.title));
+        assert!(kept.eq(sent));
+        assert_eq!(catalog.create_sale(&new, "Anne ", NOW_MS).await.unwrap(), sale);
+    }
+    for operator in ["anne ", "Anne"] {
+        let theirs = catalog.create_sale(&draft("mug", &skus), operator, NOW_MS).await.unwrap();
+        assert!(ids.insert(theirs.id), "request ids are each operator's own");
+    }
+}
+
 async fn creates_a_sale_once(catalog: &dyn Catalog) {
     let first = catalog.create_sale(&draft("r-1", &["mug"]), "ann", NOW_MS).await.unwrap();
     let again = catalog.create_sale(&draft("r-1", &["cap"]), "ann", NOW_MS + 1).await.unwrap();
@@ -90,6 +112,14 @@ async fn creates_a_sale_once(catalog: &dyn Catalog) {
     let bobs = catalog.create_sale(&draft("r-1", &["mug"]), "bob", NOW_MS).await.unwrap();
     assert_ne!(bobs.id, first.id, "request ids are each operator's own");
     assert_eq!(catalog.sales(None, 10).await.unwrap().len(), 2);
+    assert_eq!(catalog.lease_rows().await.unwrap().rows.len(), 2);
+}
+
+async fn creates_a_sale_once_for_many(catalog: &dyn Catalog) {
+    let new = draft("r-1", &["mug", "cap"]);
+    let made = (0..8).map(|_| catalog.create_sale(&new, "ann", NOW_MS));
+    let made = futures::future::try_join_all(made).await.unwrap();
+    assert!(made.iter().all(|sale| *sale == made[0]));
     assert_eq!(catalog.lease_rows().await.unwrap().rows.len(), 2);
 }
 

@@ -11,7 +11,7 @@ use ids::{Epoch, ItemId, SaleId, ShardNo};
 use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteQueryResult};
 use store::{OpenError, PoolSettings, sqlite::Sqlite};
 
-use super::{Catalog, Claim, Error, ItemKey, LeaseRows, Page, Scheduled, Seen};
+use super::{Catalog, Claim, Error, ItemKey, LeaseRows, Page, Scheduled, Seen, columns};
 use crate::domain::sale::{Item, NewItem, NewSale, Sale, Schedule, Scheduling, Shard, State};
 
 /// This catalog's schema.
@@ -82,7 +82,7 @@ impl SqliteCatalog {
         )
         .bind(item.as_bytes().as_slice())
         .bind(new.total_units)
-        .bind(rows::millis(new.lease))
+        .bind(columns::millis(new.lease))
         .execute(&mut *tx)
         .await?;
         sqlx::query("UPDATE shard SET partition_id = shard_no % ? WHERE shard_no = ?")
@@ -98,7 +98,7 @@ impl SqliteCatalog {
         query: sqlx::query::QueryScalar<'_, sqlx::Sqlite, u32, sqlx::sqlite::SqliteArguments>,
     ) -> Result<Vec<ShardNo>, Error> {
         let numbers = query.fetch_all(&self.own).await?;
-        numbers.into_iter().map(rows::shard_no).collect()
+        numbers.into_iter().map(columns::shard_no).collect()
     }
 }
 
@@ -113,7 +113,7 @@ impl Catalog for SqliteCatalog {
                 .fetch_optional(&mut *tx)
                 .await?;
         let id = match known {
-            Some(bytes) => rows::sale_id(&bytes)?,
+            Some(bytes) => columns::sale_id(&bytes)?,
             None => {
                 let id = SaleId::random();
                 sqlx::query(
@@ -124,7 +124,7 @@ impl Catalog for SqliteCatalog {
                 .bind(by)
                 .bind(new.request_id())
                 .bind(new.title())
-                .bind(rows::to_db(now_ms))
+                .bind(columns::to_db(now_ms))
                 .execute(&mut *tx)
                 .await?;
                 for (position, item) in (0..).zip(new.items()) {
@@ -150,8 +150,8 @@ impl Catalog for SqliteCatalog {
         }
         let Schedule { opens_ms, closes_ms, warm_up_s } = schedule;
         sqlx::query("UPDATE sale SET opens_ms = ?, closes_ms = ?, warm_up_s = ? WHERE sale_id = ?")
-            .bind(rows::to_db(opens_ms))
-            .bind(rows::to_db(closes_ms))
+            .bind(columns::to_db(opens_ms))
+            .bind(columns::to_db(closes_ms))
             .bind(warm_up_s)
             .bind(id.as_bytes().as_slice())
             .execute(&mut *tx)
@@ -206,7 +206,7 @@ impl Catalog for SqliteCatalog {
              WHERE phase = 'NEW' AND opens_ms - warm_up_s * 1000 <= ?1 AND ?1 < closes_ms \
              ORDER BY opens_ms, shard_no LIMIT ?2",
         );
-        self.numbers(query.bind(rows::to_db(now_ms)).bind(count)).await
+        self.numbers(query.bind(columns::to_db(now_ms)).bind(count)).await
     }
 
     async fn abandoned(
@@ -220,7 +220,8 @@ impl Catalog for SqliteCatalog {
              AND (loader_until_ms <= ?1 OR loader_until_ms > ?1 + ?2) \
              ORDER BY loader_until_ms LIMIT ?3",
         );
-        let query = query.bind(rows::to_db(now_ms)).bind(rows::millis(lease_most)).bind(count);
+        let query =
+            query.bind(columns::to_db(now_ms)).bind(columns::millis(lease_most)).bind(count);
         self.numbers(query).await
     }
 
@@ -230,10 +231,10 @@ impl Catalog for SqliteCatalog {
              ledger_address = ? WHERE shard_no = ? AND phase = ? AND epoch = ?",
         )
         .bind(claim.to.get())
-        .bind(rows::to_db(claim.until_ms))
+        .bind(columns::to_db(claim.until_ms))
         .bind(claim.ledger_address)
         .bind(seen.shard.get())
-        .bind(rows::phase_text(seen.phase))
+        .bind(columns::phase_text(seen.phase))
         .bind(Epoch::to_wire(seen.epoch))
         .execute(&self.db.writer)
         .await?;
@@ -245,7 +246,7 @@ impl Catalog for SqliteCatalog {
             "UPDATE shard SET loader_until_ms = ? \
              WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
         )
-        .bind(rows::to_db(until_ms))
+        .bind(columns::to_db(until_ms))
         .bind(shard.get())
         .bind(to.get())
         .execute(&self.db.writer)

@@ -2,6 +2,7 @@
 
 use inventory_svc::Config;
 use proto::inventory::v1::GetSaleRequest;
+use testbed::Database;
 use tonic::Code;
 
 use crate::house::{House, config, eventually};
@@ -25,12 +26,16 @@ async fn it_refuses_a_journal_of_another_size() {
 async fn it_refuses_a_catalog_without_its_schema_until_that_is_made() {
     let house = House::open().await;
     let dir = tempfile::TempDir::new().unwrap();
-    let bare = Config { migrate_on_start: false, ..config(&dir) };
-    let sentence = refusal(&house, bare.clone()).await;
-    assert!(sentence.starts_with("catalog: "), "{sentence}");
-    inventory_svc::migrate(&bare).await.unwrap();
-    inventory_svc::migrate(&bare).await.unwrap();
-    assert!(house.build(bare).await.is_ok());
+    let database = Database::create(&testbed::running::mariadb()).await;
+    let in_a_file = Config { migrate_on_start: false, ..config(&dir) };
+    let on_a_server = Config { catalog_url: database.url().to_owned(), ..in_a_file.clone() };
+    for bare in [in_a_file, on_a_server] {
+        let sentence = refusal(&house, bare.clone()).await;
+        assert!(sentence.starts_with("catalog: the schema lacks migration 1"), "{sentence}");
+        inventory_svc::migrate(&bare).await.unwrap();
+        inventory_svc::migrate(&bare).await.unwrap();
+        assert!(house.build(bare).await.is_ok());
+    }
 }
 
 #[tokio::test]
@@ -43,8 +48,18 @@ async fn it_refuses_an_address_that_is_none() {
 }
 
 #[tokio::test]
-async fn sales_outlive_the_process() {
-    let mut house = House::open().await;
+async fn sales_in_a_file_outlive_the_process() {
+    sales_outlive_the_process(House::open().await).await;
+}
+
+#[tokio::test]
+async fn sales_on_a_server_outlive_the_process() {
+    let database = Database::create(&testbed::running::mariadb()).await;
+    let url = database.url().to_owned();
+    sales_outlive_the_process(House::open_with(|config| config.catalog_url = url).await).await;
+}
+
+async fn sales_outlive_the_process(mut house: House) {
     let (shard, epoch) = house.open_shard().await;
     let sale = house.create("kept").await;
     house.crash();

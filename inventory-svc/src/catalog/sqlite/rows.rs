@@ -1,62 +1,22 @@
-//! Between rows and the domain's values. A row that the domain can't have written is an error, not
-//! a guess.
+//! Between rows and the domain's values.
 
 use std::time::Duration;
 
-use ids::{Epoch, ItemId, SaleId, ShardNo};
+use ids::{Epoch, ItemId, SaleId};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::super::{Error, ItemKey, LeaseRow, LeaseRows, Page};
+use super::super::{
+    Error, ItemKey, LeaseRow, LeaseRows, Page,
+    columns::{self, sale_id, shard_no},
+};
 use crate::domain::sale::{Item, Phase, Sale, Schedule, Shard, State};
 
-impl Error {
-    pub(super) fn lost_row() -> Self {
-        Self("a row that was just written isn't there".to_owned())
-    }
-
-    fn damaged(what: &str) -> Self {
-        Self(format!("the catalog holds {what} that it can't have written"))
-    }
-}
-
-/// Times and lengths stay far below 2^63 ms; what doesn't is as good as the end of time.
-pub(super) fn to_db(ms: u64) -> i64 {
-    i64::try_from(ms).unwrap_or(i64::MAX)
-}
-
-pub(super) fn millis(length: Duration) -> i64 {
-    i64::try_from(length.as_millis()).unwrap_or(i64::MAX)
-}
-
-pub(super) fn sale_id(bytes: &[u8]) -> Result<SaleId, Error> {
-    SaleId::try_from(bytes).map_err(|_| Error::damaged("a sale id"))
-}
-
-pub(super) fn shard_no(number: u32) -> Result<ShardNo, Error> {
-    ShardNo::new(number).map_err(|_| Error::damaged("a shard number"))
-}
-
-pub(super) fn phase_text(phase: Phase) -> &'static str {
-    match phase {
-        Phase::New => "NEW",
-        Phase::Loading => "LOADING",
-        Phase::Open => "OPEN",
-        Phase::Retired => "RETIRED",
-    }
-}
-
 fn phase(row: &SqliteRow) -> Result<Phase, Error> {
-    match row.try_get("phase")? {
-        "NEW" => Ok(Phase::New),
-        "LOADING" => Ok(Phase::Loading),
-        "OPEN" => Ok(Phase::Open),
-        "RETIRED" => Ok(Phase::Retired),
-        _ => Err(Error::damaged("a phase")),
-    }
+    columns::phase(row.try_get("phase")?)
 }
 
 fn epoch(row: &SqliteRow) -> Result<Option<Epoch>, Error> {
-    Epoch::from_wire(row.try_get("epoch")?).map_err(|_| Error::damaged("an epoch"))
+    columns::epoch(row.try_get("epoch")?)
 }
 
 fn from_db(row: &SqliteRow, column: &str) -> Result<u64, Error> {

@@ -1,0 +1,341 @@
+//! The catalog on MySQL or MariaDB. Every read is of the primary, which is asked on the very
+//! connection whether it still is one (`store`): an epoch lease must not rest on what a former
+//! primary shows. Compare-and-set is the WHERE of one UPDATE, which counts the rows that it finds.
+
+mod rows;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ids::{Epoch, ItemId, SaleId, ShardNo};
+use sqlx::{MySql as Server, MySqlConnection, mysql::MySqlArguments, query::Query};
+use store::{
+    OpenError, PoolSettings, Trouble,
+    mysql::{Connections, MySql},
+};
+use tokio::runtime::Handle;
+
+use super::{Catalog, Claim, Error, ItemKey, LeaseRows, Page, Scheduled, Seen, columns};
+use crate::domain::sale::{Item, NewItem, NewSale, Sale, Schedule, Scheduling, Shard, State};
+
+/// This catalog's schema.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/mysql");
+
+/// Connections of our own reads: the epoch lease's, and one for loads and jobs beside it.
+const OWN_READERS: u32 = 2;
+
+/// A catalog on a server.
+pub struct MySqlCatalog {
+    db: MySql,
+    /// For what leases, loads and jobs read. Anybody may ask for sales and items, so those who do
+    /// queue elsewhere: a crowd of them must not let the leases lapse.
+    own: Connections,
+    partitions: u32,
+}
+
+impl MySqlCatalog {
+    /// In the database at `url`, whether or not it has the schema yet. New shards are spread over
+    /// `partitions` of the journal. Connections live on `runtime`.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(
+        url: &str,
+        settings: &PoolSettings,
+        partitions: u32,
+        runtime: &Handle,
+    ) -> Result<Self, OpenError> {
+        let db = store::mysql::open(url, settings, runtime).await?;
+        let own = PoolSettings { readers_max: OWN_READERS, ..settings.clone() };
+        let own = store::mysql::open(url, &own, runtime).await?.reader;
+        Ok(Self { db, own, partitions })
+    }
+
+    /// Where the schema is kept up to date and checked.
+    pub fn db(&self) -> &MySql {
+        &self.db
+    }
+
+    /// The sale that a request made, or makes now.
+    async fn make(
+        &self,
+        tx: &mut MySqlConnection,
+        new: &NewSale,
+        by: &str,
+        now_ms: u64,
+    ) -> Result<Sale, Failed> {
+        let known: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT sale_id FROM sale WHERE created_by = ? AND request_id = ?")
+                .bind(by.as_bytes())
+                .bind(new.request_id().as_bytes())
+                .fetch_optional(&mut *tx)
+                .await?;
+        let id = match known {
+            Some(bytes) => columns::sale_id(&bytes)?,
+            None => {
+                let id = SaleId::random();
+                sqlx::query(
+                    "INSERT INTO sale (sale_id, created_by, request_id, title, created_at_ms) \
+                     VALUES (?, ?, ?, ?, ?)",
+                )
+                .bind(id.as_bytes().as_slice())
+                .bind(by.as_bytes())
+                .bind(new.request_id().as_bytes())
+                .bind(new.title())
+                .bind(columns::to_db(now_ms))
+                .execute(&mut *tx)
+                .await?;
+                for (position, item) in (0..).zip(new.items()) {
+                    self.insert_item(tx, id, position, item).await?;
+                }
+                id
+            }
+        };
+        Ok(rows::read_sale(tx, id).await?.ok_or(Error::lost_row())?)
+    }
+
+    async fn insert_item(
+        &self,
+        tx: &mut MySqlConnection,
+        sale: SaleId,
+        position: i64,
+        new: &NewItem,
+    ) -> Result<(), sqlx::Error> {
+        let item = ItemId::random();
+        sqlx::query(
+            "INSERT INTO item (item_id, sale_id, position, sku, title, currency, unit_price, \
+             total_units, limit_per_user, pay_within_s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(item.as_bytes().as_slice())
+        .bind(sale.as_bytes().as_slice())
+        .bind(position)
+        .bind(new.sku.as_bytes())
+        .bind(&new.title)
+        .bind(&new.currency)
+        .bind(new.unit_price)
+        .bind(new.total_units)
+        .bind(new.limit_per_user)
+        .bind(new.pay_within_s)
+        .execute(&mut *tx)
+        .await?;
+        // One shard per item for now; the partition follows from the number that it gets.
+        let shard = sqlx::query(
+            "INSERT INTO shard (item_id, position, partition_id, total_units, lease_ms, phase) \
+             VALUES (?, 0, 0, ?, ?, 'NEW')",
+        )
+        .bind(item.as_bytes().as_slice())
+        .bind(new.total_units)
+        .bind(columns::millis(new.lease))
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("UPDATE shard SET partition_id = shard_no % ? WHERE shard_no = ?")
+            .bind(self.partitions)
+            .bind(shard.last_insert_id())
+            .execute(&mut *tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether a compare-and-set of one row found it as it should be.
+    async fn set(&self, query: Query<'_, Server, MySqlArguments>) -> Result<bool, Error> {
+        let set = async |it: &mut MySqlConnection| query.execute(it).await;
+        let done = self.db.writer.ask(set).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn numbers(
+        &self,
+        query: sqlx::query::QueryScalar<'_, Server, i64, MySqlArguments>,
+    ) -> Result<Vec<ShardNo>, Error> {
+        let look = async |it: &mut MySqlConnection| query.fetch_all(it).await;
+        let numbers = self.own.ask(look).await?;
+        numbers.into_iter().map(rows::shard_no).collect()
+    }
+}
+
+#[async_trait]
+impl Catalog for MySqlCatalog {
+    async fn create_sale(&self, new: &NewSale, by: &str, now_ms: u64) -> Result<Sale, Error> {
+        let make = async |it: &mut MySqlConnection| self.make(it, new, by, now_ms).await;
+        match self.db.writer.transact(make).await {
+            // The same request got there first, and is found now.
+            Err(Failed::Sql(error)) if store::trouble(&error) == Trouble::Duplicate => {
+                Ok(self.db.writer.transact(make).await?)
+            }
+            made => Ok(made?),
+        }
+    }
+
+    async fn schedule(&self, id: SaleId, schedule: Schedule) -> Result<Scheduled, Error> {
+        let set = async |it: &mut MySqlConnection| {
+            // Nobody gives it another window between the look and the write.
+            let lock = sqlx::query("SELECT seq FROM sale WHERE sale_id = ? FOR UPDATE");
+            lock.bind(id.as_bytes().as_slice()).fetch_optional(&mut *it).await?;
+            let Some(mut sale) = rows::read_sale(it, id).await? else {
+                return Ok(Scheduled::NotFound);
+            };
+            match sale.state.schedule(&schedule) {
+                Scheduling::Already => return Ok(Scheduled::Done(sale)),
+                Scheduling::OtherWindow => return Ok(Scheduled::OtherWindow(sale)),
+                Scheduling::Fresh => {}
+            }
+            let Schedule { opens_ms, closes_ms, warm_up_s } = schedule;
+            let update = "UPDATE sale SET opens_ms = ?, closes_ms = ?, warm_up_s = ? \
+                 WHERE sale_id = ?";
+            sqlx::query(update)
+                .bind(columns::to_db(opens_ms))
+                .bind(columns::to_db(closes_ms))
+                .bind(warm_up_s)
+                .bind(id.as_bytes().as_slice())
+                .execute(&mut *it)
+                .await?;
+            sale.state = State::Scheduled(schedule);
+            Ok::<_, Error>(Scheduled::Done(sale))
+        };
+        self.db.writer.transact(set).await
+    }
+
+    async fn sale(&self, id: SaleId) -> Result<Option<Sale>, Error> {
+        let look = async |it: &mut MySqlConnection| rows::read_sale(it, id).await;
+        self.db.reader.ask(look).await
+    }
+
+    async fn sales(&self, before: Option<Page>, count: u32) -> Result<Vec<(Page, Sale)>, Error> {
+        let look = async |it: &mut MySqlConnection| {
+            sqlx::query("SELECT * FROM sale WHERE seq < ? ORDER BY seq DESC LIMIT ?")
+                .bind(before.map_or(i64::MAX, |page| page.0))
+                .bind(count)
+                .fetch_all(it)
+                .await
+        };
+        let found = self.db.reader.ask(look).await?;
+        found.iter().map(rows::sale_head).collect()
+    }
+
+    async fn item(&self, by: ItemKey) -> Result<Option<(Item, State)>, Error> {
+        let look = async |it: &mut MySqlConnection| rows::read_item(it, by).await;
+        self.db.reader.ask(look).await
+    }
+
+    async fn lease_rows(&self) -> Result<LeaseRows, Error> {
+        let look = async |it: &mut MySqlConnection| {
+            sqlx::query(
+                "SELECT highest, shard_no, epoch, phase, paused, lease_ms \
+                 FROM (SELECT COALESCE(MAX(shard_no), 0) AS highest FROM shard) AS numbers \
+                 LEFT JOIN shard ON phase IN ('NEW', 'LOADING', 'OPEN')",
+            )
+            .fetch_all(it)
+            .await
+        };
+        rows::lease_rows(&self.own.ask(look).await?)
+    }
+
+    async fn shard(&self, shard: ShardNo) -> Result<Option<Shard>, Error> {
+        let look = async |it: &mut MySqlConnection| {
+            let query = sqlx::query("SELECT * FROM shard WHERE shard_no = ?");
+            query.bind(shard.get()).fetch_optional(it).await
+        };
+        self.own.ask(look).await?.as_ref().map(rows::shard).transpose()
+    }
+
+    async fn due_to_open(&self, now_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error> {
+        // A sale that was over before it was ever loaded has nothing to load.
+        let query = sqlx::query_scalar(
+            "SELECT shard_no FROM shard JOIN item USING (item_id) JOIN sale USING (sale_id) \
+             WHERE phase = 'NEW' AND opens_ms - warm_up_s * 1000 <= ? AND ? < closes_ms \
+             ORDER BY opens_ms, shard_no LIMIT ?",
+        );
+        let now = columns::to_db(now_ms);
+        self.numbers(query.bind(now).bind(now).bind(count)).await
+    }
+
+    async fn abandoned(
+        &self,
+        now_ms: u64,
+        lease_most: Duration,
+        count: u32,
+    ) -> Result<Vec<ShardNo>, Error> {
+        let query = sqlx::query_scalar(
+            "SELECT shard_no FROM shard WHERE phase = 'LOADING' \
+             AND (loader_until_ms <= ? OR loader_until_ms > ? + ?) \
+             ORDER BY loader_until_ms LIMIT ?",
+        );
+        let now = columns::to_db(now_ms);
+        let query = query.bind(now).bind(now).bind(columns::millis(lease_most)).bind(count);
+        self.numbers(query).await
+    }
+
+    async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "UPDATE shard SET phase = 'LOADING', epoch = ?, loader_until_ms = ?, \
+             ledger_address = ? WHERE shard_no = ? AND phase = ? AND epoch = ?",
+        )
+        .bind(claim.to.get())
+        .bind(columns::to_db(claim.until_ms))
+        .bind(claim.ledger_address)
+        .bind(seen.shard.get())
+        .bind(columns::phase_text(seen.phase))
+        .bind(Epoch::to_wire(seen.epoch));
+        self.set(query).await
+    }
+
+    async fn renew(&self, shard: ShardNo, to: Epoch, until_ms: u64) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "UPDATE shard SET loader_until_ms = ? \
+             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        );
+        self.set(query.bind(columns::to_db(until_ms)).bind(shard.get()).bind(to.get())).await
+    }
+
+    async fn still_loading(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
+        let query = sqlx::query_scalar(
+            "SELECT shard_no FROM shard WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        );
+        let found = self.numbers(query.bind(shard.get()).bind(to.get())).await?;
+        Ok(!found.is_empty())
+    }
+
+    async fn open(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "UPDATE shard SET phase = 'OPEN', loader_until_ms = 0 \
+             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        );
+        self.set(query.bind(shard.get()).bind(to.get())).await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        let look = async |it: &mut MySqlConnection| sqlx::query("SELECT 1").execute(it).await;
+        self.db.reader.ask(look).await?;
+        Ok(())
+    }
+}
+
+/// Why a sale was not made: the driver's error is kept, since a duplicate has an answer.
+enum Failed {
+    Sql(sqlx::Error),
+    Catalog(Error),
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Catalog(error)
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Sql(error) => error.into(),
+            Failed::Catalog(error) => error,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
