@@ -9,10 +9,16 @@ use ids::UserId;
 
 use crate::{domain::Email, passwords::StoredHash};
 
-#[cfg(test)]
-mod contract;
+mod open;
+
+mod mysql;
 mod sqlite;
 
+#[cfg(test)]
+mod contract;
+
+pub(crate) use open::{migrate, open};
+#[cfg(test)]
 pub(crate) use sqlite::{MIGRATIONS, SqliteAccounts};
 
 /// A new account.

@@ -21,7 +21,7 @@ const ENV_PREFIX: &str = "SECKILL_USER";
 pub struct Config {
     /// Where calls are taken, for whoever binds the listeners.
     pub listen: SocketAddr,
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `mysql://USER@HOST:PORT/DATABASE`.
     pub accounts_url: String,
     /// Whether `build` brings the schema up to date.
     pub migrate_on_start: bool,
@@ -83,6 +83,9 @@ impl Config {
                 "signing_key_file is not set: it must name an Ed25519 private key in PEM",
             );
         }
+        if let Err(error) = store::Kind::of(&self.accounts_url) {
+            return wrong(format!("accounts_url: {error}"));
+        }
         if self.issuer.is_empty() {
             return wrong("issuer must not be empty");
         }
@@ -141,7 +144,9 @@ mod tests {
             ..Config::load(None).unwrap()
         };
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 5] = [
+        let table: [(Spoil, &str); 7] = [
+            (|config| config.accounts_url = "postgres://me@db/people".to_owned(), "accounts_url"),
+            (|config| config.accounts_url = "mysql://me@db".to_owned(), "accounts_url"),
             (|config| config.issuer.clear(), "issuer"),
             (|config| config.access_token_lifetime_s = 59, "access_token_lifetime_s"),
             (|config| config.access_token_lifetime_s = 86_401, "access_token_lifetime_s"),

@@ -29,7 +29,7 @@ use chassis::{
 use tonic::service::Routes;
 
 use crate::{
-    accounts::{Accounts, MIGRATIONS, SqliteAccounts},
+    accounts::Accounts,
     commands::{Operators, People, Rehearsal},
     grpc::{OperatorHandlers, UserHandlers},
     passwords::{Cost, Passwords},
@@ -100,9 +100,7 @@ pub struct App {
 /// # Errors
 /// If the store can't be opened, or a migration fails (it then changed nothing).
 pub async fn migrate(config: &Config) -> Result<(), BuildError> {
-    let db = store::sqlite::open(&config.accounts_url, &config.pool).await?;
-    store::migrate(&db.writer, &MIGRATIONS).await?;
-    Ok(())
+    accounts::migrate(config).await
 }
 
 /// Opens the store, checks schema and keys, and puts the parts together. Nothing is served before
@@ -115,13 +113,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     let signing_key = keys::load_signing(&config.signing_key_file)?;
     let public_keys = public_keys(&config, &signing_key)?;
 
-    let db = store::sqlite::open(&config.accounts_url, &config.pool).await?;
-    if config.migrate_on_start {
-        store::migrate(&db.writer, &MIGRATIONS).await?;
-    } else {
-        store::check(&db.reader, &MIGRATIONS).await?;
-    }
-    let accounts: Arc<dyn Accounts> = Arc::new(SqliteAccounts::new(db));
+    let accounts = accounts::open(&config, seams.cores.background()).await?;
 
     let signer = Arc::new(Signer::new(signing_key, config.issuer.clone(), seams.clock.clone()));
     let people = People {

@@ -4,7 +4,13 @@ use futures::future::join_all;
 use ids::UserId;
 use tempfile::TempDir;
 
-use super::{Accounts, AccountsError, Added, Login, MIGRATIONS, NewAccount, SqliteAccounts};
+use testbed::Database;
+use tokio::runtime::Handle;
+
+use super::{
+    Accounts, AccountsError, Added, Login, MIGRATIONS, NewAccount, SqliteAccounts,
+    mysql::{self, MySqlAccounts},
+};
 use crate::{domain::Email, passwords::StoredHash};
 
 async fn sqlite(dir: &TempDir) -> SqliteAccounts {
@@ -12,6 +18,13 @@ async fn sqlite(dir: &TempDir) -> SqliteAccounts {
     let db = store::sqlite::open(&url, &store::PoolSettings::default()).await.unwrap();
     store::migrate(&db.writer, &MIGRATIONS).await.unwrap();
     SqliteAccounts::new(db)
+}
+
+async fn on_server(database: &Database) -> MySqlAccounts {
+    let patient = store::PoolSettings { acquire_ms_max: 30_000, ..Default::default() };
+    let db = store::mysql::open(database.url(), &patient, &Handle::current()).await.unwrap();
+    store::migrate(&db.writer, &mysql::MIGRATIONS).await.unwrap();
+    MySqlAccounts::new(db)
 }
 
 fn email(text: &str) -> Email {
@@ -67,11 +80,26 @@ async fn text_is_data_and_never_sql(accounts: &dyn Accounts) {
     assert_eq!(accounts.find(&injected.email).await.unwrap(), Some(login(&injected)));
 }
 
+/// A collation would take some of these for the same; none of them is.
+async fn other_addresses_are_other_accounts(accounts: &dyn Accounts) {
+    let (ascii, accent) = ("eve@example.org", "\u{e9}ve@example.org");
+    let (apart, flower) = ("e\u{301}ve@example.org", "\u{1f337}@example.org");
+    let longest = format!("{}@example.org", "e".repeat(242));
+    let all = [ascii, accent, apart, flower, &longest].map(account);
+    for one in &all {
+        assert_eq!(accounts.add(one).await.unwrap(), Added::Yes);
+    }
+    for one in &all {
+        assert_eq!(accounts.find(&one.email).await.unwrap(), Some(login(one)));
+    }
+}
+
 async fn suite(accounts: &dyn Accounts) {
     keeps_what_was_added(accounts).await;
     an_address_has_one_account(accounts).await;
     of_many_at_once_one_gets_the_address(accounts).await;
     text_is_data_and_never_sql(accounts).await;
+    other_addresses_are_other_accounts(accounts).await;
 }
 
 #[tokio::test]
@@ -94,5 +122,28 @@ async fn sqlite_without_its_table_fails_and_says_so() {
     let url = format!("sqlite:{}", dir.path().join("empty.db").display());
     let db = store::sqlite::open(&url, &store::PoolSettings::default()).await.unwrap();
     let accounts = SqliteAccounts::new(db);
+    assert!(matches!(accounts.ping().await, Err(AccountsError::Failed(_))));
+}
+
+#[tokio::test]
+async fn mariadb_keeps_the_promise() {
+    let database = Database::create(&testbed::running::mariadb()).await;
+    suite(&on_server(&database).await).await;
+}
+
+#[tokio::test]
+async fn mysql_keeps_the_promise() {
+    // The one store that may be missing.
+    let Some(server) = testbed::running::mysql() else { return };
+    let database = Database::create(&server).await;
+    suite(&on_server(&database).await).await;
+}
+
+#[tokio::test]
+async fn a_server_without_its_table_fails_and_says_so() {
+    let database = Database::create(&testbed::running::mariadb()).await;
+    let here = Handle::current();
+    let db = store::mysql::open(database.url(), &Default::default(), &here).await.unwrap();
+    let accounts = MySqlAccounts::new(db);
     assert!(matches!(accounts.ping().await, Err(AccountsError::Failed(_))));
 }

@@ -39,7 +39,7 @@ impl Accounts for SqliteAccounts {
             Ok(_) => Ok(Added::Yes),
             // User ids are random: only the address can be there already.
             Err(error) if store::trouble(&error) == Trouble::Duplicate => Ok(Added::EmailTaken),
-            Err(error) => Err(classify(error)),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -48,8 +48,7 @@ impl Accounts for SqliteAccounts {
             sqlx::query_as("SELECT user_id, password_hash FROM account WHERE email_key = ?")
                 .bind(email.key())
                 .fetch_optional(&self.db.reader)
-                .await
-                .map_err(classify)?;
+                .await?;
         let Some((user, password_hash)) = row else {
             return Ok(None);
         };
@@ -58,18 +57,17 @@ impl Accounts for SqliteAccounts {
     }
 
     async fn ping(&self) -> Result<(), AccountsError> {
-        sqlx::query("SELECT user_id FROM account LIMIT 1")
-            .fetch_optional(&self.db.reader)
-            .await
-            .map(|_| ())
-            .map_err(classify)
+        sqlx::query("SELECT user_id FROM account LIMIT 1").fetch_optional(&self.db.reader).await?;
+        Ok(())
     }
 }
 
-fn classify(error: sqlx::Error) -> AccountsError {
-    match store::trouble(&error) {
-        Trouble::Busy => AccountsError::Busy(error.into()),
-        Trouble::Lost => AccountsError::Lost(error.into()),
-        Trouble::Duplicate | Trouble::Other => AccountsError::Failed(error.into()),
+impl From<sqlx::Error> for AccountsError {
+    fn from(error: sqlx::Error) -> Self {
+        match store::trouble(&error) {
+            Trouble::Busy => Self::Busy(error.into()),
+            Trouble::Lost => Self::Lost(error.into()),
+            Trouble::Duplicate | Trouble::Other => Self::Failed(error.into()),
+        }
     }
 }

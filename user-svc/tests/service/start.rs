@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
+use testbed::Database;
 use tokio::time::timeout;
 
 use crate::house::{House, PATIENCE, config, refusal_to_start};
@@ -34,18 +35,35 @@ async fn without_its_key_it_does_not_start() {
 
 #[tokio::test]
 async fn on_an_old_schema_it_does_not_start_until_migrated() {
-    let dir = TempDir::new().unwrap();
-    let mut config = config(&dir);
-    config.migrate_on_start = false;
-    user_svc::keys::generate(&config.signing_key_file).unwrap();
-    let sentence = refusal_to_start(config.clone()).await;
-    assert!(sentence.starts_with("accounts: "), "{sentence}");
+    let database = Database::create(&testbed::running::mariadb()).await;
+    for server in [None, Some(database.url())] {
+        let dir = TempDir::new().unwrap();
+        let mut config = config(&dir);
+        if let Some(url) = server {
+            config.accounts_url = url.to_owned();
+        }
+        config.migrate_on_start = false;
+        user_svc::keys::generate(&config.signing_key_file).unwrap();
+        let sentence = refusal_to_start(config.clone()).await;
+        assert!(sentence.starts_with("accounts: the schema lacks migration 1"), "{sentence}");
 
-    user_svc::migrate(&config).await.unwrap();
-    user_svc::migrate(&config).await.unwrap();
-    config.hashing.memory_kib = 1;
-    let sentence = refusal_to_start(config).await;
-    assert!(sentence.starts_with("hashing: "), "{sentence}");
+        user_svc::migrate(&config).await.unwrap();
+        user_svc::migrate(&config).await.unwrap();
+        config.hashing.memory_kib = 1;
+        let sentence = refusal_to_start(config).await;
+        assert!(sentence.starts_with("hashing: "), "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn accounts_on_a_server_serve_as_those_in_a_file() {
+    let database = Database::create(&testbed::running::mariadb()).await;
+    let url = database.url().to_owned();
+    let house = House::open_with(|config| config.accounts_url = url).await;
+    house.register("ann@example.org", "correct horse").await.unwrap();
+    assert!(house.register("Ann@example.org", "battery staple").await.is_err());
+    house.sign_in("ann@example.org", "correct horse").await.unwrap();
+    assert!(house.sign_in("ann@example.org", "battery staple").await.is_err());
 }
 
 #[tokio::test]

@@ -1,0 +1,55 @@
+//! Who keeps the accounts: the scheme of their URL says it.
+
+use std::sync::Arc;
+
+use store::Kind;
+use tokio::runtime::Handle;
+
+use super::{
+    Accounts,
+    mysql::{self, MySqlAccounts},
+    sqlite::{self, SqliteAccounts},
+};
+use crate::{BuildError, Config};
+
+/// Makes or updates the schema.
+///
+/// # Errors
+/// If the accounts can't be opened or changed.
+pub(crate) async fn migrate(config: &Config) -> Result<(), BuildError> {
+    let (url, pool) = (&config.accounts_url, &config.pool);
+    match Kind::of(url)? {
+        Kind::Sqlite => {
+            let db = store::sqlite::open(url, pool).await?;
+            store::migrate(&db.writer, &sqlite::MIGRATIONS).await?;
+        }
+        Kind::MySql => {
+            let db = store::mysql::open(url, pool, &Handle::current()).await?;
+            store::migrate(&db.writer, &mysql::MIGRATIONS).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens the accounts, which have this version's schema. Connections to a server live on `runtime`.
+///
+/// # Errors
+/// If they can't be opened, or the schema is another one and may not be changed.
+pub(crate) async fn open(
+    config: &Config,
+    runtime: &Handle,
+) -> Result<Arc<dyn Accounts>, BuildError> {
+    let Config { accounts_url: url, pool, migrate_on_start: may_change, .. } = config;
+    match Kind::of(url)? {
+        Kind::Sqlite => {
+            let db = store::sqlite::open(url, pool).await?;
+            store::ready(&db.writer, &sqlite::MIGRATIONS, *may_change).await?;
+            Ok(Arc::new(SqliteAccounts::new(db)))
+        }
+        Kind::MySql => {
+            let db = store::mysql::open(url, pool, runtime).await?;
+            store::ready(&db.writer, &mysql::MIGRATIONS, *may_change).await?;
+            Ok(Arc::new(MySqlAccounts::new(db)))
+        }
+    }
+}
