@@ -4,6 +4,8 @@ use journal::embedded::Broker;
 
 use super::*;
 
+mod instances;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A service's surroundings, which outlive it.

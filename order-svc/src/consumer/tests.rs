@@ -1,5 +1,5 @@
 //! The consumer against the embedded journal and books in a file: what is read, what is read again,
-//! and when it halts.
+//! and when it halts. What only a real Kafka can lose is in `kafka.rs`.
 
 use chassis::{Kind, TaskOwner};
 use futures::future::BoxFuture;
@@ -12,12 +12,15 @@ use crate::{
     settle::LeftOver,
 };
 
+mod kafka;
+
 /// Longer than anything here takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Story {
     fixture: Fixture,
-    broker: Broker,
+    /// None if the journal is on a Kafka.
+    embedded: Option<Broker>,
     journal: Journal,
     halted: Halted,
     /// The stage's tasks; dropping it is a crash.
@@ -29,9 +32,17 @@ impl Story {
     async fn begin() -> Self {
         let broker = Broker::start(1).unwrap();
         let journal = broker.journal(&journal::Settings::default()).unwrap();
+        Self { embedded: Some(broker), ..Self::on(journal).await }
+    }
+
+    async fn on(journal: Journal) -> Self {
         let fixture = Fixture::of_journal(journal.identity()).await;
         let halted = Halted::default();
-        Self { fixture, broker, journal, halted, owner: None, settled: None }
+        Self { fixture, embedded: None, journal, halted, owner: None, settled: None }
+    }
+
+    fn broker(&self) -> &Broker {
+        self.embedded.as_ref().expect("this story is told on the embedded broker")
     }
 
     /// Starts a consumer; one that runs already crashes.
@@ -87,6 +98,13 @@ impl Story {
         eventually(&format!("the books reach {offset}"), || Box::pin(is_there())).await
     }
 
+    async fn until_halted(&self, is_halted: bool) {
+        let halted = &self.halted;
+        let what = format!("the partition is halted: {is_halted}");
+        let is_so = || async { (halted.any() == is_halted).then_some(()) };
+        eventually(&what, || Box::pin(is_so())).await;
+    }
+
     async fn sold(&self) -> u64 {
         self.fixture.others.guard(shard(1)).await.unwrap().map_or(0, |g| g.guard.sold)
     }
@@ -125,7 +143,7 @@ async fn what_is_journaled_is_decided_and_settled() {
     }
     let live = settled.iter().filter(|decision| decision.state.is_live()).count();
     assert_eq!((live, settled.len()), (20, 25));
-    assert_eq!(story.broker.unread(contract::PARTITION).bytes, 0);
+    assert_eq!(story.broker().unread(contract::PARTITION).bytes, 0);
 }
 
 #[tokio::test]
@@ -162,7 +180,7 @@ async fn bytes_that_nobody_understands_are_dead_letters_and_all_else_counts() {
     let too_large = vec![0; journal::record::RECORD_BYTES_MAX + 1];
     let strangers = [b"\xff\xff not a record".to_vec(), vec![], future(500), too_large];
     for (id, bytes) in (0..).step_by(25).zip(&strangers) {
-        story.broker.faults().scribble(contract::PARTITION, bytes);
+        story.broker().faults().scribble(contract::PARTITION, bytes);
         for id in id..id + 25 {
             story.append(holds(shard(1), 7, [(id, id, 1)])).await;
         }
@@ -286,22 +304,13 @@ async fn a_log_that_lost_what_was_unread_halts_its_partition() {
         }
     }
     story.consume();
-    let halted = story.halted.clone();
-    eventually("the partition halts", || {
-        let halted = halted.clone();
-        Box::pin(async move { halted.any().then_some(()) })
-    })
-    .await;
+    story.until_halted(true).await;
     assert_eq!(story.position().await.next_offset, 0, "nothing is skipped");
     // An operator who knows that nothing of worth is gone moves the position by hand.
     let position = story.position().await;
     let (low, _) = look.watermarks().await.unwrap();
     story.fixture.others.rewind(contract::PARTITION, &position, low).await.unwrap().unwrap();
-    eventually("it goes on", || {
-        let halted = halted.clone();
-        Box::pin(async move { (!halted.any()).then_some(()) })
-    })
-    .await;
+    story.until_halted(false).await;
 }
 
 #[tokio::test]
