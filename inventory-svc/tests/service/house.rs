@@ -11,7 +11,10 @@ use chassis::{
     Words,
 };
 use ids::ShardNo;
-use inventory_svc::{App, BuildError, Config, Seams, ledger::MemoryLedger};
+use inventory_svc::{
+    App, BuildError, Config, Seams,
+    ledger::{self, Ledger, MemoryLedger},
+};
 use journal::{Journal, embedded::Broker};
 use jsonwebtoken::{
     Algorithm, EncodingKey, Header,
@@ -47,7 +50,9 @@ pub(crate) struct House {
     pub(crate) books: Books,
     pub(crate) broker: Broker,
     pub(crate) journal: Journal,
+    /// Of the service, unless its configuration names a Redis.
     pub(crate) ledger: Arc<MemoryLedger>,
+    keeper: Arc<dyn Ledger>,
     /// Moves the ledger's time alone.
     pub(crate) ledger_shift: ClockShift,
     clock: Clock,
@@ -109,12 +114,18 @@ impl House {
         change(&mut config);
         let (ledger_clock, ledger_shift) = Clock::adjustable();
         let ledger = Arc::new(MemoryLedger::new(ledger_clock));
+        let keeper: Arc<dyn Ledger> = if config.ledger_url == "memory" {
+            Arc::clone(&ledger) as _
+        } else {
+            ledger::open(&config, cores.background()).await.unwrap()
+        };
         let mut house = Self {
             config,
             books,
             broker,
             journal,
             ledger,
+            keeper,
             ledger_shift,
             clock: Clock::system(),
             key,
@@ -134,7 +145,7 @@ impl House {
             clock: self.clock.clone(),
             pause: PausePoints::default(),
             cores: Arc::clone(&self.cores),
-            ledger: self.ledger.clone(),
+            ledger: Arc::clone(&self.keeper),
             journal: self.journal.clone(),
         };
         inventory_svc::build(config, listeners, seams).await

@@ -70,11 +70,14 @@ async fn refuse(house: &House, shard: ShardNo, epoch: i64, user: u8) {
 
 #[tokio::test]
 async fn holds_that_the_ledger_still_knows_outlive_a_load() {
-    let house = House::open().await;
+    holds_outlive_a_load(&House::open().await).await;
+}
+
+pub(crate) async fn holds_outlive_a_load(house: &House) {
     let (shard, before) = house.open_shard().await;
     // Nobody has recorded them, and the roll-forward doesn't touch them before 5 s.
     house.hold(shard, &[1, 2, 3]).await;
-    refuse(&house, shard, before, 1).await;
+    refuse(house, shard, before, 1).await;
     house.loaded_after(shard, before).await;
     let books = house.books.shard(shard.get()).unwrap();
     let orders: Vec<_> = books.orders.into_keys().collect();

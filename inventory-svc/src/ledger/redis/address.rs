@@ -8,6 +8,7 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     ProtocolVersion, RedisResult, TlsCertificates, TlsMode,
     aio::MultiplexedConnection,
+    io::tcp::TcpSettings,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use tokio::sync::Mutex;
@@ -126,7 +127,7 @@ fn node(
     if let Some(password) = password {
         redis = redis.set_password(password.expose());
     }
-    let info = info.set_redis_settings(redis);
+    let info = info.set_redis_settings(redis).set_tcp_settings(tcp());
     let client = match (info.addr(), certificates) {
         (ConnectionAddr::TcpTls { .. }, Some(certificates)) => {
             Client::build_with_tls(info, certificates)
@@ -136,12 +137,19 @@ fn node(
     client.map(Address::Node)
 }
 
+/// A call goes at once, not when the answer to the one before it is there.
+fn tcp() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}
+
 fn sign_in(
     builder: SentinelClientBuilder,
     (redis_user, redis_password): (&str, Option<Secret>),
     (sentinel_user, sentinel_password): (&str, Option<Secret>),
 ) -> SentinelClientBuilder {
-    let mut builder = builder.set_client_to_redis_protocol(ProtocolVersion::RESP3);
+    let mut builder = builder
+        .set_client_to_redis_protocol(ProtocolVersion::RESP3)
+        .set_client_to_redis_tcp_settings(tcp());
     if !redis_user.is_empty() {
         builder = builder.set_client_to_redis_username(redis_user);
     }

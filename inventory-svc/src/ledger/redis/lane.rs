@@ -77,10 +77,14 @@ impl Keeper {
 }
 
 impl Info {
-    /// Asks for what this module looks at.
+    /// Asks who keeps the ledger.
     pub(super) fn question() -> Cmd {
+        Self::about(&["server", "replication"])
+    }
+
+    pub(super) fn about(sections: &[&str]) -> Cmd {
         let mut question = redis::cmd("INFO");
-        question.arg(&["server", "replication", "memory"]);
+        question.arg(sections);
         question
     }
 

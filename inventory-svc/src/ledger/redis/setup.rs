@@ -77,7 +77,7 @@ impl Visit {
         let connection = timeout(within, address.connect(&config)).await;
         let connection = connection.map_err(|_| SetupError::Silent(shown.clone()))??;
         let mut visit = Self { connection, within, shown };
-        let answer = visit.ask(&Info::question()).await?;
+        let answer = visit.ask(&Info::about(&["server", "replication", "memory"])).await?;
         let info = Info::read(answer)?;
         if info.identity().is_none() {
             return Err(SetupError::Replica(visit.shown));

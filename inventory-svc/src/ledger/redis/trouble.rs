@@ -45,3 +45,6 @@ impl From<Trouble> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

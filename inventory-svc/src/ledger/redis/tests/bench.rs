@@ -8,6 +8,7 @@ use std::{
 use redis::{Value, aio::MultiplexedConnection};
 use tokio::{runtime::Handle, sync::Mutex, task::block_in_place};
 
+use super::shop::healed;
 use crate::{
     Config,
     ledger::{
@@ -84,11 +85,6 @@ impl OwnRedis {
         let url = self.redis.lock().await.url();
         ask(&url, command).await
     }
-
-    /// Waits until the ledger's connections are there again.
-    pub(super) async fn reconnected(&self) {
-        assert!(self.ledger.connected(PATIENCE).await, "the ledger has not come back");
-    }
 }
 
 #[async_trait::async_trait]
@@ -111,21 +107,20 @@ impl Bench for OwnRedis {
         self.set_clock().await;
     }
 
+    /// Needs a runtime of several threads: the compiler doesn't see that this future is Send.
     async fn restart_empty(&self) {
-        let mut redis = self.redis.lock().await;
-        redis.kill();
-        redis.clear_data();
-        start_again(&mut redis);
-        drop(redis);
-        self.set_clock().await;
-        self.reconnected().await;
+        block_in_place(|| {
+            Handle::current().block_on(async {
+                let mut redis = self.redis.lock().await;
+                redis.kill();
+                redis.clear_data();
+                redis.start_again().await;
+                drop(redis);
+                self.set_clock().await;
+                healed(&self.ledger).await;
+            });
+        });
     }
-}
-
-/// The compiler doesn't see that the future of a start is Send, as the trait wants it to be. Needs
-/// a runtime of several threads.
-pub(super) fn start_again(redis: &mut testbed::Redis) {
-    block_in_place(|| Handle::current().block_on(redis.start_again()));
 }
 
 fn millis(time: Duration) -> u64 {

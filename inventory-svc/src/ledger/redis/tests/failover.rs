@@ -3,7 +3,7 @@
 
 use super::{
     bench::{PATIENCE, ask, ledger, settings},
-    shop::{assert_fenced, hold, load, until},
+    shop::{assert_fenced, healed, hold, load, until},
 };
 use crate::ledger::{Ledger as _, redis::library::LIBRARY};
 
@@ -51,9 +51,8 @@ async fn a_failover_by_sentinels_is_followed() {
     let before = ledger.identity().await.unwrap();
 
     redis.kill();
-    let after = until("the new master is found", async || ledger.identity().await.ok()).await;
-    assert_ne!(after, before);
-    assert!(ledger.connected(PATIENCE).await);
+    healed(&ledger).await;
+    assert_ne!(ledger.identity().await.unwrap(), before);
     assert_fenced(&ledger, 1).await;
     load(&ledger, 2, 10).await;
     hold(&ledger, 2, 2..4).await;

@@ -135,3 +135,10 @@ pub(super) async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Opt
     };
     timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
+
+/// Waits until calls come through again, on every connection.
+pub(super) async fn healed(ledger: &dyn Ledger) {
+    let works = "the ledger reaches its Redis";
+    until(works, async || ledger.identity().await.ok()).await;
+    until(works, async || ledger.peek(&[shard()]).await.ok()).await;
+}

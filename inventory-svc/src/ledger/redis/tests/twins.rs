@@ -10,7 +10,7 @@ use ids::{Epoch, OrderId, ShardNo, UserId};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use self::operation::Operation;
-use super::bench::{OwnRedis, start_again};
+use super::{bench::OwnRedis, shop::healed};
 use crate::{
     domain::ShardKeeper,
     ledger::{
@@ -141,10 +141,11 @@ impl Twins {
             self.shards.clear();
         } else {
             let mut redis = self.redis.redis.lock().await;
-            redis.kill();
-            start_again(&mut redis);
+            // Killed, it could lose what the disk was too slow for.
+            redis.stop().await;
+            redis.start_again().await;
             drop(redis);
-            self.redis.reconnected().await;
+            healed(&self.redis.ledger).await;
         }
         self.me = self.redis.ledger.identity().await.expect("it is connected");
         self.identities.push(self.me.clone());
