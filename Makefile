@@ -1,6 +1,6 @@
 # Short targets; each calls a script of the same name, whose head says what it promises.
 .DEFAULT_GOAL := help
-.PHONY: demo rehearse-real test check stores stores-down help
+.PHONY: demo rehearse-real test check model stores stores-down help
 
 demo: ## build, let 20,000 shoppers buy 1,000 units, audit the books
 	@scripts/demo
@@ -13,6 +13,9 @@ test: ## install what the tests need, then format, lints, docs, house rules and 
 
 check: ## format, lints, docs and house rules only
 	@scripts/check
+
+model: ## search the protocol's model in larger sizes than the tests do, for about half an hour
+	@scripts/model
 
 stores: ## install and start Redis, MariaDB, Kafka and MySQL for tests, on ports of their own
 	@scripts/stores

@@ -223,8 +223,9 @@ impl Attempt {
                 self.command_sent(Step::Read(reading), now);
             }
 
-            // Before the ledger is closed, never after: an epoch that others elect and open while this
-            // attempt is frozen would not be closed by it, nor its leases be waited for (I-2).
+            // Before the ledger is closed, never after: an epoch that others elect and open while
+            // this attempt is frozen would not be closed by it, nor its leases be waited for
+            // (I-2).
             (Step::Claim, Done) => self.go(Step::Read(Reading::From)),
             (Step::Claim, Refused) => self.end(End::Overtaken),
             // Sent again it would be refused by what it did itself.

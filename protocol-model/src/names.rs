@@ -1,0 +1,61 @@
+//! The ids of the small world: one shard of one item, and a ticket for each of a few users.
+
+use ids::{CommandId, Epoch, ItemId, OrderId, SaleId, ShardNo, UserId};
+use inventory_svc::domain::{ReserveEntry, Terms};
+use journal::ItemOpened;
+
+pub(crate) const PARTITION: u32 = 0;
+
+pub(crate) const LIMIT_PER_USER: u32 = 1;
+
+/// When everything happens, by the ledger's clock.
+pub(crate) const NOW_MS: u64 = 1;
+
+/// No epoch has this number: both are hashed as an `i64` (see [`crate::fingerprint`]).
+const PRICE: i64 = 4_999;
+
+pub(crate) const TERMS: Terms =
+    Terms { opens_ms: 0, closes_ms: u64::MAX, limit_per_user: LIMIT_PER_USER };
+
+pub(crate) fn shard() -> ShardNo {
+    ShardNo::new(1).expect("1 is a shard number")
+}
+
+/// The `number`-th epoch that was thought of, from 1.
+pub(crate) fn epoch(number: u8) -> Epoch {
+    Epoch::new(number.into()).expect("they count from 1")
+}
+
+/// The order of a ticket.
+pub(crate) fn order(ticket: u8) -> OrderId {
+    OrderId::mint(shard(), [ticket; 12])
+}
+
+/// A command's id. It plays no part in what is modelled.
+pub(crate) fn command() -> CommandId {
+    CommandId::from_bytes([0; 16])
+}
+
+/// What the gateway sends for a ticket.
+pub(crate) fn entry(ticket: u8) -> ReserveEntry {
+    ReserveEntry {
+        order: order(ticket),
+        user: UserId::from_bytes([ticket; 16]),
+        quantity: 1,
+        unit_price: PRICE,
+        ticket_expires_ms: u64::MAX,
+        traceparent: String::new(),
+    }
+}
+
+pub(crate) fn item_opened(total: u32) -> ItemOpened {
+    ItemOpened {
+        sale: SaleId::from_bytes([0; 16]),
+        item: ItemId::from_bytes([0; 16]),
+        total,
+        limit_per_user: LIMIT_PER_USER,
+        unit_price: PRICE,
+        currency: "EUR".to_owned(),
+        pay_within_s: 1,
+    }
+}
