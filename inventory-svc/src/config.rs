@@ -32,8 +32,6 @@ pub struct Config {
     pub migrate_on_start: bool,
     /// `memory`, or the URL of a Redis.
     pub ledger_url: String,
-    /// Partitions of the journal.
-    pub partitions: u32,
     /// The `iss` of operators' tokens.
     pub issuer: String,
     /// How long a stop waits for calls, in milliseconds.
@@ -148,7 +146,6 @@ impl Config {
             return wrong("issuer must not be empty");
         }
         for (knob, value) in [
-            ("partitions", u64::from(self.partitions)),
             ("upstream.deadline_ms", upstream.deadline_ms),
             ("upstream.keys_interval_ms", upstream.keys_interval_ms),
             ("lease.refresh_ms_max", lease.refresh_ms_max),
@@ -280,7 +277,7 @@ mod tests {
             (|config| config.catalog_url = "postgres://me@db/shop".to_owned(), "catalog_url"),
             (|config| config.catalog_url = "mysql://me@db".to_owned(), "catalog_url"),
             (|config| config.issuer.clear(), "issuer"),
-            (|config| config.partitions = 0, "partitions"),
+            (|config| config.journal.partitions = 0, "journal.partitions"),
             (|config| config.loading.loads_max = 0, "loading.loads_max"),
             (|config| config.loading.snapshots_max = 0, "loading.snapshots_max"),
             (|config| config.loading.loader_lease_ms = 99, "loading.loader_lease_ms"),

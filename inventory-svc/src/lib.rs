@@ -65,14 +65,6 @@ pub enum BuildError {
     /// A knob makes no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The journal has another number of partitions than shards are spread over.
-    #[error("the journal has {has} partitions, but the configuration says {wants}")]
-    Partitions {
-        /// The journal's.
-        has: u32,
-        /// The configuration's.
-        wants: u32,
-    },
     /// The address of another service is none.
     #[error(transparent)]
     Address(#[from] BadAddress),
@@ -113,7 +105,7 @@ pub async fn migrate(config: &Config) -> Result<(), BuildError> {
     catalog::migrate(config).await
 }
 
-/// Opens the catalog, checks schema and journal, and puts the parts together. Nothing is served
+/// Opens the catalog, checks its schema, and puts the parts together. Nothing is served
 /// and no other service is asked before [`App::run`].
 ///
 /// # Errors
@@ -121,12 +113,7 @@ pub async fn migrate(config: &Config) -> Result<(), BuildError> {
 pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
     config.check()?;
     let Seams { clock, pause, cores, ledger, journal } = seams;
-    let (has, wants) = (journal.partitions(), config.partitions);
-    if has != wants {
-        return Err(BuildError::Partitions { has, wants });
-    }
-
-    let catalog = catalog::open(&config, cores.background()).await?;
+    let catalog = catalog::open(&config, journal.partitions(), cores.background()).await?;
 
     let Upstream { order_svc, user_svc, channel, .. } = &config.upstream;
     let deadline = config.upstream.deadline();

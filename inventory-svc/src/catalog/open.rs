@@ -31,23 +31,25 @@ pub(crate) async fn migrate(config: &Config) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Opens the catalog, which has this version's schema. Connections to a server live on `runtime`.
+/// Opens the catalog, which has this version's schema, and spreads new shards over `partitions` of
+/// the journal. Connections to a server live on `runtime`.
 ///
 /// # Errors
 /// If it can't be opened, or the schema is another one and may not be changed.
 pub(crate) async fn open(
     config: &Config,
+    partitions: u32,
     runtime: &Handle,
 ) -> Result<Arc<dyn Catalog>, BuildError> {
-    let Config { catalog_url: url, pool, partitions, migrate_on_start: may_change, .. } = config;
+    let Config { catalog_url: url, pool, migrate_on_start: may_change, .. } = config;
     match Kind::of(url)? {
         Kind::Sqlite => {
-            let catalog = SqliteCatalog::open(url, pool, *partitions).await?;
+            let catalog = SqliteCatalog::open(url, pool, partitions).await?;
             store::ready(&catalog.db().writer, &sqlite::MIGRATIONS, *may_change).await?;
             Ok(Arc::new(catalog))
         }
         Kind::MySql => {
-            let catalog = MySqlCatalog::open(url, pool, *partitions, runtime).await?;
+            let catalog = MySqlCatalog::open(url, pool, partitions, runtime).await?;
             store::ready(&catalog.db().writer, &mysql::MIGRATIONS, *may_change).await?;
             Ok(Arc::new(catalog))
         }

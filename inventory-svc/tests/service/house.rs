@@ -70,7 +70,6 @@ pub(crate) fn config(dir: &TempDir) -> Config {
     let mut config = Config::load(None).unwrap();
     config.catalog_url = format!("sqlite:{}", dir.path().join("inventory.db").display());
     config.migrate_on_start = true;
-    config.partitions = PARTITIONS;
     config.loading.look_ms = 20;
     config.loading.send_ms = 100;
     config.loading.again_ms = 20;

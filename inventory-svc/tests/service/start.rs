@@ -15,14 +15,6 @@ async fn refusal(house: &House, config: Config) -> String {
 }
 
 #[tokio::test]
-async fn it_refuses_a_journal_of_another_size() {
-    let house = House::open().await;
-    let wrong = Config { partitions: 5, ..house.config.clone() };
-    let sentence = refusal(&house, wrong).await;
-    assert_eq!(sentence, "the journal has 4 partitions, but the configuration says 5");
-}
-
-#[tokio::test]
 async fn it_refuses_a_catalog_without_its_schema_until_that_is_made() {
     let house = House::open().await;
     let dir = tempfile::TempDir::new().unwrap();

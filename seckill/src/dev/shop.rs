@@ -208,7 +208,6 @@ fn inventory_config(data: &DataDir, at: &Addresses) -> Result<inventory_svc::Con
     let mut config = inventory_svc::Config::load(None).map_err(usage)?;
     config.catalog_url = data.sqlite_url("inventory.db");
     config.migrate_on_start = true;
-    config.partitions = PARTITIONS;
     config.upstream.order_svc = at.order.clone();
     config.upstream.user_svc = at.user.clone();
     Ok(config)

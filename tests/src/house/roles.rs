@@ -143,7 +143,6 @@ impl House {
         let mut config = inventory_svc::Config::load(None).expect("the defaults are good");
         config.catalog_url = self.sqlite("inventory.db");
         config.migrate_on_start = true;
-        config.partitions = PARTITIONS;
         config.upstream.order_svc = url(self.places.orders);
         config.upstream.user_svc = url(self.places.user);
         if let Some(lease) = self.loader_lease {
