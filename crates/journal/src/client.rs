@@ -36,7 +36,10 @@ pub(crate) enum FetchWait {
     /// The mock broker always holds it for the whole time, even when a record arrives meanwhile, so
     /// this is the latency of a record on an idle partition; less costs requests when idle.
     Embedded,
-    /// A real broker answers as soon as there is something.
+    /// A real broker answers as soon as there is something. But it answers in order: whoever begins
+    /// elsewhere in the log waits for the fetch that is under way, so this is what it costs to look
+    /// at a position and take a partition over (110 ms at 100, 260 ms at 250), against ten requests
+    /// a second of an idle partition.
     Kafka,
 }
 
@@ -44,7 +47,7 @@ impl FetchWait {
     const fn as_ms(self) -> &'static str {
         match self {
             Self::Embedded => "10",
-            Self::Kafka => "250",
+            Self::Kafka => "100",
         }
     }
 }

@@ -72,15 +72,15 @@ impl Membership {
         loop {
             match tokio::time::timeout(SHOW_UP_EVERY, member.recv()).await {
                 // It polled. Nothing is fetched, so there is no record.
-                Err(_) | Ok(Ok(_)) => {}
+                Err(_) | Ok(Ok(_)) => last_error = None,
+                // The client tries again by itself. In an outage it queues one such piece of news
+                // for each try, and the group's word behind them: they are passed over at once.
                 Ok(Err(error)) => {
-                    let error = error.to_string();
-                    if last_error.as_ref() != Some(&error) {
+                    let error = Some(error.to_string());
+                    if error != last_error {
                         tracing::warn!(error, "the group that spreads partitions has trouble");
-                        last_error = Some(error);
+                        last_error = error;
                     }
-                    // The client tries again by itself, and may have more errors to tell.
-                    tokio::time::sleep(SHOW_UP_EVERY).await;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Appends and readers: what stands in the log is what was acknowledged, in its order.
 
 use futures::future::try_join_all;
-use journal::{ReadError, decode, record::RECORD_BYTES_MAX};
+use journal::{AppendError, ReadError, decode, record::RECORD_BYTES_MAX};
 
 use super::*;
 
@@ -48,6 +48,25 @@ async fn a_reader_begins_wherever_it_is_told_and_looks_at_any_record() {
         let raws = read(&mut reader, 50 - usize::try_from(from).unwrap()).await;
         assert_eq!((raws[0].offset, raws.last()), (from, Some(&last)));
     }
+}
+
+#[tokio::test]
+async fn a_topic_that_is_made_anew_under_a_journal_is_met_as_another_log() {
+    let place = Place::new();
+    let journal = place.journal();
+    append_all(&journal, &(0..20).map(numbered).collect::<Vec<_>>()).await;
+    let mut reader = reader_at(&journal, 0, 0);
+    read(&mut reader, 20).await;
+    place.delete().await;
+    let lost = journal.append(0, &numbered(1)).await;
+    assert!(matches!(lost, Err(AppendError::Unknown(_))), "{lost:?}");
+    let again = place.journal();
+    assert_eq!(again.append(0, &numbered(2)).await, Ok(0));
+    // What was connected before finds it too, and whoever had read the other one is told.
+    assert_eq!(journal.append(0, &numbered(3)).await, Ok(1));
+    let error = first_error(&mut reader).await;
+    assert_eq!(error, ReadError::OutOfRange { partition: 0, offset: 20 });
+    assert_eq!(reader.watermarks().await, Ok((0, 2)));
 }
 
 #[tokio::test]

@@ -69,6 +69,12 @@ impl Place {
         deleted.elements()[0].error().unwrap();
     }
 
+    async fn delete(&self) {
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let topic = self.settings.topic.as_str();
+        self.admin().delete_topics(&[topic], &options).await.unwrap()[0].as_ref().unwrap();
+    }
+
     fn admin(&self) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", &self.settings.brokers).create().unwrap()
     }
