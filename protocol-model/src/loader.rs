@@ -55,13 +55,19 @@ pub(crate) struct Load {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Run {
     attempt: Attempt,
-    /// What the catalog showed before the claim.
-    seen: Row,
+    /// What the catalog showed before the claim; none once that is made.
+    seen: Option<Row>,
     now: Duration,
     /// The books' transaction, read before it is staged.
     snapshot: Option<Arc<Snapshot>>,
     /// Who had the shard when staging began.
     staged_on: Option<Identity>,
+    past: Past,
+}
+
+/// What only a removal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+struct Past {
     has_closed: bool,
     has_sent_change: bool,
     has_sent_holds: bool,
@@ -182,18 +188,24 @@ impl World {
             give_up_at: Duration::MAX,
             pace: PACE,
         };
+        // Of the older ones only those matter that the catalog may still show.
+        load.mine.retain(|epoch| self.may_show(*epoch));
         load.mine.push(to);
         load.run = Some(Run {
             attempt: Attempt::new(plan),
-            seen,
+            seen: Some(seen),
             now: Duration::ZERO,
             snapshot: None,
             staged_on: None,
-            has_closed: false,
-            has_sent_change: false,
-            has_sent_holds: false,
+            past: Past::default(),
         });
         Some(load)
+    }
+
+    /// Whether the catalog shows this epoch, or may come to by a copy or a late call.
+    fn may_show(&self, epoch: Epoch) -> bool {
+        let shows = |row: &Row| row.epoch == Some(epoch);
+        shows(&self.catalog.row()) || self.catalog.copies().iter().any(shows) || self.late.is_some()
     }
 
     pub(crate) fn wait_over(&mut self, settings: &Settings, index: usize) -> Option<()> {
@@ -225,60 +237,68 @@ impl World {
         }
         let closes_early = settings.is_removed(Removed::LookBeforeClosing)
             && action == Action::ReadBooks
-            && !run.has_closed;
-        // What is staged was read from the books some time before.
+            && !run.past.has_closed;
         if closes_early {
             let mut call = self.call(settings, index, &run, Action::Close);
             self.perform(settings, &mut call);
             self.loader_has_closed(index);
-            run.has_closed = true;
+            run.past.has_closed = true;
         } else if action == Action::Stage && run.snapshot.is_none() {
-            let answer = self.read_snapshot(settings, &mut run);
-            match answer {
-                Some(answer) => self.answer(&mut run, index, action, answer),
-                None if twin == Twin::Answered => {}
-                None => return None,
-            }
+            // What is staged was read from the books some time before.
+            self.read_snapshot(settings, index, &mut run, twin)?;
         } else {
-            let mut call = self.call(settings, index, &run, action);
-            let answer = match twin {
-                // It was closed before.
-                Twin::Answered if action == Action::Close && run.has_closed => Answer::Done,
-                Twin::Answered => self.perform(settings, &mut call),
-                Twin::Silent => {
-                    self.faults.spend(Fault::Silence);
-                    self.perform(settings, &mut call);
-                    Answer::Silent
-                }
-                Twin::Late => {
-                    self.faults.spend(Fault::LateCall);
-                    self.late = Some(Late::Call(call.clone()));
-                    Answer::Silent
-                }
-            };
-            run.staged_on = call.staged_on;
-            run.has_sent_change |= matches!(action, Action::PublishChange { .. });
-            run.has_sent_holds |= matches!(action, Action::PublishHolds { .. });
-            let sent_again = action == Action::Activate
+            let answer = self.make(settings, index, &mut run, action, twin);
+            let is_sent_again = action == Action::Activate
                 && answer == Answer::Silent
                 && settings.is_removed(Removed::ActivateOnce);
-            if !sent_again {
+            if !is_sent_again {
                 self.answer(&mut run, index, action, answer);
             }
         }
+        forget(settings, &mut run);
         self.go_on(index, load, run);
         Some(())
     }
 
+    /// Makes a call, or loses it, or leaves it to be done later.
+    fn make(
+        &mut self,
+        settings: &Settings,
+        index: usize,
+        run: &mut Run,
+        action: Action,
+        twin: Twin,
+    ) -> Answer {
+        let mut call = self.call(settings, index, run, action);
+        let answer = match twin {
+            // It was closed before.
+            Twin::Answered if action == Action::Close && run.past.has_closed => Answer::Done,
+            Twin::Answered => self.perform(settings, &mut call),
+            Twin::Silent => {
+                self.faults.spend(Fault::Silence);
+                self.perform(settings, &mut call);
+                Answer::Silent
+            }
+            Twin::Late => {
+                self.faults.spend(Fault::LateCall);
+                self.late = Some(Late::Call(call.clone()));
+                Answer::Silent
+            }
+        };
+        run.staged_on = call.staged_on;
+        run.past.has_sent_change |= matches!(action, Action::PublishChange { .. });
+        run.past.has_sent_holds |= matches!(action, Action::PublishHolds { .. });
+        answer
+    }
+
     fn answer(&mut self, run: &mut Run, index: usize, action: Action, answer: Answer) {
-        if (action, answer) == (Action::Close, Answer::Done) && !run.has_closed {
-            self.loader_has_closed(index);
-            run.has_closed = true;
+        match (action, answer) {
+            (Action::Close, Answer::Done) if !run.past.has_closed => self.loader_has_closed(index),
+            (Action::Claim, Answer::Done) => run.seen = None,
+            (Action::Stage, Answer::Refused | Answer::Silent) => run.snapshot = None,
+            _ => {}
         }
         run.attempt.answered(answer, run.now);
-        if action == Action::Stage {
-            run.snapshot = run.snapshot.take().filter(|_| answer == Answer::Done);
-        }
     }
 
     /// Puts the load back, or ends the attempt or the load.
@@ -300,26 +320,32 @@ impl World {
         }
     }
 
-    /// The first half of staging. An answer ends it, none goes on.
-    fn read_snapshot(&mut self, settings: &Settings, run: &mut Run) -> Option<Answer> {
+    /// The first half of staging. A refusal ends it.
+    fn read_snapshot(
+        &mut self,
+        settings: &Settings,
+        index: usize,
+        run: &mut Run,
+        twin: Twin,
+    ) -> Option<()> {
         let pages = &self.books.pages;
         let is_shown = pages.open_epoch() == Some(run.attempt.to())
             || settings.is_removed(Removed::SnapshotShowsTo);
         let has_tombstones = !settings.is_removed(Removed::RejectedTombstones);
         match pages.snapshot(has_tombstones).filter(|_| is_shown) {
-            Some(snapshot) => {
-                run.snapshot = Some(Arc::new(snapshot));
-                None
-            }
-            None => Some(Answer::Refused),
+            // Whether a read is answered is no fault of its own: it is made again.
+            _ if twin != Twin::Answered => return None,
+            Some(snapshot) => run.snapshot = Some(Arc::new(snapshot)),
+            None => self.answer(run, index, Action::Stage, Answer::Refused),
         }
+        Some(())
     }
 
     fn call(&self, settings: &Settings, index: usize, run: &Run, action: Action) -> Call {
         let has_sent = match action {
-            Action::PublishChange { .. } => run.has_sent_change,
-            Action::CheckHolds { .. } => run.has_sent_holds,
-            Action::ReadBooks => run.has_sent_change,
+            Action::PublishChange { .. } => run.past.has_sent_change,
+            Action::CheckHolds { .. } => run.past.has_sent_holds,
+            Action::ReadBooks => run.past.has_sent_change,
             _ => false,
         };
         Call {
@@ -332,5 +358,15 @@ impl World {
             has_sent,
             total: settings.total,
         }
+    }
+}
+
+/// Drops what plays no part any more.
+fn forget(settings: &Settings, run: &mut Run) {
+    if settings.removed.is_empty() {
+        run.past = Past::default();
+    }
+    if run.attempt.next(run.now) == Action::Open {
+        (run.snapshot, run.staged_on) = (None, None);
     }
 }

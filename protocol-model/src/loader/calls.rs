@@ -13,7 +13,7 @@ use crate::{books::Pages, inventory::hold_command, keeper::Connection};
 pub(crate) struct Call {
     pub(super) action: Action,
     pub(super) to: Epoch,
-    pub(super) seen: Row,
+    pub(super) seen: Option<Row>,
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) staged_on: Option<Identity>,
     /// Where the connection to the ledger led. A call dies with that process.
@@ -85,7 +85,10 @@ impl World {
                 self.log.append(Command::ItemOpened(names::item_opened(call.total)));
                 Answer::Done
             }
-            Action::Claim => self.catalog.set(call.seen, Row::loading(to)),
+            Action::Claim => match call.seen {
+                Some(seen) => self.catalog.set(seen, Row::loading(to)),
+                None => Answer::Refused,
+            },
             Action::Close => {
                 if !is_removed(Removed::CloseFirst) {
                     self.on_ledger(call, |_, shard| shard.close(to));
