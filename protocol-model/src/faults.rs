@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    keeper::Connection,
+    keeper::{Connection, Naming},
     settings::{Fault, Removed, Settings},
     world::{Event, World},
 };
@@ -42,14 +42,14 @@ impl World {
                 service.connection = Connection::Before;
             }
         }
-        self.redis.replace(replica, is_split, is_fenced(settings));
+        self.redis.replace(replica, is_split, naming(settings));
         Some(())
     }
 
     pub(crate) fn come_back_empty(&mut self, settings: &Settings) {
         self.faults.spend(Fault::Empty);
         self.redis.replica = None;
-        self.redis.replace(Arc::default(), false, is_fenced(settings));
+        self.redis.replace(Arc::default(), false, naming(settings));
     }
 
     /// Whoever still had a connection to it connects again.
@@ -87,6 +87,12 @@ impl World {
     }
 }
 
-fn is_fenced(settings: &Settings) -> bool {
-    !settings.is_removed(Removed::Fence) && !settings.is_removed(Removed::FenceAndGuard)
+fn naming(settings: &Settings) -> Naming {
+    if settings.is_removed(Removed::Fence) || settings.is_removed(Removed::FenceAndGuard) {
+        Naming::Alike
+    } else if settings.is_removed(Removed::IdentityOfItsOwn) {
+        Naming::ByMachine
+    } else {
+        Naming::Fresh
+    }
 }

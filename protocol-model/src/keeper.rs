@@ -42,15 +42,29 @@ pub(crate) struct Redis {
     losses: u8,
 }
 
-/// A keeper without a fence has the same name for ever.
-fn identity(losses: u8, is_fenced: bool) -> Identity {
-    let number = if is_fenced { losses } else { 0 };
+/// What a process calls itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// By a name that no other ever had.
+    Fresh,
+    /// By the name of its machine, of which there are two.
+    ByMachine,
+    /// All alike: there is no fence.
+    Alike,
+}
+
+fn identity(losses: u8, naming: Naming) -> Identity {
+    let number = match naming {
+        Naming::Fresh => losses,
+        Naming::ByMachine => losses % 2,
+        Naming::Alike => 0,
+    };
     Identity::new(&format!("redis {number}"))
 }
 
 impl Redis {
     pub(crate) fn new() -> Self {
-        let now = Process { me: identity(0, true), shard: Arc::default() };
+        let now = Process { me: identity(0, Naming::Fresh), shard: Arc::default() };
         Self { now, before: None, replica: None, losses: 0 }
     }
 
@@ -88,9 +102,9 @@ impl Redis {
     }
 
     /// Another process takes over with `shard`.
-    pub(crate) fn replace(&mut self, shard: Arc<ShardKeeper>, is_split: bool, is_fenced: bool) {
+    pub(crate) fn replace(&mut self, shard: Arc<ShardKeeper>, is_split: bool, naming: Naming) {
         self.losses += 1;
-        let next = Process { me: identity(self.losses, is_fenced), shard };
+        let next = Process { me: identity(self.losses, naming), shard };
         let old = std::mem::replace(&mut self.now, next);
         self.before = is_split.then_some(old);
     }

@@ -38,6 +38,7 @@ fn of_admission() -> Vec<Row> {
     vec![
         row(&[Removed::Fence], &[(FailOver, 1)], REFUSED, no_loader),
         row(&[Removed::FenceAndGuard], &[(FailOver, 1)], Judged::Only(NO_OVERSELL), no_loader),
+        row(&[Removed::IdentityOfItsOwn], &[(FailOver, 2)], REFUSED, no_loader),
         row(&[Removed::AcceptedLease], &[(Empty, 1)], LOST, one_buyer),
         row(&[Removed::LoadersWait], &[(Empty, 1)], LOST, one_buyer),
         row(&[Removed::LeaseStampedFirst], split, LOST, |base| Settings {

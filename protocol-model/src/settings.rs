@@ -77,6 +77,8 @@ pub enum Removed {
     Fence,
     /// That, and the books' guard never refuses.
     FenceAndGuard,
+    /// A process that was master before has the identity again that it had then.
+    IdentityOfItsOwn,
     /// The gateway says ACCEPTED however long ago its Reserve call was.
     AcceptedLease,
     /// The loader doesn't wait for the leases of the epoch that it ends.

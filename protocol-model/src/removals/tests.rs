@@ -54,6 +54,7 @@ macro_rules! table {
 table! {
     the_fence: Fence,
     the_fence_and_the_guard: FenceAndGuard,
+    an_identity_that_no_process_had_before: IdentityOfItsOwn,
     the_lease_on_saying_accepted: AcceptedLease,
     the_loaders_wait: LoadersWait,
     the_lease_stamped_before_the_catalog_is_asked: LeaseStampedFirst,
