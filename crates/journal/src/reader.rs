@@ -290,7 +290,8 @@ fn gather(
 
 /// News of a connection that was lost, which the client makes again by itself: the position holds,
 /// and what comes next is the next record. In an outage the client queues one such piece of news
-/// for each try; to begin anew for each of them would outlast the outage by minutes.
+/// for each try; to begin anew for each of them would outlast the outage by minutes. That the group
+/// may not be used is no news either: nobody joins it, the client only looks for its coordinator.
 fn is_passing(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
@@ -300,6 +301,7 @@ fn is_passing(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::OperationTimedOut
                 | RDKafkaErrorCode::RequestTimedOut
                 | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::GroupAuthorizationFailed
         )
     )
 }
