@@ -1,12 +1,13 @@
-//! Two inventory-svc load one shard. One freezes before any of its steps, is overtaken, and wakes;
-//! or it dies there. Either way the shard opens, everything in it is right, and it sells (protocol,
-//! section 7).
+//! Two inventory-svc load one shard of a lost Redis. One freezes before any of its steps, is
+//! overtaken, and wakes; or it dies there. Either way the shard opens, everything in it is right,
+//! and it sells (protocol, section 7).
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use chassis::Clock;
-use inventory_svc::ledger::MemoryLedger;
+use inventory_svc::ledger::redis::RedisLedger;
 use proto::gateway::v1::PurchaseState;
+use testbed::Redis;
+use tokio::runtime::Handle;
 
 use crate::house::{House, Offer, OpenSale, PATIENCE, Shopper, eventually, reason};
 
@@ -50,8 +51,11 @@ async fn load_with_a_stop_before_each_step(fate: Fate) {
 }
 
 async fn stop_before(step: &'static str, fate: Fate) {
-    let ledger = Arc::new(MemoryLedger::new(Clock::system()));
-    let mut house = House::open_with_two_loaders(Arc::clone(&ledger) as _, LOADER_LEASE).await;
+    let mut redis = Redis::start().await;
+    let settings = inventory_svc::Config::load(None).expect("the defaults are good").ledger;
+    let ledger = RedisLedger::connect(&redis.url(), &settings, &Handle::current());
+    let ledger = Arc::new(ledger.expect("its address is good"));
+    let mut house = House::open_with_two_loaders(ledger, LOADER_LEASE).await;
     let sale = house.sell(Offer { lease: LEASE, ..Offer::default() }).await;
     let shoppers = house.shoppers(3).await;
     let mut promised = BTreeSet::from([buys(&shoppers[0], &sale, step).await]);
@@ -60,7 +64,9 @@ async fn stop_before(step: &'static str, fate: Fate) {
     let behind = house.neighbour_pause.arm("inventory.before_claim");
     let stopped = house.inventory_pause.arm(step);
     let renewal = house.inventory_pause.arm("inventory.before_renew");
-    ledger.swap_for_empty();
+    redis.kill();
+    redis.clear_data();
+    redis.start_again().await;
     tokio::time::timeout(PATIENCE, stopped.hit(1)).await.unwrap_or_else(|_| panic!("{step}"));
     if fate == Fate::Dies {
         house.crash_inventory().await;
