@@ -1,6 +1,6 @@
 -- Accounts on MySQL 8, 9 or MariaDB: who may sign in. The e-mail address is personal data: it
--- stands in this table and nowhere else, neither in logs nor in tokens. A migration that fails is done
--- again from its beginning: each statement has to bear that.
+-- stands in this table and nowhere else, neither in logs nor in tokens. A migration that fails is
+-- done again from its beginning: each statement has to bear that.
 CREATE TABLE IF NOT EXISTS account (
     -- A random UUID, minted by user-svc.
     user_id       BINARY(16)     NOT NULL PRIMARY KEY,
