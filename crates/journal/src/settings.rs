@@ -82,9 +82,10 @@ pub struct Tls {
     pub key_file: PathBuf,
 }
 
-/// Who we are to the brokers. Where they have access lists, a role may Describe, DescribeConfigs and
-/// Write the topic; order-svc may also Read it, and Read its group; whoever migrates may Create the
-/// topic, Describe and DescribeConfigs it. Nobody needs a right on the cluster (since Kafka 3.0).
+/// Who we are to the brokers. Where they have access lists, a role may Describe, DescribeConfigs
+/// and Write the topic; order-svc may also Read it, and Read its group; whoever migrates may Create
+/// the topic, Describe and DescribeConfigs it. Nobody needs a right on the cluster (since Kafka
+/// 3.0).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sasl {
