@@ -1,5 +1,6 @@
 //! A broker that is killed, frozen, cut off or loses the end of its log: what was acknowledged is
-//! there exactly once, nobody hangs, and it goes on by itself.
+//! there exactly once (with one broker; see `client.rs` for several), nobody hangs, and it goes on
+//! by itself.
 
 use std::{collections::HashMap, sync::Arc};
 
