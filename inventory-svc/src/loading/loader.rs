@@ -48,7 +48,7 @@ pub struct Rooms {
     pub books: Books,
     /// Leases are measured by it.
     pub clock: Clock,
-    /// Has a point before each step of an attempt, see [`before`], and `inventory.before_renew`.
+    /// Has a point before each step of an attempt, and `inventory.before_renew`.
     pub pause: PausePoints,
 }
 

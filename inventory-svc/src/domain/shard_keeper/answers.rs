@@ -30,7 +30,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The answer to a batch of [`ReserveEntry`].
+/// The answer to a batch of `ReserveEntry`s.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reserved {
     /// The epoch that the holds were taken in.
