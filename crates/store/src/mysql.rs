@@ -1,6 +1,6 @@
 //! A server of MySQL 8 or 9, or of MariaDB.
 //!
-//! It promises that every session is the same whatever the server's defaults are ([`session`]),
+//! It promises that every session is the same whatever the server's defaults are (`session`),
 //! that no call waits for ever, and that the connections of [`open`] show what the primary has
 //! committed: a server that may only be read, since another one is the primary now, is neither read
 //! nor written. It knows no table.
