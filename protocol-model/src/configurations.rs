@@ -49,9 +49,8 @@ pub fn large() -> Vec<Settings> {
 
 fn lost_ledgers() -> Vec<Settings> {
     use Fault::*;
-    let silent_opening = &[(TakeOver, 1), (LateCall, 1), (LoaderDeath, 1)];
     vec![
-        opening(pair(world("an opening, late and dead", ONE, silent_opening))),
+        opening(pair(world("an opening, a late call", ONE, &[(TakeOver, 1), (LateCall, 1)]))),
         pair(world("a fail-over, two loaders", ALL, &[(FailOver, 1)])),
         pair(world("a fail-over, a frozen loader", TWO, &[(FailOver, 1), (TakeOver, 1)])),
         pair(world("empty, a frozen loader", TWO, &[(Empty, 1), (TakeOver, 1)])),
@@ -97,6 +96,8 @@ fn older_copies() -> Vec<Settings> {
 
 fn lost_records() -> Vec<Settings> {
     use Fault::*;
+    let frozen_opening = &[(LostTail, 1), (TakeOver, 1)];
+    let dead_loader = &[(LostTail, 1), (LoaderDeath, 1), (Reload, 1)];
     let dead = &[(LostTail, 1), (GatewayDeath, 1), (LoaderDeath, 1), (Reload, 1)];
     vec![
         pair(world(
@@ -104,6 +105,8 @@ fn lost_records() -> Vec<Settings> {
             ONE,
             &[(LostTail, 1), (Reload, 1), (TakeOver, 1)],
         )),
+        opening(pair(world("an opening, a lost tail", ONE, frozen_opening))),
+        pair(world("a lost tail, a dead loader", ONE, dead_loader)),
         world("a lost tail, the dead", TWO, dead),
         world("a lost tail, a late call", TWO, &[(LostTail, 1), (LateCall, 1), (Reload, 1)]),
         world("a lost tail, an older catalog", TWO, &[(LostTail, 1), (OldCatalog, 1), (Reload, 1)]),

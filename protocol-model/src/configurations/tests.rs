@@ -46,6 +46,8 @@ fn still_more_small_worlds_keep_the_law() {
     keeps_the_law(2);
 }
 
+/// In worlds where each attempt leaves a trace: else the names of epochs, which matter here,
+/// depend on which of two equal worlds was seen first.
 #[test]
 fn stateright_sees_as_many_worlds_and_nothing_broken() {
     for name in ["no faults", "two units", "a fail-over", "a lost tail", "a split, GetOrder"] {
