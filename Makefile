@@ -14,7 +14,7 @@ test: ## install what the tests need, then format, lints, docs, house rules and 
 check: ## format, lints, docs and house rules only
 	@scripts/check
 
-model: ## search the protocol's model in larger sizes than the tests do, for about half an hour
+model: ## search the protocol's model in larger sizes than the tests do
 	@scripts/model
 
 stores: ## install and start Redis, MariaDB, Kafka and MySQL for tests, on ports of their own

@@ -19,8 +19,8 @@ struct Arguments {
     /// Leaves out the removals.
     #[arg(long)]
     without_removals: bool,
-    /// A search stops at so many different worlds: about 1 KiB of memory each.
-    #[arg(long, default_value_t = 3_000_000)]
+    /// A search stops at so many different worlds: about 250 bytes of memory each.
+    #[arg(long, default_value_t = 4_000_000)]
     states_max: usize,
     /// A search stops after so many seconds.
     #[arg(long, default_value_t = 600)]
