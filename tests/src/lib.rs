@@ -1,6 +1,7 @@
 //! The proof: the whole system, tested as one. `tidy` holds the tree against the rules of the
-//! house; `house` starts all services in this process, as `seckill dev` does; `stories` are what
-//! must be true of them, one story a file, each ending in the invariants of `law`.
+//! house. `house` starts all services in this process, as `seckill dev` does, and `shop` each as a
+//! process on real stores; `stories` and `faults` are what must be true of them, one story a file,
+//! each ending in the invariants of `law`.
 
 #![cfg(test)]
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     faults::RUSH,
+    house::eventually,
     shop::{Layout, Shop},
 };
 
@@ -21,15 +22,12 @@ async fn a_killed_gateway_takes_no_promise_with_it() {
         shop.gateways[0].kill();
         let killed_at = shop.clock.now();
         // Whatever is open from before the kill is older than the kill.
-        loop {
+        eventually("no hold is open from before the kill", SETTLED_WITHIN, async || {
             let since = shop.clock.now() - killed_at;
             let count = shop.ledger(shard).await.expect("it stays loaded");
-            if Duration::from_millis(count.oldest_open_ms) < since {
-                break;
-            }
-            assert!(since < SETTLED_WITHIN, "a hold is still open: {count:?}");
-            shop.lasts(Duration::from_millis(50)).await;
-        }
+            (Duration::from_millis(count.oldest_open_ms) < since).then_some(())
+        })
+        .await;
         shop.gateways[0].start().await;
     }
     rushing.sells_out().await;

@@ -2,8 +2,9 @@
 //! fewest calls of this client, among those that say they are ready; with none that does, to any.
 //!
 //! Readiness is heard from each instance over `grpc.health.v1` as long as the client lives, so an
-//! instance that drains gets no more calls before it closes its door, and one that died none until
-//! it is back. A call that fails is the caller's to judge: it is never sent twice from here.
+//! instance gets no more calls once it has said that it isn't ready, and one that died none until
+//! it is back. What is sent before the news arrives may fail. A call that fails is the caller's to
+//! judge: it is never sent twice from here.
 
 use std::{
     sync::{
