@@ -41,7 +41,7 @@ pub struct Config {
     pub stock: StockSettings,
     /// What is remembered of the catalog.
     pub catalog: CatalogSettings,
-    /// Streams of order states.
+    /// Streams of order states and of what is left.
     pub watch: WatchSettings,
     /// Listeners and connections.
     pub server: ServerSettings,
@@ -143,14 +143,18 @@ pub struct CatalogSettings {
     pub known_sales_ms: u64,
 }
 
-/// Streams of order states.
+/// Streams of order states and of what is left.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WatchSettings {
-    /// Streams at once.
+    /// Streams of orders at once.
     pub watchers_max: usize,
+    /// Streams of items at once.
+    pub item_watchers_max: usize,
     /// How often all watched orders are looked up, in milliseconds.
     pub poll_ms: u64,
+    /// How often what is left of watched items is told on, in milliseconds.
+    pub item_ms: u64,
     /// The longest life of a stream, in milliseconds.
     pub stream_ms_max: u64,
 }
@@ -203,6 +207,7 @@ impl Config {
             ("identity.keys_interval_ms", self.identity.keys_interval_ms),
             ("identity.keys_ms_max", self.identity.keys_ms_max),
             ("watch.poll_ms", self.watch.poll_ms),
+            ("watch.item_ms", self.watch.item_ms),
             ("watch.stream_ms_max", self.watch.stream_ms_max),
         ];
         let zero = above_zero.iter().find(|(_, value)| *value == 0).map(|(name, _)| name);
@@ -286,6 +291,10 @@ impl CatalogSettings {
 impl WatchSettings {
     pub(crate) fn poll_interval(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
+    }
+
+    pub(crate) fn item_interval(&self) -> Duration {
+        Duration::from_millis(self.item_ms)
     }
 
     pub(crate) fn stream_limit(&self) -> Duration {

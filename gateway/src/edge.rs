@@ -8,6 +8,7 @@ mod look_up;
 mod people;
 mod shop_window;
 pub(crate) mod status;
+mod streams;
 mod wish;
 
 use std::{sync::Arc, time::Duration};
@@ -34,7 +35,7 @@ use crate::{
     sent::Sent,
     tickets::Tickets,
     upstream::{ReadError, Until},
-    watch::Watchers,
+    watch,
 };
 
 pub(crate) use people::Reception;
@@ -49,7 +50,8 @@ pub(crate) struct Shop {
     pub(crate) items: Arc<Items>,
     pub(crate) sales: Sales,
     pub(crate) inquiry: Inquiry,
-    pub(crate) watchers: Arc<Watchers>,
+    pub(crate) order_watchers: Arc<watch::orders::Watchers>,
+    pub(crate) item_watchers: Arc<watch::items::Watchers>,
     pub(crate) sent: Sent,
 }
 
@@ -120,6 +122,7 @@ fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
 
 #[tonic::async_trait]
 impl GatewayService for Edge {
+    type WatchItemStream = BoxStream<'static, Result<wire::WatchItemResponse, Status>>;
     type WatchOrderStream = BoxStream<'static, Result<wire::WatchOrderResponse, Status>>;
 
     async fn list_sales(
@@ -134,6 +137,14 @@ impl GatewayService for Edge {
         request: Request<wire::GetSaleRequest>,
     ) -> Result<Response<wire::GetSaleResponse>, Status> {
         answer(shop_window::get_sale(&self.shop, &request.into_inner()).await)
+    }
+
+    async fn watch_item(
+        &self,
+        request: Request<wire::WatchItemRequest>,
+    ) -> Result<Response<Self::WatchItemStream>, Status> {
+        let request = request.into_inner();
+        answer(shop_window::watch_item(&self.shop, self.stopper.clone(), &request).await)
     }
 
     async fn issue_ticket(

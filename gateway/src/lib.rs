@@ -65,7 +65,6 @@ use crate::{
     tickets::Tickets,
     under_way::UnderWay,
     upstream::{Inventory, Orders, Users},
-    watch::Watchers,
 };
 
 /// What a caller may put in the place of the real thing.
@@ -167,7 +166,8 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         items,
         sales,
         inquiry: Inquiry { books, inventory, under_way: Arc::new(UnderWay::new()) },
-        watchers: Watchers::new(config.watch.watchers_max),
+        order_watchers: watch::orders::Watchers::new(config.watch.watchers_max),
+        item_watchers: watch::items::Watchers::new(config.watch.item_watchers_max),
         sent: Sent::new(config.purchase.sent_orders_max),
         config,
     };
@@ -246,15 +246,25 @@ impl App {
         );
         tasks.spawn_on(background, Kind::Disposable, "listen to stock", stock);
 
-        let shop = Arc::clone(&self.shop);
+        let (shop, until) = (Arc::clone(&self.shop), stopper.clone());
         let poll = async move {
             let limit = shop.config.upstream.read_limit();
-            every(shop.config.watch.poll_interval(), &stopper, async || {
-                watch::poll(&shop.watchers, &shop.inquiry, &shop.clock, limit).await;
+            every(shop.config.watch.poll_interval(), &until, async || {
+                watch::orders::poll(&shop.order_watchers, &shop.inquiry, &shop.clock, limit).await;
             })
             .await;
         };
         tasks.spawn_on(background, Kind::Disposable, "poll watched orders", poll);
+
+        let shop = Arc::clone(&self.shop);
+        let tell = async move {
+            let fresh = shop.config.stock.fresh();
+            every(shop.config.watch.item_interval(), &stopper, async || {
+                watch::items::tell(&shop.item_watchers, shop.clock.now(), fresh);
+            })
+            .await;
+        };
+        tasks.spawn_on(background, Kind::Disposable, "tell what is left", tell);
     }
 }
 

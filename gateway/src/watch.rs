@@ -1,62 +1,62 @@
-//! Who waits to hear of an order. One poll for all of them, however many there are: the books are
-//! asked for all watched orders at once, the ledger for those without a row. Bounded in number and
-//! time, and a watcher who leaves is forgotten at once.
+//! Who waits to hear of something: of an order ([`orders`]) or of what is left of an item
+//! ([`items`]). One job asks for everything that is watched, however many watch it, and each of them
+//! is told. Bounded in number, and a watcher who leaves is forgotten at once. It doesn't know how
+//! long somebody may watch.
+
+pub(crate) mod items;
+pub(crate) mod orders;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
+    fmt,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use chassis::Clock;
-use ids::{OrderId, ShardNo, UserId};
 use tokio::sync::watch;
 
-use crate::{
-    batches::Overloaded,
-    domain::order::{Became, Next},
-    orders::Inquiry,
-    upstream::{Until, inventory, orders},
-};
+use crate::batches::Overloaded;
 
-/// An order is watched for one user: to anybody else it isn't there.
-type Key = (OrderId, UserId);
+/// What can be told of something.
+pub(crate) trait News: Clone {
+    /// Whether `next` may be told to someone who was told `self`, and says something new.
+    fn may_become(&self, next: &Self) -> bool;
 
-/// All watchers of this gateway.
-#[derive(Debug)]
-pub(crate) struct Watchers {
-    watched: Mutex<Watched>,
+    /// Whether nothing can follow it.
+    fn is_final(&self) -> bool;
+}
+
+/// All watchers of one kind of this gateway.
+pub(crate) struct Watchers<K, N> {
+    watched: Mutex<Watched<K, N>>,
     watchers_max: usize,
 }
 
-#[derive(Debug, Default)]
-struct Watched {
-    by_order: HashMap<Key, Told>,
+struct Watched<K, N> {
+    by_key: HashMap<K, Told<N>>,
     watchers: usize,
 }
 
-#[derive(Debug)]
-struct Told {
-    last: watch::Sender<Became>,
+struct Told<N> {
+    last: watch::Sender<N>,
     watchers: usize,
 }
 
 /// One watcher. Dropping it ends the watch.
-#[derive(Debug)]
-pub(crate) struct Watching {
-    key: Key,
-    news: watch::Receiver<Became>,
-    all: Arc<Watchers>,
+pub(crate) struct Watching<K: Eq + Hash, N> {
+    key: K,
+    news: watch::Receiver<N>,
+    all: Arc<Watchers<K, N>>,
 }
 
-impl Watching {
+impl<K: Eq + Hash, N: News> Watching<K, N> {
     /// What is known now.
-    pub(crate) fn now(&mut self) -> Became {
+    pub(crate) fn now(&mut self) -> N {
         self.news.borrow_and_update().clone()
     }
 
     /// The next change. Pending for ever if none comes. Cancel safe.
-    pub(crate) async fn change(&mut self) -> Became {
+    pub(crate) async fn change(&mut self) -> N {
         match self.news.changed().await {
             Ok(()) => self.now(),
             Err(_) => std::future::pending().await,
@@ -64,39 +64,40 @@ impl Watching {
     }
 }
 
-impl Drop for Watching {
+impl<K: Eq + Hash, N> Drop for Watching<K, N> {
     fn drop(&mut self) {
         let mut watched = self.all.lock();
         watched.watchers -= 1;
-        if let Some(told) = watched.by_order.get_mut(&self.key) {
+        if let Some(told) = watched.by_key.get_mut(&self.key) {
             told.watchers -= 1;
             if told.watchers == 0 {
-                watched.by_order.remove(&self.key);
+                watched.by_key.remove(&self.key);
             }
         }
     }
 }
 
-impl Watchers {
+impl<K, N> Watchers<K, N> {
     /// Nobody watches; at most `watchers_max` may.
     pub(crate) fn new(watchers_max: usize) -> Arc<Self> {
-        Arc::new(Self { watched: Mutex::default(), watchers_max })
+        let watched = Watched { by_key: HashMap::new(), watchers: 0 };
+        Arc::new(Self { watched: Mutex::new(watched), watchers_max })
     }
 
-    /// Watches an order of which `first` is known.
-    pub(crate) fn watch(
-        self: &Arc<Self>,
-        order: OrderId,
-        user: UserId,
-        first: Became,
-    ) -> Result<Watching, Overloaded> {
-        let key = (order, user);
+    fn lock(&self) -> MutexGuard<'_, Watched<K, N>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Clone + Eq + Hash, N: News> Watchers<K, N> {
+    /// Watches something of which `first` is known.
+    pub(crate) fn watch(self: &Arc<Self>, key: K, first: N) -> Result<Watching<K, N>, Overloaded> {
         let mut watched = self.lock();
         if watched.watchers >= self.watchers_max {
             return Err(Overloaded);
         }
         watched.watchers += 1;
-        let told = watched.by_order.entry(key);
+        let told = watched.by_key.entry(key.clone());
         let told =
             told.or_insert_with(|| Told { last: watch::Sender::new(first.clone()), watchers: 0 });
         told.watchers += 1;
@@ -106,24 +107,27 @@ impl Watchers {
         Ok(Watching { key, news, all: Arc::clone(self) })
     }
 
-    fn keys(&self) -> Vec<Key> {
+    /// What is watched and not at its end.
+    fn keys(&self) -> Vec<K> {
         let watched = self.lock();
-        let unfinished = watched.by_order.iter().filter(|(_, told)| !told.last.borrow().is_final());
-        unfinished.map(|(key, _)| *key).collect()
+        let unfinished = watched.by_key.iter().filter(|(_, told)| !told.last.borrow().is_final());
+        unfinished.map(|(key, _)| key.clone()).collect()
     }
 
-    fn tell(&self, key: &Key, news: Became) {
-        if let Some(told) = self.lock().by_order.get(key) {
+    fn tell(&self, key: &K, news: N) {
+        if let Some(told) = self.lock().by_key.get(key) {
             tell(&told.last, news);
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K, N> fmt::Debug for Watchers<K, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watchers").field("watchers", &self.lock().watchers).finish_non_exhaustive()
     }
 }
 
-fn tell(last: &watch::Sender<Became>, news: Became) {
+fn tell<N: News>(last: &watch::Sender<N>, news: N) {
     last.send_if_modified(|last| {
         let is_news = last.may_become(&news);
         if is_news {
@@ -131,46 +135,4 @@ fn tell(last: &watch::Sender<Became>, news: Became) {
         }
         is_news
     });
-}
-
-/// Asks once for everything that is watched. Books that can't be asked are no news.
-pub(crate) async fn poll(watchers: &Watchers, inquiry: &Inquiry, clock: &Clock, limit: Duration) {
-    for keys in watchers.keys().chunks(orders::FIND_LEN_MAX) {
-        let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
-        let Ok(rows) = inquiry.books.find(&ids, limit).await else {
-            return;
-        };
-        let mut rows: HashMap<Key, _> =
-            rows.into_iter().map(|row| ((row.order, row.user), row)).collect();
-        let mut rowless: BTreeMap<ShardNo, Vec<Key>> = BTreeMap::new();
-        for key in keys {
-            match rows.remove(key) {
-                Some(row) => watchers.tell(key, Became::Recorded(row)),
-                None => rowless.entry(key.0.shard()).or_default().push(*key),
-            }
-        }
-        for (shard, keys) in rowless {
-            for keys in keys.chunks(inventory::FIND_LEN_MAX) {
-                ask_ledger(watchers, inquiry, shard, keys, Until::within(clock, limit)).await;
-            }
-        }
-    }
-}
-
-async fn ask_ledger(
-    watchers: &Watchers,
-    inquiry: &Inquiry,
-    shard: ShardNo,
-    keys: &[Key],
-    until: Until,
-) {
-    let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
-    let says = inquiry.beyond_books(shard, &ids, until).await;
-    for (key, next) in keys.iter().zip(says) {
-        match next {
-            Next::Say(became) => watchers.tell(key, became),
-            // The next poll does, soon enough.
-            Next::AskBooksAgain => watchers.tell(key, Became::Processing),
-        }
-    }
 }

@@ -1,16 +1,16 @@
 //! GetOrder, ListOrders and WatchOrder. To who doesn't show the ticket, an order without a row of
 //! theirs is NOT_FOUND, whether it is someone else's, under way, or nothing.
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
 use chassis::Stopper;
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::stream::BoxStream;
 use ids::{OrderId, UserId};
 use law::OrderState;
 use proto::gateway::v1 as wire;
 use tonic::{Request, Status};
 
-use super::{Shop, input, no_result, shop_window::wire_money, status::timestamp};
+use super::{Shop, input, no_result, shop_window::wire_money, status::timestamp, streams};
 use crate::{
     batches::Overloaded,
     domain::{
@@ -19,7 +19,6 @@ use crate::{
     },
     identity::Authenticated,
     upstream::Until,
-    watch::Watching,
 };
 
 type Stream = BoxStream<'static, Result<wire::WatchOrderResponse, Status>>;
@@ -60,45 +59,13 @@ pub(super) async fn watch_order(
     let wire::WatchOrderRequest { order_id, ticket } = request.get_ref();
     let asked = asked(shop, buyer, order_id, ticket)?;
     let became = became(shop, &asked, buyer.user(), until).await?;
-    let watching = shop.watchers.watch(asked.order, buyer.user(), became);
+    let watching = shop.order_watchers.watch((asked.order, buyer.user()), became);
     let watching = watching.map_err(|Overloaded| Refusal::Overloaded)?;
-    let limit = shop.config.watch.stream_limit();
-    let end = Box::pin(async move {
-        tokio::select! {
-            () = stopper.stopped() => {}
-            () = tokio::time::sleep(limit) => {}
-        }
-    });
-    Ok(stream(asked.order, watching, end))
-}
-
-/// The state now, then each change, to the final one or until `end`.
-fn stream(
-    order: OrderId,
-    watching: Watching,
-    end: Pin<Box<impl Future<Output = ()> + Send + 'static>>,
-) -> Stream {
-    enum Step {
-        First,
-        Next,
-        Over,
-    }
-    let begin = (watching, end, Step::First);
-    let states = futures::stream::unfold(begin, move |(mut watching, mut end, step)| async move {
-        let became = match step {
-            Step::First => watching.now(),
-            Step::Next => tokio::select! {
-                biased;
-                () = &mut end => return None,
-                became = watching.change() => became,
-            },
-            Step::Over => return None,
-        };
-        let next = if became.is_final() { Step::Over } else { Step::Next };
-        let answer = wire::WatchOrderResponse { order: Some(wire_order(order, &became)) };
-        Some((Ok(answer), (watching, end, next)))
-    });
-    states.boxed()
+    let end = streams::end(stopper, shop.config.watch.stream_limit());
+    let order = asked.order;
+    Ok(streams::stream(watching, end, move |became| wire::WatchOrderResponse {
+        order: Some(wire_order(order, became)),
+    }))
 }
 
 /// Which order, and whether its ticket was shown.

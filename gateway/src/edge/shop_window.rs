@@ -1,16 +1,25 @@
-//! ListSales and GetSale: for everybody, without a token.
+//! ListSales, GetSale and WatchItem: for everybody, without a token.
 
+use std::{sync::Arc, time::Duration};
+
+use chassis::Stopper;
+use futures::stream::BoxStream;
 use proto::gateway::v1 as wire;
+use tonic::Status;
 
-use super::{Shop, input, no_result, status::timestamp};
+use super::{Shop, input, no_result, status::timestamp, streams};
 use crate::{
+    batches::Overloaded,
     domain::{
         item::{Money, Window},
         refusal::Refusal,
     },
     items::KnownItem,
     upstream::inventory::Sale,
+    watch::items::{Key, Left},
 };
+
+type Stream = BoxStream<'static, Result<wire::WatchItemResponse, Status>>;
 
 pub(super) async fn list_sales(
     shop: &Shop,
@@ -35,6 +44,38 @@ pub(super) async fn get_sale(
     Ok(wire::GetSaleResponse { sale: Some(wire_sale(&view.sale, items)) })
 }
 
+pub(super) async fn watch_item(
+    shop: &Arc<Shop>,
+    stopper: Stopper,
+    request: &wire::WatchItemRequest,
+) -> Result<Stream, Refusal> {
+    let id = input::id("item_id", &request.item_id)?;
+    let item = shop.items.get(id).await.map_err(|error| no_result(error, "item"))?;
+    let open_ms = item.facts.window.closes_ms.saturating_sub(shop.clock.wall_ms());
+    if open_ms == 0 {
+        // An answer of no event would make clients come back for more, for ever.
+        return Err(Refusal::Closed);
+    }
+    let key = Key::of(item);
+    let left = key.left(shop.clock.now(), shop.config.stock.fresh());
+    let watching = shop.item_watchers.watch(key, left);
+    let watching = watching.map_err(|Overloaded| Refusal::Overloaded)?;
+    let limit = shop.config.watch.stream_limit().min(Duration::from_millis(open_ms));
+    Ok(streams::stream(watching, streams::end(stopper, limit), |Left(units_left)| {
+        let (availability, units_left) = wire_left(*units_left);
+        wire::WatchItemResponse { availability: availability.into(), units_left }
+    }))
+}
+
+/// How the stock is told.
+fn wire_left(units_left: Option<u32>) -> (wire::Availability, u32) {
+    match units_left {
+        None => (wire::Availability::Unknown, 0),
+        Some(0) => (wire::Availability::SoldOut, 0),
+        Some(units) => (wire::Availability::Available, units),
+    }
+}
+
 fn wire_sale(sale: &Sale, items: Vec<wire::Item>) -> wire::Sale {
     let Window { tickets_from_ms, opens_ms, closes_ms } = sale.window;
     wire::Sale {
@@ -49,11 +90,7 @@ fn wire_sale(sale: &Sale, items: Vec<wire::Item>) -> wire::Sale {
 
 fn wire_item(shop: &Shop, item: &KnownItem) -> wire::Item {
     let units_left = item.units_left(shop.clock.now(), shop.config.stock.fresh());
-    let availability = match units_left {
-        None => wire::Availability::Unknown,
-        Some(0) => wire::Availability::SoldOut,
-        Some(_) => wire::Availability::Available,
-    };
+    let (availability, units_left) = wire_left(units_left);
     let facts = &item.facts;
     wire::Item {
         item_id: facts.id.to_string(),
@@ -63,7 +100,7 @@ fn wire_item(shop: &Shop, item: &KnownItem) -> wire::Item {
         total_units: facts.total_units,
         limit_per_user: facts.limit_per_user,
         availability: availability.into(),
-        units_left: units_left.unwrap_or(0),
+        units_left,
     }
 }
 

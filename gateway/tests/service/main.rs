@@ -18,3 +18,4 @@ mod stubs;
 mod tickets;
 mod under_way;
 mod watch;
+mod watch_item;

@@ -1,0 +1,57 @@
+//! How watching becomes a stream: what is known now, then each change, to the final one or until
+//! the end. However a stream ends, its watcher is forgotten with it.
+
+use std::{hash::Hash, pin::Pin, time::Duration};
+
+use chassis::Stopper;
+use futures::{StreamExt as _, stream::BoxStream};
+use tonic::Status;
+
+use crate::watch::{News, Watching};
+
+/// When a stream is over though nothing final was told.
+pub(super) type End = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+
+/// With the server, or after `limit`.
+pub(super) fn end(stopper: Stopper, limit: Duration) -> End {
+    Box::pin(async move {
+        tokio::select! {
+            () = stopper.stopped() => {}
+            () = tokio::time::sleep(limit) => {}
+        }
+    })
+}
+
+/// What is told, in the words of `say`.
+pub(super) fn stream<K, N, T>(
+    watching: Watching<K, N>,
+    end: End,
+    say: impl Fn(&N) -> T + Send + 'static,
+) -> BoxStream<'static, Result<T, Status>>
+where
+    K: Eq + Hash + Send + 'static,
+    N: News + Send + Sync + 'static,
+    T: Send + 'static,
+{
+    enum Step {
+        First,
+        Next,
+        Over,
+    }
+    let begin = (watching, end, say, Step::First);
+    let told = futures::stream::unfold(begin, async |(mut watching, mut end, say, step)| {
+        let news = match step {
+            Step::First => watching.now(),
+            Step::Next => tokio::select! {
+                biased;
+                () = &mut end => return None,
+                news = watching.change() => news,
+            },
+            Step::Over => return None,
+        };
+        let next = if news.is_final() { Step::Over } else { Step::Next };
+        let answer = say(&news);
+        Some((Ok(answer), (watching, end, say, next)))
+    });
+    told.boxed()
+}

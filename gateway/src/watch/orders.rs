@@ -1,0 +1,75 @@
+//! What becomes of watched orders. The books are asked for all of them at once, the ledger for
+//! those without a row. Books that can't be asked are no news.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use chassis::Clock;
+use ids::{OrderId, ShardNo, UserId};
+
+use super::News;
+use crate::{
+    domain::order::{Became, Next},
+    orders::Inquiry,
+    upstream::{Until, inventory, orders},
+};
+
+/// An order is watched for one user: to anybody else it isn't there.
+pub(crate) type Key = (OrderId, UserId);
+
+/// Who watches orders.
+pub(crate) type Watchers = super::Watchers<Key, Became>;
+
+impl News for Became {
+    fn may_become(&self, next: &Self) -> bool {
+        self.may_become(next)
+    }
+
+    fn is_final(&self) -> bool {
+        self.is_final()
+    }
+}
+
+/// Asks once for everything that is watched.
+pub(crate) async fn poll(watchers: &Watchers, inquiry: &Inquiry, clock: &Clock, limit: Duration) {
+    for keys in watchers.keys().chunks(orders::FIND_LEN_MAX) {
+        let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
+        let Ok(rows) = inquiry.books.find(&ids, limit).await else {
+            return;
+        };
+        let mut rows: HashMap<Key, _> =
+            rows.into_iter().map(|row| ((row.order, row.user), row)).collect();
+        let mut rowless: BTreeMap<ShardNo, Vec<Key>> = BTreeMap::new();
+        for key in keys {
+            match rows.remove(key) {
+                Some(row) => watchers.tell(key, Became::Recorded(row)),
+                None => rowless.entry(key.0.shard()).or_default().push(*key),
+            }
+        }
+        for (shard, keys) in rowless {
+            for keys in keys.chunks(inventory::FIND_LEN_MAX) {
+                ask_ledger(watchers, inquiry, shard, keys, Until::within(clock, limit)).await;
+            }
+        }
+    }
+}
+
+async fn ask_ledger(
+    watchers: &Watchers,
+    inquiry: &Inquiry,
+    shard: ShardNo,
+    keys: &[Key],
+    until: Until,
+) {
+    let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
+    let says = inquiry.beyond_books(shard, &ids, until).await;
+    for (key, next) in keys.iter().zip(says) {
+        match next {
+            Next::Say(became) => watchers.tell(key, became),
+            // The next poll does, soon enough.
+            Next::AskBooksAgain => watchers.tell(key, Became::Processing),
+        }
+    }
+}
