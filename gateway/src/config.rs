@@ -1,20 +1,20 @@
 //! The knobs of the gateway. Their defaults, with the reason for each, stand in
 //! `config.default.toml`; no knob has a second default in code.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod people;
+mod purchase;
+mod reads;
+mod upstream;
 
-use chassis::{
-    ServerSettings,
-    channel::{self, ChannelSettings},
-    config::ConfigError,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use chassis::{ServerSettings, channel, config::ConfigError};
 use serde::Deserialize;
 
-use crate::coalesce::Bounds;
+pub use people::{IdentitySettings, TicketSettings};
+pub use purchase::{PurchaseSettings, StockSettings};
+pub use reads::{CatalogSettings, WatchSettings};
+pub use upstream::UpstreamSettings;
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 const ENV_PREFIX: &str = "SECKILL_GATEWAY";
@@ -47,116 +47,6 @@ pub struct Config {
     pub server: ServerSettings,
     /// For whoever connects the journal that is handed in with the seams.
     pub journal: journal::Settings,
-}
-
-/// Where the other services are, and how long they may take.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UpstreamSettings {
-    /// The URL of each instance, such as `http://127.0.0.1:50052`, with commas between.
-    pub inventory: String,
-    /// The same.
-    pub order: String,
-    /// The same.
-    pub user: String,
-    /// How long a read may take, in milliseconds.
-    pub read_ms_max: u64,
-    /// How long registering and signing in may take, in milliseconds.
-    pub sign_in_ms_max: u64,
-    /// Connections.
-    pub channel: ChannelSettings,
-}
-
-/// Tickets and their keys. Key files are text of at least 32 bytes.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TicketSettings {
-    /// The key that signs.
-    pub key_file: PathBuf,
-    /// The key that signed before; empty if there is none.
-    pub previous_key_file: PathBuf,
-    /// The key of order ids.
-    pub order_id_key_file: PathBuf,
-    /// How long a ticket may be used, in seconds.
-    pub lifetime_s: u32,
-}
-
-/// Access tokens.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdentitySettings {
-    /// The `iss` of all tokens.
-    pub issuer: String,
-    /// Whether tokens of a rehearsal count.
-    pub rehearsal_allowed: bool,
-    /// Checked tokens that are remembered.
-    pub known_tokens_max: u64,
-    /// For how long, in milliseconds.
-    pub known_ms: u64,
-    /// How often public keys are fetched, in milliseconds.
-    pub keys_interval_ms: u64,
-    /// How often an unknown key may make us fetch them, in milliseconds.
-    pub unknown_key_pause_ms: u64,
-    /// How long fetching them may take, in milliseconds.
-    pub keys_ms_max: u64,
-}
-
-/// Admission and batches.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PurchaseSettings {
-    /// Entries of one batch.
-    pub batch_len_max: usize,
-    /// Buyers that may gather for a shard, per core.
-    pub gathering_len_max: usize,
-    /// Batches of a shard in flight, per core.
-    pub batches_in_flight_max: usize,
-    /// Shards with something to do, per core.
-    pub lanes_max: usize,
-    /// How far clocks of machines may be apart, in milliseconds.
-    pub clock_slack_ms: u64,
-    /// Orders that are remembered as sent on.
-    pub sent_orders_max: usize,
-    /// How long before its deadline a call is answered, in milliseconds.
-    pub answer_margin_ms: u64,
-}
-
-/// The view of what is left.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StockSettings {
-    /// How long news of a shard count, in milliseconds.
-    pub fresh_ms: u64,
-}
-
-/// What is remembered of the catalog.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CatalogSettings {
-    /// Items.
-    pub known_items_max: u64,
-    /// How long an item is remembered that nobody asks for, in milliseconds.
-    pub known_items_idle_ms: u64,
-    /// Sales, and pages of them, and ids that are none.
-    pub known_sales_max: u64,
-    /// For how long, in milliseconds.
-    pub known_sales_ms: u64,
-}
-
-/// Streams of order states and of what is left.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WatchSettings {
-    /// Streams of orders at once.
-    pub watchers_max: usize,
-    /// Streams of items at once.
-    pub item_watchers_max: usize,
-    /// How often all watched orders are looked up, in milliseconds.
-    pub poll_ms: u64,
-    /// How often what is left of watched items is told on, in milliseconds.
-    pub item_ms: u64,
-    /// The longest life of a stream, in milliseconds.
-    pub stream_ms_max: u64,
 }
 
 impl Config {
@@ -230,84 +120,14 @@ impl Config {
     }
 }
 
-impl UpstreamSettings {
-    pub(crate) fn read_limit(&self) -> Duration {
-        Duration::from_millis(self.read_ms_max)
-    }
-
-    pub(crate) fn sign_in_limit(&self) -> Duration {
-        Duration::from_millis(self.sign_in_ms_max)
-    }
-}
-
-impl IdentitySettings {
-    pub(crate) fn known_for(&self) -> Duration {
-        Duration::from_millis(self.known_ms)
-    }
-
-    pub(crate) fn keys_interval(&self) -> Duration {
-        Duration::from_millis(self.keys_interval_ms)
-    }
-
-    pub(crate) fn unknown_key_pause(&self) -> Duration {
-        Duration::from_millis(self.unknown_key_pause_ms)
-    }
-
-    pub(crate) fn keys_limit(&self) -> Duration {
-        Duration::from_millis(self.keys_ms_max)
-    }
-}
-
-impl PurchaseSettings {
-    pub(crate) fn bounds(&self) -> Bounds {
-        Bounds {
-            batch_len_max: self.batch_len_max,
-            gathering_len_max: self.gathering_len_max,
-            batches_in_flight_max: self.batches_in_flight_max,
-        }
-    }
-
-    pub(crate) fn answer_margin(&self) -> Duration {
-        Duration::from_millis(self.answer_margin_ms)
-    }
-}
-
-impl StockSettings {
-    pub(crate) fn fresh(&self) -> Duration {
-        Duration::from_millis(self.fresh_ms)
-    }
-}
-
-impl CatalogSettings {
-    pub(crate) fn items_idle(&self) -> Duration {
-        Duration::from_millis(self.known_items_idle_ms)
-    }
-
-    pub(crate) fn sales_known_for(&self) -> Duration {
-        Duration::from_millis(self.known_sales_ms)
-    }
-}
-
-impl WatchSettings {
-    pub(crate) fn poll_interval(&self) -> Duration {
-        Duration::from_millis(self.poll_ms)
-    }
-
-    pub(crate) fn item_interval(&self) -> Duration {
-        Duration::from_millis(self.item_ms)
-    }
-
-    pub(crate) fn stream_limit(&self) -> Duration {
-        Duration::from_millis(self.stream_ms_max)
-    }
-}
-
 fn wrong(sentence: impl Into<String>) -> Result<(), ConfigError> {
     Err(ConfigError::new(sentence))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn good() -> Config {

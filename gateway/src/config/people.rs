@@ -1,0 +1,57 @@
+//! Who is let in: access tokens, tickets and their keys.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+
+/// Tickets and their keys. Key files are text of at least 32 bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TicketSettings {
+    /// The key that signs.
+    pub key_file: PathBuf,
+    /// The key that signed before; empty if there is none.
+    pub previous_key_file: PathBuf,
+    /// The key of order ids.
+    pub order_id_key_file: PathBuf,
+    /// How long a ticket may be used, in seconds.
+    pub lifetime_s: u32,
+}
+
+/// Access tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitySettings {
+    /// The `iss` of all tokens.
+    pub issuer: String,
+    /// Whether tokens of a rehearsal count.
+    pub rehearsal_allowed: bool,
+    /// Checked tokens that are remembered.
+    pub known_tokens_max: u64,
+    /// For how long, in milliseconds.
+    pub known_ms: u64,
+    /// How often public keys are fetched, in milliseconds.
+    pub keys_interval_ms: u64,
+    /// How often an unknown key may make us fetch them, in milliseconds.
+    pub unknown_key_pause_ms: u64,
+    /// How long fetching them may take, in milliseconds.
+    pub keys_ms_max: u64,
+}
+
+impl IdentitySettings {
+    pub(crate) fn known_for(&self) -> Duration {
+        Duration::from_millis(self.known_ms)
+    }
+
+    pub(crate) fn keys_interval(&self) -> Duration {
+        Duration::from_millis(self.keys_interval_ms)
+    }
+
+    pub(crate) fn unknown_key_pause(&self) -> Duration {
+        Duration::from_millis(self.unknown_key_pause_ms)
+    }
+
+    pub(crate) fn keys_limit(&self) -> Duration {
+        Duration::from_millis(self.keys_ms_max)
+    }
+}
