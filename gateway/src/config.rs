@@ -8,7 +8,7 @@ mod upstream;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use chassis::{ServerSettings, channel, config::ConfigError};
+use chassis::{ServerSettings, TelemetrySettings, channel, config::ConfigError};
 use serde::Deserialize;
 
 pub use people::{IdentitySettings, TicketSettings};
@@ -45,6 +45,8 @@ pub struct Config {
     pub watch: WatchSettings,
     /// Listeners and connections.
     pub server: ServerSettings,
+    /// What the process is seen by, for whoever makes the telemetry of the seams.
+    pub telemetry: TelemetrySettings,
     /// For whoever connects the journal that is handed in with the seams.
     pub journal: journal::Settings,
 }

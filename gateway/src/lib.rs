@@ -45,6 +45,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, Secret, Stopper, TaskOwner, Tasks,
+    Telemetry,
     channel::{BadAddress, connect_lazy},
     config::ConfigError,
     job::every,
@@ -78,6 +79,8 @@ pub struct Seams {
     pub cores: Arc<Cores>,
     /// Where holds are recorded.
     pub journal: Journal,
+    /// What it is seen by.
+    pub telemetry: Telemetry,
 }
 
 /// Why the gateway can't be started.
@@ -158,6 +161,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     );
 
     let (health, health_service) = Health::new();
+    seams.telemetry.show(&health);
     let routes = reflection(edge::OFFERED)?.add_service(health_service);
     let shop = Shop {
         clock: clock.clone(),

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use chassis::{
-    ServerSettings,
+    ServerSettings, TelemetrySettings,
     channel::{self, ChannelSettings},
     config::ConfigError,
     job::Backoff,
@@ -48,6 +48,8 @@ pub struct Config {
     pub roll_forward: RollForward,
     /// Listeners and connections.
     pub server: ServerSettings,
+    /// What the process is seen by, for whoever makes the telemetry of the seams.
+    pub telemetry: TelemetrySettings,
     /// Connections to the catalog.
     pub pool: PoolSettings,
     /// For whoever connects the journal that is handed in with the seams.

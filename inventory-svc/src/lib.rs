@@ -25,7 +25,7 @@ pub mod upstream;
 use std::{net::SocketAddr, sync::Arc};
 
 use chassis::{
-    Clock, Cores, Health, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
+    Clock, Cores, Health, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner, Telemetry,
     channel::{BadAddress, connect_lazy},
     config::ConfigError,
     reflection::BadDescriptors,
@@ -57,6 +57,8 @@ pub struct Seams {
     pub ledger: Arc<dyn Ledger>,
     /// The log.
     pub journal: Journal,
+    /// What it is seen by.
+    pub telemetry: Telemetry,
 }
 
 /// Why the service can't be started.
@@ -112,7 +114,7 @@ pub async fn migrate(config: &Config) -> Result<(), BuildError> {
 /// Whatever keeps it from serving, in one sentence.
 pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
     config.check()?;
-    let Seams { clock, pause, cores, ledger, journal } = seams;
+    let Seams { clock, pause, cores, ledger, journal, telemetry } = seams;
     let catalog = catalog::open(&config, journal.partitions(), cores.background()).await?;
 
     let Upstream { order_svc, user_svc, channel, .. } = &config.upstream;
@@ -129,6 +131,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         pause: pause.clone(),
     };
     let (health, health_service) = Health::new();
+    telemetry.show(&health);
     let catalog_service =
         grpc::catalog::service(Arc::clone(&catalog), Arc::clone(&operators), clock.clone());
     let routes = grpc::reflection()?.add_service(health_service).add_service(catalog_service);

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use chassis::{
-    ServerSettings,
+    ServerSettings, TelemetrySettings,
     channel::{self, ChannelSettings},
     config::ConfigError,
 };
@@ -39,6 +39,8 @@ pub struct Config {
     pub snapshot: SnapshotSettings,
     /// How connections are treated.
     pub server: ServerSettings,
+    /// What the process is seen by, for whoever makes the telemetry of the seams.
+    pub telemetry: TelemetrySettings,
     /// How inventory-svc is reached.
     pub channel: ChannelSettings,
     /// For whoever connects the journal that is handed in with the seams.

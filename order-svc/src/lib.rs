@@ -5,8 +5,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chassis::{
-    Clock, Cores, Health, Kind, Listeners, PausePoints, Stopper, TaskOwner, Tasks, channel,
-    config::ConfigError, reflection,
+    Clock, Cores, Health, Kind, Listeners, PausePoints, Stopper, TaskOwner, Tasks, Telemetry,
+    channel, config::ConfigError, reflection,
 };
 use journal::{Journal, Membership};
 use tonic::service::Routes;
@@ -51,6 +51,8 @@ pub struct Seams {
     pub cores: Arc<Cores>,
     /// The log.
     pub journal: Journal,
+    /// What it is seen by.
+    pub telemetry: Telemetry,
 }
 
 /// Why the service can't be built.
@@ -149,7 +151,7 @@ impl App {
 
     fn spawn(self, tasks: &Tasks, cores: &Cores) {
         let Self { config, listeners, seams, books, membership, inventory, reflection } = self;
-        let Seams { clock, pause, journal, .. } = seams;
+        let Seams { clock, pause, journal, telemetry, .. } = seams;
         let background = cores.background();
 
         let log_every = Duration::from_secs(config.settle.log_every_s);
@@ -193,6 +195,7 @@ impl App {
         });
 
         let (health, health_service) = Health::new();
+        telemetry.show(&health);
         let every = Duration::from_millis(config.health_every_ms);
         let (stopper, asked) = (tasks.stopper().clone(), Arc::clone(&books));
         tasks.spawn_on(background, Kind::Essential, "health", async move {

@@ -31,6 +31,7 @@ impl Place {
             pause: PausePoints::default(),
             cores: Arc::clone(&self.cores),
             journal: self.broker.journal(&journal::Settings::default()).unwrap(),
+            telemetry: chassis::Telemetry::off("order-svc"),
         };
         let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         build(self.config.clone(), listeners, seams).await

@@ -11,7 +11,7 @@ use std::{
 };
 
 use chassis::{
-    Clock, Cores,
+    Clock, Cores, Stopper, TaskOwner, TelemetryOwner, TelemetrySettings,
     logs::{self, LogFormat, LogSettings},
 };
 use tonic::transport::Endpoint;
@@ -40,6 +40,9 @@ pub(crate) struct DevArgs {
     /// Where the gateway listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50050")]
     listen: SocketAddr,
+    /// Where metrics are read; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    metrics: SocketAddr,
     /// Where databases, keys and addresses are kept; otherwise in a directory that goes at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -70,8 +73,14 @@ pub(crate) fn run(args: &DevArgs) -> Result<(), Failure> {
 async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> Result<(), Failure> {
     // Before anything is there to be cleaned up, so that no signal falls between.
     let mut signals = Signals::listen()?;
+    let telemetry = TelemetryOwner::new();
+    let watching = TaskOwner::new("telemetry", Stopper::new());
+    let settings = TelemetrySettings { listen: Some(args.metrics) };
+    let version = env!("CARGO_PKG_VERSION");
+    let metrics = telemetry.serve(&settings, &watching.tasks(), cores, version);
+    let metrics = metrics.map_err(|error| Failure::Usage(error.to_string()))?;
     let shop = tokio::select! {
-        shop = Shop::build(args.listen, data, cores) => shop?,
+        shop = Shop::build(args.listen, data, cores, &telemetry) => shop?,
         () = signals.next() => return Ok(()),
     };
     let (addresses, address) = (shop.addresses(), shop.gateway_addr());
@@ -85,6 +94,9 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
     let mut running = shop.run(cores);
     data.publish(&addresses, token.expose())?;
     say(format!("seckill listens on {address}"));
+    if let Some(metrics) = metrics {
+        say(format!("metrics at http://{metrics}/metrics"));
+    }
 
     let operator = Bearer::new(token.expose())
         .ok_or_else(|| Failure::Machine("the operator's token can't stand in a header".into()))?;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use chassis::{
-    Clock, Cores, Listeners, PausePoints, Stopper,
+    Clock, Cores, Listeners, PausePoints, Stopper, TaskOwner, TelemetryOwner, TelemetrySettings,
     logs::{self, LogFormat, LogSettings},
 };
 use futures::future::BoxFuture;
@@ -63,6 +63,8 @@ pub(crate) enum Role {
 /// A role that is about to serve.
 struct Built {
     addr: SocketAddr,
+    /// Where its metrics are read, if anywhere.
+    metrics: Option<SocketAddr>,
     /// Ends after a stop, or by itself with the reason.
     run: BoxFuture<'static, Result<(), String>>,
 }
@@ -88,11 +90,14 @@ async fn serve(role: Role, config: Option<&Path>, cores: &Arc<Cores>) -> Result<
     // Before anything is there to be cleaned up, so that no signal falls between.
     let mut signals = Signals::listen()?;
     let stopper = Stopper::new();
-    let Built { addr, mut run } = tokio::select! {
+    let Built { addr, metrics, mut run } = tokio::select! {
         built = build(role, config, cores, stopper.clone()) => built?,
         () = signals.next() => return Ok(()),
     };
     say(format!("seckill {} listens on {addr}", role.name()));
+    if let Some(addr) = metrics {
+        say(format!("metrics at http://{addr}/metrics"));
+    }
     let ended = |end: Result<(), String>| end.map_err(Failure::Machine);
     tokio::select! {
         end = &mut run => return ended(end),
@@ -126,15 +131,17 @@ async fn gateway(
 ) -> Result<Built, Failure> {
     let config = gateway::Config::load(file).map_err(usage)?;
     config.check().map_err(usage)?;
+    let (owner, observed) = seen(&config.telemetry, cores)?;
     let seams = gateway::Seams {
         clock: Clock::system(),
         pause: PausePoints::default(),
         cores: Arc::clone(cores),
         journal: connect(&config.journal).await?,
+        telemetry: owner.of("gateway"),
     };
     let listeners = bind(config.listen, cores)?;
     let app = gateway::build(config, listeners, seams).await.map_err(unavailable)?;
-    Ok(built(app.addr(), async move { app.run(stopper).await }))
+    Ok(built(app.addr(), observed, async move { app.run(stopper).await }))
 }
 
 async fn inventory(
@@ -144,6 +151,7 @@ async fn inventory(
 ) -> Result<Built, Failure> {
     let config = inventory_svc::Config::load(file).map_err(usage)?;
     config.check().map_err(usage)?;
+    let (owner, observed) = seen(&config.telemetry, cores)?;
     let seams = inventory_svc::Seams {
         clock: Clock::system(),
         pause: PausePoints::default(),
@@ -152,10 +160,11 @@ async fn inventory(
             .await
             .map_err(unavailable)?,
         journal: connect(&config.journal).await?,
+        telemetry: owner.of("inventory-svc"),
     };
     let listeners = bind(config.listen, cores)?;
     let app = inventory_svc::build(config, listeners, seams).await.map_err(unavailable)?;
-    Ok(built(app.addr(), async move { app.run(stopper).await }))
+    Ok(built(app.addr(), observed, async move { app.run(stopper).await }))
 }
 
 async fn order(
@@ -165,28 +174,32 @@ async fn order(
 ) -> Result<Built, Failure> {
     let config = order_svc::Config::load(file).map_err(usage)?;
     config.check().map_err(usage)?;
+    let (owner, observed) = seen(&config.telemetry, cores)?;
     let seams = order_svc::Seams {
         clock: Clock::system(),
         pause: PausePoints::default(),
         cores: Arc::clone(cores),
         journal: connect(&config.journal).await?,
+        telemetry: owner.of("order-svc"),
     };
     let listeners = bind(config.listen, cores)?;
     let app = order_svc::build(config, listeners, seams).await.map_err(unavailable)?;
-    Ok(built(app.addr(), async move { app.run(stopper).await }))
+    Ok(built(app.addr(), observed, async move { app.run(stopper).await }))
 }
 
 async fn user(file: Option<&Path>, cores: &Arc<Cores>, stopper: Stopper) -> Result<Built, Failure> {
     let config = user_svc::Config::load(file).map_err(usage)?;
     config.check().map_err(usage)?;
+    let (owner, observed) = seen(&config.telemetry, cores)?;
     let seams = user_svc::Seams {
         clock: Clock::system(),
         pause: PausePoints::default(),
         cores: Arc::clone(cores),
+        telemetry: owner.of("user-svc"),
     };
     let listeners = bind(config.listen, cores)?;
     let app = user_svc::build(config, listeners, seams).await.map_err(unavailable)?;
-    Ok(built(app.addr(), async move { app.run(stopper).await }))
+    Ok(built(app.addr(), observed, async move { app.run(stopper).await }))
 }
 
 impl Role {
@@ -200,12 +213,36 @@ impl Role {
     }
 }
 
+/// The telemetry of this process, read where the settings say.
+fn seen(
+    settings: &TelemetrySettings,
+    cores: &Cores,
+) -> Result<(TelemetryOwner, Observed), Failure> {
+    let owner = TelemetryOwner::new();
+    let tasks = TaskOwner::new("telemetry", Stopper::new());
+    let version = env!("CARGO_PKG_VERSION");
+    let addr = owner.serve(settings, &tasks.tasks(), cores, version).map_err(usage)?;
+    Ok((owner, Observed { addr, tasks }))
+}
+
+/// What lets the process be looked at, to the end of its drain.
+struct Observed {
+    addr: Option<SocketAddr>,
+    tasks: TaskOwner,
+}
+
 fn built<E: Display>(
     addr: SocketAddr,
+    observed: Observed,
     run: impl Future<Output = Result<(), E>> + Send + 'static,
 ) -> Built {
-    let run = async move { run.await.map_err(|error| error.to_string()) };
-    Built { addr, run: Box::pin(run) }
+    let Observed { addr: metrics, tasks } = observed;
+    let run = async move {
+        let ended = run.await.map_err(|error| error.to_string());
+        drop(tasks);
+        ended
+    };
+    Built { addr, metrics, run: Box::pin(run) }
 }
 
 fn bind(addr: SocketAddr, cores: &Cores) -> Result<Listeners, Failure> {

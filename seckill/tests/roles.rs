@@ -64,7 +64,8 @@ async fn a_role_listens_where_it_says_and_drains_on_a_signal() {
     let config = dir.path().join("user-svc.toml");
     let text = format!(
         "listen = \"127.0.0.1:0\"\naccounts_url = \"sqlite:{0}/user.db\"\n\
-         signing_key_file = \"{0}/keys/signing.pem\"\nmigrate_on_start = true\n",
+         signing_key_file = \"{0}/keys/signing.pem\"\nmigrate_on_start = true\n\
+         [telemetry]\nlisten = \"127.0.0.1:0\"\n",
         dir.path().display(),
     );
     fs::write(&config, text).unwrap();
@@ -102,7 +103,8 @@ async fn a_role_that_can_not_start_says_why_in_one_sentence() {
         ("user", "", 64, "signing_key_file"),
     ] {
         let config = dir.path().join("role.toml");
-        fs::write(&config, text).unwrap();
+        let apart = "[telemetry]\nlisten = \"\"\n";
+        fs::write(&config, format!("{text}{apart}")).unwrap();
         let filter = ["--log-filter", "off"];
         let said = run(&[&[role, "--config", path(&config)] as &[&str], &filter].concat()).await;
         let error = String::from_utf8(said.stderr).unwrap();

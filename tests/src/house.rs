@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use chassis::{Clock, ClockShift, Cores, PausePoints};
+use chassis::{Clock, ClockShift, Cores, PausePoints, TelemetryOwner};
 use inventory_svc::ledger::{Ledger, MemoryLedger};
 use journal::embedded::Broker;
 use proto::{
@@ -54,6 +54,8 @@ pub(crate) struct House {
     gateway_clock: (Clock, ClockShift),
     inventory_clock: (Clock, ClockShift),
     cores: Arc<Cores>,
+    /// What all services are seen by.
+    pub(crate) telemetry: TelemetryOwner,
     places: Places,
     operator: String,
     /// What every inventory-svc is given as its ledger.
@@ -114,6 +116,7 @@ impl House {
             gateway_clock: Clock::adjustable(),
             inventory_clock: Clock::adjustable(),
             cores,
+            telemetry: TelemetryOwner::new(),
             places,
             operator: operator.expose().to_owned(),
             user: None,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{ServerSettings, config::ConfigError};
+use chassis::{ServerSettings, TelemetrySettings, config::ConfigError};
 use serde::Deserialize;
 use store::PoolSettings;
 
@@ -41,6 +41,8 @@ pub struct Config {
     pub hashing: Hashing,
     /// Listeners and connections.
     pub server: ServerSettings,
+    /// What the process is seen by, for whoever makes the telemetry of the seams.
+    pub telemetry: TelemetrySettings,
     /// Connections to the accounts.
     pub pool: PoolSettings,
 }

@@ -24,7 +24,7 @@ use std::{error::Error, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Dur
 
 use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
-    config::ConfigError, job::Beat, reflection::BadDescriptors, token::Verifier,
+    Telemetry, config::ConfigError, job::Beat, reflection::BadDescriptors, token::Verifier,
 };
 use tonic::service::Routes;
 
@@ -54,6 +54,8 @@ pub struct Seams {
     pub pause: PausePoints,
     /// The runtimes that serve and work.
     pub cores: Arc<Cores>,
+    /// What it is seen by.
+    pub telemetry: Telemetry,
 }
 
 /// Why the service can't be started.
@@ -130,6 +132,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     let users = UserHandlers::new(Arc::new(people), config.issuer.clone(), &public_keys);
     let operators = OperatorHandlers::new(Arc::new(operators));
     let (health, health_service) = Health::new();
+    seams.telemetry.show(&health);
     let routes = grpc::routes(users, operators)?.add_service(health_service);
 
     Ok(App {

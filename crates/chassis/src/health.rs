@@ -4,6 +4,8 @@
 //! nothing about other roles, or they would wait for each other. The service named "liveness" is
 //! SERVING as long as the process turns. A watch ends when its server is asked to stop.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -24,6 +26,7 @@ pub const LIVENESS: &str = "liveness";
 #[derive(Clone, Debug)]
 pub struct Health {
     reporter: HealthReporter,
+    is_ready: Arc<AtomicBool>,
 }
 
 impl Health {
@@ -39,13 +42,19 @@ impl Health {
         }
         let service = HealthService::from_health_reporter(reporter.clone());
         let service = HealthServer::new(EndingHealth { service });
-        (Self { reporter }, service)
+        (Self { reporter, is_ready: Arc::default() }, service)
     }
 
     /// From now on the App is ready, or isn't. Watchers are told.
     pub async fn set_ready(&self, ready: bool) {
+        self.is_ready.store(ready, Ordering::Relaxed);
         let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.reporter.set_service_status("", status).await;
+    }
+
+    /// What was said last.
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed)
     }
 
     /// Asks `check` every `interval` whether the App's own stores answer, and is not ready once

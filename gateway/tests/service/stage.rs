@@ -108,6 +108,7 @@ impl Stage {
             pause: pause.clone(),
             cores: Arc::clone(&cores),
             journal: journal.clone(),
+            telemetry: chassis::Telemetry::off("gateway"),
         };
         let app = gateway::build(config, listeners, seams).await.unwrap();
         let url = format!("http://{}", app.addr());

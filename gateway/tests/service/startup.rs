@@ -20,7 +20,9 @@ async fn refused(spoil: impl FnOnce(&mut Config)) -> String {
     let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
     let journal = Broker::start(1).unwrap().journal(&journal::Settings::default()).unwrap();
     let cores = Arc::new(Cores::start(1).unwrap());
-    let seams = Seams { clock: Clock::system(), pause: PausePoints::default(), cores, journal };
+    let telemetry = chassis::Telemetry::off("gateway");
+    let (clock, pause) = (Clock::system(), PausePoints::default());
+    let seams = Seams { clock, pause, cores, journal, telemetry };
     match gateway::build(config, listeners, seams).await {
         Ok(_) => "nothing".to_owned(),
         Err(error) => error.to_string(),

@@ -146,6 +146,7 @@ impl House {
             cores: Arc::clone(&self.cores),
             ledger: Arc::clone(&self.keeper),
             journal: self.journal.clone(),
+            telemetry: chassis::Telemetry::off("inventory-svc"),
         };
         inventory_svc::build(config, listeners, seams).await
     }

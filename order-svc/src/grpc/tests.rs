@@ -44,7 +44,8 @@ impl House {
         let cores = Arc::new(Cores::start(1).unwrap());
         let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         let (clock, pause) = (Clock::system(), chassis::PausePoints::default());
-        let seams = Seams { clock, pause, cores, journal: journal.clone() };
+        let telemetry = chassis::Telemetry::off("order-svc");
+        let seams = Seams { clock, pause, cores, journal: journal.clone(), telemetry };
         let app: App = crate::build(config, listeners, seams).await.unwrap();
         let address = format!("http://{}", app.addr());
         let stopper = Stopper::new();

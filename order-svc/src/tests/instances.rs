@@ -23,6 +23,7 @@ impl Place {
             pause: pause.clone(),
             cores: Arc::clone(&self.cores),
             journal: Journal::connect(journal).unwrap(),
+            telemetry: chassis::Telemetry::off("order-svc"),
         };
         let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         let app = build(self.config.clone(), listeners, seams).await.unwrap();

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Clock, Cores, Kind, Listeners, PausePoints, Stopper, TaskOwner};
+use chassis::{Clock, Cores, Kind, Listeners, PausePoints, Stopper, TaskOwner, TelemetryOwner};
 use futures::future::select_all;
 use inventory_svc::ledger::MemoryLedger;
 use journal::embedded::Broker;
@@ -43,6 +43,7 @@ impl Shop {
         listen: SocketAddr,
         data: &DataDir,
         cores: &Arc<Cores>,
+        telemetry: &TelemetryOwner,
     ) -> Result<Self, Failure> {
         let count = cores.serving().len();
         let bind = |addr| Listeners::bind(addr, count).map_err(usage);
@@ -65,6 +66,7 @@ impl Shop {
             clock: clock.clone(),
             pause: pause.clone(),
             cores: Arc::clone(cores),
+            telemetry: telemetry.of("user-svc"),
         };
         let user = user_svc::build(config, at_user, seams).await.map_err(usage)?;
         let seams = inventory_svc::Seams {
@@ -73,6 +75,7 @@ impl Shop {
             cores: Arc::clone(cores),
             ledger: Arc::new(MemoryLedger::new(clock.clone())),
             journal: journal()?,
+            telemetry: telemetry.of("inventory-svc"),
         };
         let inventory =
             inventory_svc::build(inventory_config(data, &addresses)?, at_inventory, seams)
@@ -83,11 +86,18 @@ impl Shop {
             pause: pause.clone(),
             cores: Arc::clone(cores),
             journal: journal()?,
+            telemetry: telemetry.of("order-svc"),
         };
         let order = order_svc::build(order_config(data, &addresses)?, at_order, seams)
             .await
             .map_err(usage)?;
-        let seams = gateway::Seams { clock, pause, cores: Arc::clone(cores), journal: journal()? };
+        let seams = gateway::Seams {
+            clock,
+            pause,
+            cores: Arc::clone(cores),
+            journal: journal()?,
+            telemetry: telemetry.of("gateway"),
+        };
         let gateway_addr = at_gateway.addr();
         let gateway = gateway::build(gateway_config(data, &addresses)?, at_gateway, seams)
             .await

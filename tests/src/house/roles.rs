@@ -122,6 +122,7 @@ impl House {
             clock: Clock::system(),
             pause: PausePoints::default(),
             cores: Arc::clone(&self.cores),
+            telemetry: self.telemetry.of("user-svc"),
         };
         let listeners = self.places.listen(self.places.user).await;
         let app = user_svc::build(config, listeners, seams).await.expect("user-svc is built");
@@ -154,6 +155,7 @@ impl House {
             cores: Arc::clone(&self.cores),
             ledger: Arc::clone(&self.keeper),
             journal: self.journal(),
+            telemetry: self.telemetry.of("inventory-svc"),
         };
         let listeners = self.places.listen(at).await;
         let app = inventory_svc::build(config, listeners, seams).await;
@@ -172,6 +174,7 @@ impl House {
             pause: self.orders_pause.clone(),
             cores: Arc::clone(&self.cores),
             journal: self.journal(),
+            telemetry: self.telemetry.of("order-svc"),
         };
         let listeners = self.places.listen(self.places.orders).await;
         let app = order_svc::build(config, listeners, seams).await.expect("order-svc is built");
@@ -192,6 +195,7 @@ impl House {
             pause: self.gateway_pause.clone(),
             cores: Arc::clone(&self.cores),
             journal: self.journal(),
+            telemetry: self.telemetry.of("gateway"),
         };
         let listeners = self.places.listen(self.places.gateway).await;
         let app = gateway::build(config, listeners, seams).await.expect("the gateway is built");

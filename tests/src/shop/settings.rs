@@ -6,6 +6,9 @@ use testbed::Port;
 
 use super::{Stores, role::RoleConfig};
 
+/// Several of a role are on this machine, and nobody looks at their metrics.
+const TELEMETRY: &str = "[telemetry]\nlisten = \"\"\n";
+
 /// Where each role will listen; nobody else gets these ports meanwhile.
 pub(super) struct Places {
     ports: Vec<Port>,
@@ -26,13 +29,13 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
     let (inventories, orders) = ([inventory, other_inventory], [order, other_order]);
     let journal = format!(
         "[journal]\nbrokers = \"{}\"\ntopic = \"{}\"\n\
-         replication_factor = 1\nmin_insync_replicas = 1\n",
+         replication_factor = 1\nmin_insync_replicas = 1\n{TELEMETRY}",
         stores.brokers(),
         stores.topic,
     );
 
     let of_user = format!(
-        "accounts_url = \"{}\"\nsigning_key_file = {}\nrehearsal_allowed = true\n",
+        "accounts_url = \"{}\"\nsigning_key_file = {}\nrehearsal_allowed = true\n{TELEMETRY}",
         stores.accounts.url(),
         key("signing.pem"),
     );

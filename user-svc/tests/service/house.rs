@@ -60,8 +60,12 @@ async fn build(
     clock: &Clock,
 ) -> Result<user_svc::App, BuildError> {
     let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), cores.serving().len()).unwrap();
-    let seams =
-        Seams { clock: clock.clone(), pause: PausePoints::default(), cores: Arc::clone(cores) };
+    let seams = Seams {
+        clock: clock.clone(),
+        pause: PausePoints::default(),
+        cores: Arc::clone(cores),
+        telemetry: chassis::Telemetry::off("user-svc"),
+    };
     user_svc::build(config, listeners, seams).await
 }
 
