@@ -16,6 +16,7 @@ mod malformed;
 pub mod metrics;
 pub mod open_files;
 pub mod pause;
+pub mod plain_http;
 pub mod reflection;
 pub mod server;
 pub mod status;

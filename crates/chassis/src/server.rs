@@ -5,7 +5,8 @@
 //! a stream that has no end of its own ends by [`Stopper::of`] its request, or it would hold it up.
 //! A dropped [`crate::TaskOwner`] severs connections and drops handlers at their next await.
 //! Every call has a deadline ([`crate::deadline`]), a handler's panic is an INTERNAL answer, and a
-//! request that can't be read is told so with details (`malformed.rs`).
+//! request that can't be read is told so with details (`malformed.rs`), in JSON if its caller speaks
+//! plain HTTP ([`crate::plain_http`]).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,6 +24,7 @@ use tower::util::MapResponseLayer;
 use crate::cores::Cores;
 use crate::deadline::DeadlineLayer;
 use crate::malformed::{Words, explained};
+use crate::plain_http::PlainHttpLayer;
 use crate::server::guard::GuardLayer;
 use crate::server::tether::Tethered;
 use crate::stop::Stopper;
@@ -150,6 +152,7 @@ impl Door {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let connections = accept(listener, &settings, abort.clone());
         builder(&settings)
+            .layer(PlainHttpLayer)
             .layer(GuardLayer::new(abort, stopper.clone()))
             .layer(MapResponseLayer::new(move |answer| explained(words, answer)))
             .layer(DeadlineLayer::new(settings.default_deadline(), settings.max_deadline()))
