@@ -4,9 +4,6 @@
 //! when it passes, and leaves a [`Deadline`] for the handler, who gives the rest of the budget to
 //! the next hop. It bounds the time to the answer's headers; a stream that flows after them is
 //! bounded by its client and by the connection's keep-alive.
-//!
-//! tonic has a timer for `grpc-timeout` of its own, outside of all layers, which answers CANCELLED.
-//! Ours wins: it is started first, polled first, and asks the clock rather than a timer's flag.
 
 use std::future::poll_fn;
 use std::pin::pin;

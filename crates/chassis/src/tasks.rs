@@ -151,6 +151,11 @@ impl Tasks {
         }));
     }
 
+    /// `task`, as one that a drain waits for. It has to end with the owner by itself.
+    pub(crate) fn tracked<F: Future>(&self, task: F) -> impl Future<Output = F::Output> + use<F> {
+        self.tracker.track_future(task)
+    }
+
     /// Stops when the App is asked to stop.
     pub fn stopper(&self) -> &Stopper {
         &self.stopper

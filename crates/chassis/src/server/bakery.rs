@@ -2,9 +2,12 @@
 //!
 //! Which answer it gives is asked by the name of the service: see [`Bakery::check`].
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::extract::State;
+use axum::routing::{get, post};
 use futures::stream::{BoxStream, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
@@ -17,6 +20,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use super::*;
 use crate::channel::{Balanced, ChannelSettings, connect_lazy};
 use crate::deadline::Deadline;
+use crate::stop::Stopper;
 use crate::tasks::TaskOwner;
 
 pub(crate) const WORDS: Words = Words { domain: "bakery.test", invalid_input: "NO_ORDER" };
@@ -66,7 +70,14 @@ impl Bakery {
 
     /// Opens on `cores`, all listening on one free port.
     pub(crate) fn open(&self, cores: &Cores, settings: &ServerSettings) -> (TaskOwner, SocketAddr) {
-        open(cores, settings, |core| Routes::new(HealthServer::new(Self { core, ..self.clone() })))
+        open(cores, settings, |core| {
+            let health = HealthServer::new(Self { core, ..self.clone() });
+            Routes::new(health)
+                .into_axum_router()
+                .route("/shop", get(shop_window))
+                .route("/shop", post(deliver).with_state(self.inside.clone()))
+                .into()
+        })
     }
 
     /// Returns once so many are inside.
@@ -89,6 +100,24 @@ pub(crate) fn open(
     let addr = listeners.addr();
     serve(&owner.tasks(), cores, listeners, settings, WORDS, routes);
     (owner, addr)
+}
+
+/// What HTTP/1 customers see: their own address.
+async fn shop_window(request: http::Request<axum::body::Body>) -> String {
+    let peer = request.extensions().get::<Peer>().expect("everybody has one");
+    format!("bread for {}", peer.0)
+}
+
+/// Takes what is delivered, and says how much it was.
+async fn deliver(
+    State(inside): State<watch::Sender<usize>>,
+    flour: http::Request<axum::body::Body>,
+) -> String {
+    let _inside = Inside::enter(&inside);
+    match axum::body::to_bytes(flour.into_body(), 1024).await {
+        Ok(flour) => format!("{} bytes", flour.len()),
+        Err(_) => "spilt".to_owned(),
+    }
 }
 
 #[tonic::async_trait]

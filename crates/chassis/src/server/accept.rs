@@ -1,0 +1,54 @@
+//! The loop that takes connections from the kernel.
+//!
+//! It never waits for anything but the kernel: who finds no seat is turned away at once. A queue
+//! would only hide from clients and balancers that there is no room, and a crowd of idle
+//! connections would keep everybody else in it.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::server::seats::{Seat, Seats};
+
+/// After a failed accept (out of file descriptors, say) the next one waits, or the core would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Hands every connection that finds a seat to `open`.
+pub(super) async fn accept(
+    listener: TcpListener,
+    seats: Seats,
+    open: impl Fn(TcpStream, SocketAddr, Seat),
+) -> Infallible {
+    loop {
+        match listener.accept().await {
+            Ok((io, peer)) => match seats.take(peer.ip()) {
+                Ok(seat) => {
+                    // Answers are small: waiting to fill a segment only adds latency. It fails on a
+                    // connection that is gone already, which its first read will say.
+                    let _ = io.set_nodelay(true);
+                    open(io, peer, seat);
+                }
+                Err(_full) => turn_away(&io),
+            },
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Closes by a reset: the client knows at once, and the kernel keeps nothing.
+fn turn_away(io: &TcpStream) {
+    let _ = io.set_zero_linger();
+}
+
+/// Whether the connection died before it was accepted, which says nothing about the next one.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}

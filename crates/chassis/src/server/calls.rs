@@ -1,0 +1,98 @@
+//! What every call passes between its connection and the routes, from the outside in.
+//!
+//! Nothing here refuses a call for what it asks: that is the business of the routes' own layers.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tonic::Extensions;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::util::{MapResponseLayer, Oneshot};
+use tower::{Service, ServiceBuilder, ServiceExt};
+
+use crate::deadline::DeadlineLayer;
+use crate::malformed::{Words, explained};
+use crate::plain_http::PlainHttpLayer;
+use crate::server::body::Patient;
+use crate::server::guard::GuardLayer;
+use crate::server::settings::ServerSettings;
+use crate::stop::Stopper;
+
+/// Whoever is at the other end of the connection that a call came by: a client, or the last of the
+/// proxies in front of us. In the extensions of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+impl Peer {
+    /// The peer of a call, from the extensions of its request. `None` if no [`crate::serve`] is in
+    /// front.
+    pub fn of(extensions: &Extensions) -> Option<Self> {
+        extensions.get().copied()
+    }
+}
+
+/// A server's layers and routes.
+pub(super) trait Stack:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Stack for S where
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// The layers of a server, around its routes.
+pub(super) fn stack(
+    routes: Routes,
+    settings: &ServerSettings,
+    words: Words,
+    stopper: Stopper,
+) -> impl Stack + use<> {
+    ServiceBuilder::new()
+        // Whatever refuses further in says so as gRPC does; who speaks plain HTTP is told in JSON.
+        .layer(PlainHttpLayer)
+        // A panic of anything further in is an answer.
+        .layer(GuardLayer::new(stopper))
+        // What can't be read is said in our words, whoever found out.
+        .layer(MapResponseLayer::new(move |answer| explained(words, answer)))
+        // Work that is too late is neither begun nor finished.
+        .layer(DeadlineLayer::new(settings.default_deadline(), settings.max_deadline()))
+        .service(routes.prepare())
+}
+
+/// The stack as one connection sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Calls<S> {
+    pub(super) stack: S,
+    pub(super) peer: Peer,
+    pub(super) body_idle_max: Duration,
+}
+
+impl<S: Stack> hyper::service::Service<Request<Incoming>> for Calls<S> {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Oneshot<S, Request<Body>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let mut request = request.map(|body| Body::new(Patient::new(body, self.body_idle_max)));
+        request.extensions_mut().insert(self.peer);
+        self.stack.clone().oneshot(request)
+    }
+}

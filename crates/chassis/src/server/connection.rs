@@ -1,0 +1,220 @@
+//! One connection, from its first byte to its end.
+//!
+//! Its task belongs to the server's [`crate::TaskOwner`], and so do the tasks of its calls: both
+//! are dropped at their next await when the owner is. A stop, or its age, makes a connection finish
+//! what it has begun: GOAWAY on HTTP/2, the answer in progress on HTTP/1. Who hasn't even said
+//! hello then is cut.
+
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::job::jittered;
+use crate::server::calls::{Calls, Peer, Stack};
+use crate::server::hello::{Greeted, Version};
+use crate::server::http1::Http1;
+use crate::server::seats::Seat;
+use crate::server::settings::ServerSettings;
+use crate::stop::Stopper;
+use crate::tasks::Tasks;
+
+/// What all connections of one core have in common.
+pub(super) struct Connections<S> {
+    stack: S,
+    hello_within: Duration,
+    http1: Option<Http1>,
+    http2: http2::Builder<OnThisCore>,
+    body_idle_max: Duration,
+    age_max: Option<Duration>,
+    age_grace: Duration,
+    tasks: Tasks,
+    /// This core's own children of the owner's tokens: their locks are shared with no other core.
+    stopper: Stopper,
+    abort: CancellationToken,
+}
+
+impl<S: Stack> Connections<S> {
+    pub(super) fn new(stack: S, settings: &ServerSettings, tasks: &Tasks) -> Self {
+        let abort = tasks.abort_token();
+        Self {
+            stack,
+            hello_within: settings.hello_within(),
+            http1: settings.http1.then(|| Http1::new(settings)),
+            http2: http2(settings, OnThisCore { abort: abort.clone().into() }),
+            body_idle_max: settings.body_idle(),
+            age_max: settings.connection_age_max(),
+            age_grace: settings.connection_age_grace(),
+            tasks: tasks.clone(),
+            stopper: tasks.stopper().child(),
+            abort,
+        }
+    }
+
+    /// Returns once no more connections are wanted. Cancel safe.
+    pub(super) async fn stopped(&self) {
+        self.stopper.stopped().await;
+    }
+
+    /// Spawns the connection on this core.
+    pub(super) fn open(self: &Arc<Self>, io: TcpStream, peer: SocketAddr, seat: Seat) {
+        let this = Arc::clone(self);
+        let life = async move {
+            tokio::select! {
+                biased;
+                () = this.abort.cancelled() => {}
+                () = this.live(io, Peer(peer)) => {}
+            }
+            drop(seat);
+        };
+        #[expect(clippy::disallowed_methods, reason = "tracked: a drain waits for it")]
+        tokio::spawn(self.tasks.tracked(life));
+    }
+
+    async fn live(&self, io: TcpStream, peer: Peer) {
+        let greeted = tokio::select! {
+            biased;
+            () = self.stopper.stopped() => return,
+            greeted = timeout(self.hello_within, Greeted::by(io)) => greeted,
+        };
+        // Who has said nothing in time, or has left, is owed no answer.
+        let Ok(Ok(greeted)) = greeted else { return };
+        let stack = self.stack.clone();
+        let calls = Calls { stack, peer, body_idle_max: self.body_idle_max };
+        match (greeted.version, &self.http1) {
+            (Version::Http2, _) => {
+                let io = TokioIo::new(greeted.into_io());
+                self.until_its_end(self.http2.serve_connection(io, calls)).await;
+            }
+            (Version::Http1, Some(http1)) => {
+                let (builder, read) = http1.connection(greeted.read);
+                let io = TokioIo::new(tokio::io::join(read, greeted.write));
+                self.until_its_end(builder.serve_connection(io, calls)).await;
+            }
+            (Version::Http1, None) => {}
+        }
+    }
+
+    async fn until_its_end(&self, connection: impl Finish) {
+        let mut connection = pin!(connection);
+        let finishing = async {
+            tokio::select! {
+                () = self.stopper.stopped() => Ending::Stopped,
+                () = aged(self.age_max) => Ending::Aged,
+            }
+        };
+        let ending = tokio::select! {
+            biased;
+            // An error is the peer's own doing, or its leaving: nobody is there to be told.
+            _ended = connection.as_mut() => return,
+            ending = finishing => ending,
+        };
+        connection.as_mut().finish();
+        match ending {
+            // The drain says how long this may take.
+            Ending::Stopped => drop(connection.await),
+            Ending::Aged => drop(timeout(self.age_grace, connection).await),
+        }
+    }
+}
+
+/// Why a connection has to come to an end.
+enum Ending {
+    Stopped,
+    Aged,
+}
+
+/// Spread by a tenth, or all who came at the opening would come back at once.
+async fn aged(age_max: Option<Duration>) {
+    match age_max {
+        Some(age_max) => sleep(jittered(age_max)).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn http2(settings: &ServerSettings, executor: OnThisCore) -> http2::Builder<OnThisCore> {
+    let mut builder = http2::Builder::new(executor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.max_concurrent_streams)
+        .keep_alive_interval(settings.keepalive_interval())
+        .keep_alive_timeout(settings.keepalive_timeout())
+        .max_header_list_size(settings.header_list_bytes_max)
+        .max_local_error_reset_streams(settings.local_error_resets_max)
+        // h2's own bounds stand: on streams that are reset before we saw them, on empty and on
+        // tiny frames.
+        .initial_stream_window_size(settings.stream_window_bytes)
+        .initial_connection_window_size(settings.connection_window_bytes);
+    builder
+}
+
+/// A connection that can be asked to finish what it has begun, and no more.
+trait Finish: Future<Output = Result<(), hyper::Error>> {
+    fn finish(self: Pin<&mut Self>);
+}
+
+type Io<R, W> = TokioIo<tokio::io::Join<R, W>>;
+
+impl<R, W, S> Finish for http1::Connection<Io<R, W>, Calls<S>>
+where
+    S: Stack,
+    Io<R, W>: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<R, W, S> Finish for http2::Connection<Io<R, W>, Calls<S>, OnThisCore>
+where
+    S: Stack,
+    Io<R, W>: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Spawns the calls of HTTP/2 connections on the runtime that their connection is on.
+#[derive(Clone, Debug)]
+struct OnThisCore {
+    abort: Arc<CancellationToken>,
+}
+
+impl<F> Executor<F> for OnThisCore
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, call: F) {
+        #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
+        tokio::spawn(UnlessAborted { abort: Arc::clone(&self.abort), call });
+    }
+}
+
+pin_project! {
+    // A call that isn't polled once its owner is gone. What wakes it then is the end of its
+    // connection, so that nothing has to be registered for each call.
+    struct UnlessAborted<F> {
+        abort: Arc<CancellationToken>,
+        #[pin]
+        call: F,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for UnlessAborted<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.abort.is_cancelled() { Poll::Ready(()) } else { this.call.poll(cx) }
+    }
+}
