@@ -17,7 +17,7 @@ fn allowed(package: &str) -> Vec<&'static str> {
         "law" => vec!["ids"],
         "journal" => vec!["ids", "law", "proto", "chassis", "testbed"],
         service if SERVICES.contains(&service) => GROUND.to_vec(),
-        "seckill" | "protocol-model" | "tests" => [SERVICES.as_slice(), &GROUND].concat(),
+        "seckill" | "protocol-model" | "tests" | "bench" => [SERVICES.as_slice(), &GROUND].concat(),
         other => panic!("{other} is new: give it a row here and in ARCHITECTURE.md"),
     }
 }
@@ -37,7 +37,10 @@ fn packages_import_only_what_lies_below_them() {
             let is_ours = members.contains(&dependency.name);
             let is_known = allowed.contains(&dependency.name.as_str());
             let is_test_only = dependency.kind == DependencyKind::Development;
-            if dependency.name == "testbed" && !is_test_only && package.name != "tests" {
+            if dependency.name == "testbed"
+                && !is_test_only
+                && !["tests", "bench"].contains(&package.name.as_str())
+            {
                 strays.push(format!("{} imports testbed outside of its tests", package.name));
             }
             if is_ours && !is_known && dependency.kind != DependencyKind::Build {
@@ -52,8 +55,8 @@ fn packages_import_only_what_lies_below_them() {
 fn drivers_stay_in_their_rooms() {
     let rooms: [(&str, &[&str]); 6] = [
         ("rdkafka", &["journal"]),
-        ("sqlx", &["store", "user-svc", "inventory-svc", "order-svc", "testbed", "tests"]),
-        ("redis", &["inventory-svc", "testbed"]),
+        ("sqlx", &["store", "user-svc", "inventory-svc", "order-svc", "testbed", "tests", "bench"]),
+        ("redis", &["inventory-svc", "testbed", "bench"]),
         ("jsonwebtoken", &["chassis", "user-svc"]),
         ("opentelemetry", &["chassis"]),
         ("prometheus-client", &["chassis"]),
