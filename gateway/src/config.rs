@@ -1,6 +1,7 @@
 //! The knobs of the gateway. Their defaults, with the reason for each, stand in
 //! `config.default.toml`; no knob has a second default in code.
 
+mod clients;
 mod people;
 mod purchase;
 mod reads;
@@ -11,6 +12,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use chassis::{ServerSettings, TelemetrySettings, channel, config::ConfigError};
 use serde::Deserialize;
 
+pub use clients::ClientSettings;
 pub use people::{IdentitySettings, TicketSettings};
 pub use purchase::{PurchaseSettings, StockSettings};
 pub use reads::{CatalogSettings, WatchSettings};
@@ -29,6 +31,8 @@ pub struct Config {
     pub drain_ms_max: u64,
     /// Calls that one serving core works on at once.
     pub calls_per_core_max: usize,
+    /// Where calls come from.
+    pub clients: ClientSettings,
     /// The services behind the door.
     pub upstream: UpstreamSettings,
     /// Tickets and their keys.

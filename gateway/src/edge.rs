@@ -23,9 +23,10 @@ use proto::{
     user::v1::user_service_server::UserServiceServer,
 };
 use tonic::{Extensions, Request, Response, Status};
+use tower::{ServiceExt as _, service_fn};
 
 use crate::{
-    batches::Batches,
+    call::{Call, Known},
     config::Config,
     domain::refusal::Refusal,
     identity::Identity,
@@ -33,6 +34,7 @@ use crate::{
     orders::Inquiry,
     sales::Sales,
     sent::Sent,
+    stack::Stack,
     tickets::Tickets,
     upstream::{ReadError, Until},
     watch,
@@ -55,18 +57,36 @@ pub(crate) struct Shop {
     pub(crate) sent: Sent,
 }
 
+/// Something of all cores, with a count of references of this core's own: a count that all cores
+/// share would be the most written line of memory of the process.
+pub(crate) type OnCore<T> = Arc<Arc<T>>;
+
 /// The buyers' service, on one core.
 #[derive(Debug)]
 pub(crate) struct Edge {
     shop: Arc<Shop>,
-    batches: Batches,
+    stack: Stack,
     stopper: Stopper,
 }
 
 impl Edge {
     /// Streams end when `stopper` stops.
-    pub(crate) fn new(shop: Arc<Shop>, batches: Batches, stopper: Stopper) -> Self {
-        Self { shop, batches, stopper }
+    pub(crate) fn new(shop: Arc<Shop>, stack: Stack, stopper: Stopper) -> Self {
+        Self { shop, stack, stopper }
+    }
+
+    /// Lets a call that needs a token through the stack to `handler`.
+    async fn for_buyer<M, A, F>(
+        &self,
+        request: Request<M>,
+        handler: impl Fn(Known<M>) -> F + Clone + Send + 'static,
+    ) -> Result<A, Refusal>
+    where
+        M: Send + 'static,
+        A: 'static,
+        F: Future<Output = Result<A, Refusal>> + Send,
+    {
+        self.stack.for_buyers(service_fn(handler)).oneshot(Call::from(request)).await
     }
 }
 
@@ -92,14 +112,14 @@ pub(crate) fn services(
 
 impl Shop {
     /// The rest of the caller's patience.
-    fn remaining(&self, extensions: &Extensions) -> Duration {
+    pub(crate) fn remaining(&self, extensions: &Extensions) -> Duration {
         // Without the layer there would be no bound at all, so a read's is taken.
         let deadline = Deadline::of(extensions);
         deadline.map_or(self.config.upstream.read_limit(), |deadline| deadline.remaining())
     }
 
     /// When a read on behalf of the caller must be over.
-    fn until(&self, extensions: &Extensions) -> Until {
+    pub(crate) fn until(&self, extensions: &Extensions) -> Until {
         let limit = self.remaining(extensions).min(self.config.upstream.read_limit());
         Until::within(&self.clock, limit.saturating_sub(self.config.purchase.answer_margin()))
     }
@@ -151,34 +171,46 @@ impl GatewayService for Edge {
         &self,
         request: Request<wire::IssueTicketRequest>,
     ) -> Result<Response<wire::IssueTicketResponse>, Status> {
-        answer(wish::issue_ticket(&self.shop, request).await)
+        let shop = Arc::clone(&self.shop);
+        answer(
+            self.for_buyer(request, move |call| wish::issue_ticket(Arc::clone(&shop), call)).await,
+        )
     }
 
     async fn purchase(
         &self,
         request: Request<wire::PurchaseRequest>,
     ) -> Result<Response<wire::PurchaseResponse>, Status> {
-        answer(buy::purchase(&self.shop, &self.batches, request).await)
+        answer(buy::purchase(&self.stack, request).await)
     }
 
     async fn get_order(
         &self,
         request: Request<wire::GetOrderRequest>,
     ) -> Result<Response<wire::GetOrderResponse>, Status> {
-        answer(look_up::get_order(&self.shop, request).await)
+        let shop = Arc::clone(&self.shop);
+        answer(
+            self.for_buyer(request, move |call| look_up::get_order(Arc::clone(&shop), call)).await,
+        )
     }
 
     async fn list_orders(
         &self,
         request: Request<wire::ListOrdersRequest>,
     ) -> Result<Response<wire::ListOrdersResponse>, Status> {
-        answer(look_up::list_orders(&self.shop, request).await)
+        let shop = Arc::clone(&self.shop);
+        answer(
+            self.for_buyer(request, move |call| look_up::list_orders(Arc::clone(&shop), call))
+                .await,
+        )
     }
 
     async fn watch_order(
         &self,
         request: Request<wire::WatchOrderRequest>,
     ) -> Result<Response<Self::WatchOrderStream>, Status> {
-        answer(look_up::watch_order(&self.shop, self.stopper.clone(), request).await)
+        let (shop, stopper) = (Arc::clone(&self.shop), self.stopper.clone());
+        let watch = move |call| look_up::watch_order(Arc::clone(&shop), stopper.clone(), call);
+        answer(self.for_buyer(request, watch).await)
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use chassis::{
     Clock, Stopper,
     job::{Backoff, jittered},
-    token::{TokenError, Verifier, bearer},
+    token::{Claims, TokenError, Verifier, bearer},
 };
 use ids::UserId;
 use sha2::{Digest, Sha256};
@@ -72,37 +72,39 @@ impl Identity {
         })
     }
 
-    /// The buyer who calls.
-    pub(crate) async fn authenticate(
+    /// The buyer who calls, if the keys that are known suffice to say so.
+    pub(crate) fn check(&self, metadata: &MetadataMap) -> Option<Result<Authenticated, Refusal>> {
+        let token = match shown(metadata) {
+            Ok(token) => token,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let known = match self.known.get(&hash) {
+            Some(known) if self.clock.wall_ms() / 1000 < known.expires_at_s => Ok(known),
+            Some(_) | None => match self.verifier.verify(token) {
+                Err(TokenError::UnknownKey) => return None,
+                claims => self.remember(hash, claims),
+            },
+        };
+        Some(known.and_then(|known| self.let_in(known)))
+    }
+
+    /// The same for a token with an unknown key, after looking for new ones.
+    pub(crate) async fn check_with_new_keys(
         &self,
         metadata: &MetadataMap,
     ) -> Result<Authenticated, Refusal> {
-        let token = bearer(metadata).ok_or(Refusal::Unauthenticated(
-            "an access token is needed (authorization: Bearer …)",
-        ))?;
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let known = match self.known.get(&hash) {
-            Some(known) if self.clock.wall_ms() / 1000 < known.expires_at_s => known,
-            Some(_) | None => {
-                let known = self.check(token).await?;
-                self.known.insert(hash, known);
-                known
-            }
-        };
-        if known.is_rehearsal && !self.settings.rehearsal_allowed {
-            return Err(Refusal::PermissionDenied("tokens of a rehearsal don't count here"));
-        }
-        Ok(Authenticated(known.user))
+        let token = shown(metadata)?;
+        self.ask_for_keys(self.settings.unknown_key_pause()).await;
+        let hash = Sha256::digest(token.as_bytes()).into();
+        self.let_in(self.remember(hash, self.verifier.verify(token))?)
     }
 
-    async fn check(&self, token: &str) -> Result<Known, Refusal> {
-        let claims = match self.verifier.verify(token) {
-            Err(TokenError::UnknownKey) => {
-                self.ask_for_keys(self.settings.unknown_key_pause()).await;
-                self.verifier.verify(token)
-            }
-            claims => claims,
-        };
+    fn remember(
+        &self,
+        hash: [u8; 32],
+        claims: Result<Claims, TokenError>,
+    ) -> Result<Known, Refusal> {
         let claims = claims.map_err(|error| match error {
             // Without any key we can't say that the token is bad.
             TokenError::UnknownKey if !self.has_keys.load(Ordering::Relaxed) => {
@@ -121,7 +123,16 @@ impl Identity {
         let user = claims.subject.parse();
         let user = user.map_err(|_| Refusal::Unauthenticated("the access token names no buyer"))?;
         let expires_at_s = claims.expires_at_s;
-        Ok(Known { user, is_rehearsal: claims.rehearsal, expires_at_s })
+        let known = Known { user, is_rehearsal: claims.rehearsal, expires_at_s };
+        self.known.insert(hash, known);
+        Ok(known)
+    }
+
+    fn let_in(&self, known: Known) -> Result<Authenticated, Refusal> {
+        if known.is_rehearsal && !self.settings.rehearsal_allowed {
+            return Err(Refusal::PermissionDenied("tokens of a rehearsal don't count here"));
+        }
+        Ok(Authenticated(known.user))
     }
 
     /// Asks user-svc for its keys unless someone did less than `pause` ago; those who come
@@ -150,6 +161,11 @@ impl Identity {
         }
         *asked_at = Some(self.clock.now());
     }
+}
+
+fn shown(metadata: &MetadataMap) -> Result<&str, Refusal> {
+    let says = "an access token is needed (authorization: Bearer …)";
+    bearer(metadata).ok_or(Refusal::Unauthenticated(says))
 }
 
 impl std::fmt::Debug for Identity {

@@ -4,11 +4,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use ids::{ItemId, UserId};
 
 use crate::{
-    domain::item::{Item, Shard},
-    stock::{Cell, Level, StockView},
+    domain::{
+        admission::Heard,
+        item::{Item, Shard},
+    },
+    stock::{Cell, StockView},
     upstream::{Inventory, ReadError},
 };
 
@@ -21,15 +25,15 @@ pub(crate) struct KnownItem {
 }
 
 impl KnownItem {
-    /// The shard that serves a user, and its stock if it was heard of at most `fresh` ago.
+    /// The shard that serves a user, and what was heard of it at most `fresh` ago.
     pub(crate) fn shard_for(
         &self,
         user: UserId,
         now: Duration,
         fresh: Duration,
-    ) -> (Shard, Option<Level>) {
+    ) -> (Shard, Option<Heard>) {
         let place = self.facts.place_for(user);
-        (self.facts.shards[place], self.cells[place].level(now, fresh))
+        (self.facts.shards[place], self.cells[place].heard(now, fresh))
     }
 
     /// Units left over all shards; `None` if one of them wasn't heard of lately.
@@ -66,6 +70,11 @@ impl Items {
         let missing =
             moka::future::Cache::builder().max_capacity(known_max).time_to_live(missing_for);
         Self { known: known.build(), missing: missing.build(), inventory, stock, read_limit }
+    }
+
+    /// An item that is known already. Asks nobody and waits for nothing.
+    pub(crate) fn known(&self, id: ItemId) -> Option<Arc<KnownItem>> {
+        self.known.get(&id).now_or_never().flatten()
     }
 
     /// An item of a scheduled sale. However many ask at once, the catalog is asked once.

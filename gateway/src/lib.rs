@@ -8,6 +8,7 @@
 //! [`build`] is the wiring, read top to bottom.
 
 mod batches;
+mod call;
 mod coalesce;
 mod config;
 mod domain;
@@ -21,13 +22,14 @@ mod sent;
 mod stack;
 mod stock;
 mod tickets;
+mod till;
 mod under_way;
 mod upstream;
 mod watch;
 
 pub use config::{
-    CatalogSettings, Config, IdentitySettings, PurchaseSettings, StockSettings, TicketSettings,
-    UpstreamSettings, WatchSettings,
+    CatalogSettings, ClientSettings, Config, IdentitySettings, PurchaseSettings, StockSettings,
+    TicketSettings, UpstreamSettings, WatchSettings,
 };
 pub use tickets::KeyError;
 
@@ -62,6 +64,7 @@ use crate::{
     orders::Inquiry,
     sales::Sales,
     sent::Sent,
+    stack::Stack,
     stock::StockView,
     tickets::Tickets,
     under_way::UnderWay,
@@ -229,9 +232,10 @@ impl App {
             let under_way = Arc::clone(&shop.inquiry.under_way);
             let (bounds, lanes_max) = (purchase.bounds(), purchase.lanes_max);
             let batches = Batches::new(bounds, lanes_max, under_way, road, tasks.clone());
-            let edge = Edge::new(Arc::clone(&shop), batches, tasks.stopper().clone());
+            let stack = Stack::new(Arc::clone(&shop), batches);
+            let edge = Edge::new(Arc::clone(&shop), stack, tasks.stopper().clone());
             let reception = Reception::new(Arc::clone(&shop), users.clone());
-            stack::routes(routes.clone(), edge, reception, shop.config.calls_per_core_max)
+            stack::routes(routes.clone(), edge, reception, &shop.config)
         }
     }
 

@@ -17,14 +17,10 @@ use futures::StreamExt as _;
 use ids::ShardNo;
 use tokio::sync::Notify;
 
-use crate::upstream::{Inventory, inventory::WATCH_LEN_MAX};
-
-/// The stock of a shard that is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Level {
-    pub(crate) units_left: u32,
-    pub(crate) is_paused: bool,
-}
+use crate::{
+    domain::admission::{Heard, Level},
+    upstream::{Inventory, inventory::WATCH_LEN_MAX},
+};
 
 /// What inventory-svc says of one shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,31 +38,43 @@ pub(crate) struct News {
 pub(crate) struct Cell {
     /// By the monotonic clock, in milliseconds.
     heard_at_ms: AtomicU64,
-    /// A [`Level`] in one word, so that no reader sees half of one: 0 for none.
-    level: AtomicU64,
+    /// A [`Heard`] in one word, so that no reader sees half of one: 0 for nothing yet.
+    word: AtomicU64,
 }
 
-const IS_OPEN: u64 = 1 << 63;
-const IS_PAUSED: u64 = 1 << 62;
+const IS_HEARD: u64 = 1 << 63;
+const IS_OPEN: u64 = 1 << 62;
+const IS_PAUSED: u64 = 1 << 61;
 
 impl Cell {
-    /// The stock, if it was heard of at most `fresh` ago.
-    pub(crate) fn level(&self, now: Duration, fresh: Duration) -> Option<Level> {
+    /// What was heard, if that was at most `fresh` ago.
+    pub(crate) fn heard(&self, now: Duration, fresh: Duration) -> Option<Heard> {
         let heard_at = Duration::from_millis(self.heard_at_ms.load(Ordering::Acquire));
-        let word = self.level.load(Ordering::Acquire);
-        if word & IS_OPEN == 0 || now.saturating_sub(heard_at) > fresh {
+        let word = self.word.load(Ordering::Acquire);
+        if word & IS_HEARD == 0 || now.saturating_sub(heard_at) > fresh {
             return None;
         }
+        if word & IS_OPEN == 0 {
+            return Some(Heard::Loading);
+        }
         let units_left = u32::try_from(word & u64::from(u32::MAX)).expect("the low 32 bits");
-        Some(Level { units_left, is_paused: word & IS_PAUSED != 0 })
+        Some(Heard::Open(Level { units_left, is_paused: word & IS_PAUSED != 0 }))
+    }
+
+    /// The stock, if the shard is open and was heard of at most `fresh` ago.
+    pub(crate) fn level(&self, now: Duration, fresh: Duration) -> Option<Level> {
+        match self.heard(now, fresh)? {
+            Heard::Open(level) => Some(level),
+            Heard::Loading => None,
+        }
     }
 
     fn hear(&self, level: Option<Level>, now: Duration) {
-        let word = level.map_or(0, |level| {
+        let open = level.map_or(0, |level| {
             let paused = if level.is_paused { IS_PAUSED } else { 0 };
             IS_OPEN | paused | u64::from(level.units_left)
         });
-        self.level.store(word, Ordering::Release);
+        self.word.store(IS_HEARD | open, Ordering::Release);
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         self.heard_at_ms.store(now_ms, Ordering::Release);
     }
@@ -222,7 +230,9 @@ mod tests {
         view.hear(&news(8, 1, 9), at(1002));
         assert_eq!(units(&cell, 1002), Some(9));
         view.hear(&News { level: None, ..news(0, 0, 0) }, at(1003));
-        assert_eq!(units(&cell, 1003), None, "loading");
+        assert_eq!(units(&cell, 1003), None);
+        assert_eq!(cell.heard(at(1003), FRESH), Some(Heard::Loading));
+        assert_eq!(cell.heard(at(1504), FRESH), None, "silence says nothing, not even that");
         view.hear(&news(8, 1, 9), at(1004));
         assert_eq!(units(&cell, 1004), Some(9));
     }

@@ -39,7 +39,29 @@ pub(crate) struct Terms {
     pub(crate) expires_ms: u64,
 }
 
-/// A ticket that this shop signed for the buyer who shows it. Made by [`Tickets::open`] only.
+/// What a buyer shows. Nothing of it is checked.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) ticket: String,
+    /// The client says that it sends the ticket for the first time.
+    pub(crate) is_first: bool,
+}
+
+/// A ticket that this shop signed, for whomever. Made by [`Tickets::read`] only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signed(Terms);
+
+impl Signed {
+    /// The right of the buyer whom it names, and of nobody else (I-5).
+    ///
+    /// # Errors
+    /// [`Invalid`] unless it was signed for that user.
+    pub(crate) fn of(self, user: UserId) -> Result<Ticket, Invalid> {
+        if self.0.user == user { Ok(Ticket(self.0)) } else { Err(Invalid) }
+    }
+}
+
+/// A ticket that this shop signed for the buyer who shows it. Made by [`Signed::of`] only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(Terms);
 
@@ -133,26 +155,40 @@ impl Tickets {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Opens a ticket that `user` shows. Compares signatures in constant time.
+    /// Opens a ticket that `user` shows.
     ///
     /// # Errors
     /// [`Invalid`] unless it was signed by one of the keys, unchanged, for that user.
     pub(crate) fn open(&self, text: &str, user: UserId) -> Result<Ticket, Invalid> {
-        if text.len() > TEXT_LEN_MAX {
-            return Err(Invalid);
-        }
-        // Room for whatever the longest text decodes to, so that its length can be judged.
-        let mut bytes = [0; TEXT_LEN_MAX];
-        let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).map_err(|_| Invalid)?;
-        if len != LEN {
-            return Err(Invalid);
-        }
-        let (signed, tag) = bytes[..LEN].split_at(SIGNED_LEN);
+        self.read(text)?.of(user)
+    }
+
+    /// Reads a ticket. Compares signatures in constant time.
+    ///
+    /// # Errors
+    /// [`Invalid`] unless it was signed by one of the keys, unchanged.
+    pub(crate) fn read(&self, text: &str) -> Result<Signed, Invalid> {
+        let bytes = decoded(text).ok_or(Invalid)?;
+        let (signed, tag) = bytes.split_at(SIGNED_LEN);
         let key = self.keys.iter().find(|key| signed.starts_with(&key.id)).ok_or(Invalid)?;
         key.mac_of(signed).verify_slice(tag).map_err(|_| Invalid)?;
-        let terms = read(signed).ok_or(Invalid)?;
-        if terms.user == user { Ok(Ticket(terms)) } else { Err(Invalid) }
+        read(signed).map(Signed).ok_or(Invalid)
     }
+}
+
+/// What a ticket claims, unchecked: good for nothing but to say no early.
+pub(crate) fn claimed(text: &str) -> Option<Terms> {
+    read(decoded(text)?.split_at(SIGNED_LEN).0)
+}
+
+fn decoded(text: &str) -> Option<[u8; LEN]> {
+    if text.len() > TEXT_LEN_MAX {
+        return None;
+    }
+    // Room for whatever the longest text decodes to, so that its length can be judged.
+    let mut bytes = [0; TEXT_LEN_MAX];
+    let len = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    bytes.get(..len)?.try_into().ok()
 }
 
 impl std::fmt::Debug for Tickets {

@@ -6,18 +6,71 @@ use ids::OrderId;
 
 use super::{item::Window, purchase::Entry, refusal::Refusal};
 
+/// The stock of a shard that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Level {
+    pub(crate) units_left: u32,
+    pub(crate) is_paused: bool,
+}
+
+/// What was heard lately of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It can't be sold from: it is being loaded, or its keeper can't be reached.
+    Loading,
+    Open(Level),
+}
+
+/// What the local view shows of a first attempt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Glimpse {
+    /// By this gateway's wall clock.
+    pub(crate) now_ms: u64,
+    pub(crate) window: Window,
+    /// The clock of another machine may be ahead of ours, or behind, by this much.
+    pub(crate) clock_slack_ms: u64,
+    pub(crate) ticket_expires_ms: u64,
+    /// Units.
+    pub(crate) wanted: u32,
+    /// `None` if nothing was heard lately.
+    pub(crate) heard: Option<Heard>,
+}
+
+/// What may be said to a first attempt at once, in this order: NOT_OPEN, CLOSED, LOADING, PAUSED,
+/// SOLD_OUT. An expired ticket isn't cut: what came of it is to be looked up.
+pub(crate) fn cut(glimpse: &Glimpse) -> Option<Refusal> {
+    let Glimpse { now_ms, window, clock_slack_ms, .. } = *glimpse;
+    if now_ms.saturating_add(clock_slack_ms) < window.opens_ms {
+        return Some(Refusal::NotOpen { opens_ms: window.opens_ms });
+    }
+    if window.closes_ms.saturating_add(clock_slack_ms) <= now_ms {
+        return Some(Refusal::Closed);
+    }
+    if glimpse.ticket_expires_ms <= now_ms {
+        return None;
+    }
+    // Near the edges of the window the ledger's clock has the word.
+    let is_open = window.opens_ms <= now_ms && now_ms < window.closes_ms;
+    match glimpse.heard? {
+        Heard::Loading => Some(Refusal::Loading),
+        Heard::Open(_) if !is_open => None,
+        Heard::Open(Level { is_paused: true, .. }) => Some(Refusal::Paused),
+        Heard::Open(level) => (level.units_left < glimpse.wanted).then_some(Refusal::SoldOut),
+    }
+}
+
 /// Everything that the door looks at for one purchase.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
     /// By this gateway's wall clock.
     pub(crate) now_ms: u64,
     pub(crate) window: Window,
-    /// The clock of another machine may be ahead of ours by this much.
+    /// See [`Glimpse`].
     pub(crate) clock_slack_ms: u64,
     /// The client says so, and this gateway has not sent the order on before.
     pub(crate) is_first_attempt: bool,
-    /// Units left as heard lately; `None` if nothing was, or if the stock can't be sold now.
-    pub(crate) units_left: Option<u32>,
+    /// See [`Glimpse`].
+    pub(crate) heard: Option<Heard>,
 }
 
 /// A wish that may go to the ledger. Made here only.
@@ -45,82 +98,22 @@ pub(crate) enum Verdict {
     Refuse(Refusal),
 }
 
-/// Looks at one purchase whose ticket is authentic.
+/// Looks at one purchase whose ticket is authentic. A retry is never cut: it may be of a hold that
+/// the ledger took by its own clock, or of the last unit.
 pub(crate) fn look(entry: Entry, view: &View) -> Verdict {
-    let View { now_ms, window, .. } = *view;
-    // A retry may be of a hold that the ledger took by its own clock.
-    if view.is_first_attempt && now_ms.saturating_add(view.clock_slack_ms) < window.opens_ms {
-        return Verdict::Refuse(Refusal::NotOpen { opens_ms: window.opens_ms });
+    let View { now_ms, window, clock_slack_ms, heard, .. } = *view;
+    let (ticket_expires_ms, wanted) = (entry.ticket_expires_ms, entry.quantity);
+    let glimpse = Glimpse { now_ms, window, clock_slack_ms, ticket_expires_ms, wanted, heard };
+    if view.is_first_attempt
+        && let Some(refusal) = cut(&glimpse)
+    {
+        return Verdict::Refuse(refusal);
     }
-    if entry.ticket_expires_ms <= now_ms {
+    if ticket_expires_ms <= now_ms {
         return Verdict::Expired(entry);
     }
-    let is_open = window.opens_ms <= now_ms && now_ms < window.closes_ms;
-    let is_cut = view.is_first_attempt
-        && is_open
-        && view.units_left.is_some_and(|units| units < entry.quantity);
-    if is_cut { Verdict::Refuse(Refusal::SoldOut) } else { Verdict::Admit(Admitted(entry)) }
+    Verdict::Admit(Admitted(entry))
 }
 
 #[cfg(test)]
-mod tests {
-    use ids::{ShardNo, UserId};
-
-    use super::*;
-
-    /// `now attempt(first|retry) left(number|-)  wanted → verdict`, for the window [1000, 9000), a
-    /// ticket that ends at 5000, and a slack of 100.
-    fn check(case: &str) {
-        let (input, expected) = case.split_once('→').unwrap();
-        let words: Vec<_> = input.split_whitespace().collect();
-        let [now, attempt, left, wanted] = words[..] else { panic!("{case}") };
-        let entry = Entry {
-            order: OrderId::mint(ShardNo::new(1).unwrap(), [7; 12]),
-            user: UserId::from_bytes([1; 16]),
-            quantity: wanted.parse().unwrap(),
-            unit_price: 100,
-            ticket_expires_ms: 5000,
-            traceparent: String::new(),
-        };
-        let view = View {
-            now_ms: now.parse().unwrap(),
-            window: Window { tickets_from_ms: 0, opens_ms: 1000, closes_ms: 9000 },
-            clock_slack_ms: 100,
-            is_first_attempt: attempt == "first",
-            units_left: left.parse().ok(),
-        };
-        let verdict = match look(entry, &view) {
-            Verdict::Admit(_) => "admit",
-            Verdict::Expired(_) => "expired",
-            Verdict::Refuse(Refusal::SoldOut) => "sold out",
-            Verdict::Refuse(Refusal::NotOpen { opens_ms: 1000 }) => "not open",
-            Verdict::Refuse(other) => panic!("{case}: {other:?}"),
-        };
-        assert_eq!(verdict, expected.trim(), "{case}");
-    }
-
-    #[test]
-    fn the_door_refuses_only_what_it_knows() {
-        for case in [
-            "899  first - 1 → not open",
-            "0    first - 1 → not open",
-            // The ledger may know its hold, so its clock answers.
-            "899  retry - 1 → admit",
-            "0    retry 0 1 → admit",
-            // The ledger's clock may already be there, so ours doesn't refuse.
-            "900  first - 1 → admit",
-            "999  first 0 1 → admit",
-            "1000 first 0 1 → sold out",
-            "1000 first 1 1 → admit",
-            "1000 first 1 2 → sold out",
-            "1000 first - 1 → admit",
-            // It may be the buyer who holds the last unit.
-            "1000 retry 0 1 → admit",
-            "4999 first 0 1 → sold out",
-            "5000 first 0 1 → expired",
-            "5000 retry 9 1 → expired",
-        ] {
-            check(case);
-        }
-    }
-}
+mod tests;

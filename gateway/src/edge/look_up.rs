@@ -8,11 +8,12 @@ use futures::stream::BoxStream;
 use ids::{OrderId, UserId};
 use law::OrderState;
 use proto::gateway::v1 as wire;
-use tonic::{Request, Status};
+use tonic::Status;
 
 use super::{Shop, input, no_result, shop_window::wire_money, status::timestamp, streams};
 use crate::{
     batches::Overloaded,
+    call::Known,
     domain::{
         order::{Became, Row},
         refusal::Refusal,
@@ -24,24 +25,22 @@ use crate::{
 type Stream = BoxStream<'static, Result<wire::WatchOrderResponse, Status>>;
 
 pub(super) async fn get_order(
-    shop: &Shop,
-    request: Request<wire::GetOrderRequest>,
+    shop: Arc<Shop>,
+    call: Known<wire::GetOrderRequest>,
 ) -> Result<wire::GetOrderResponse, Refusal> {
-    let buyer = shop.identity.authenticate(request.metadata()).await?;
-    let until = shop.until(request.extensions());
-    let wire::GetOrderRequest { order_id, ticket } = request.get_ref();
-    let asked = asked(shop, buyer, order_id, ticket)?;
-    let became = became(shop, &asked, buyer.user(), until).await?;
+    let (buyer, until) = (call.buyer, shop.until(call.caller.extensions()));
+    let wire::GetOrderRequest { order_id, ticket } = &call.message;
+    let asked = asked(&shop, buyer, order_id, ticket)?;
+    let became = became(&shop, &asked, buyer.user(), until).await?;
     Ok(wire::GetOrderResponse { order: Some(wire_order(asked.order, &became)) })
 }
 
 pub(super) async fn list_orders(
-    shop: &Shop,
-    request: Request<wire::ListOrdersRequest>,
+    shop: Arc<Shop>,
+    call: Known<wire::ListOrdersRequest>,
 ) -> Result<wire::ListOrdersResponse, Refusal> {
-    let buyer = shop.identity.authenticate(request.metadata()).await?;
-    let until = shop.until(request.extensions());
-    let wire::ListOrdersRequest { page_size, page_token } = request.into_inner();
+    let (buyer, until) = (call.buyer, shop.until(call.caller.extensions()));
+    let wire::ListOrdersRequest { page_size, page_token } = call.message;
     let (size, token) = input::page(page_size, page_token)?;
     let page = shop.inquiry.books.list(buyer.user(), size, token, until).await;
     let (rows, next_page_token) = page.map_err(|error| no_result(error, "page"))?;
@@ -50,15 +49,14 @@ pub(super) async fn list_orders(
 }
 
 pub(super) async fn watch_order(
-    shop: &Arc<Shop>,
+    shop: Arc<Shop>,
     stopper: Stopper,
-    request: Request<wire::WatchOrderRequest>,
+    call: Known<wire::WatchOrderRequest>,
 ) -> Result<Stream, Refusal> {
-    let buyer = shop.identity.authenticate(request.metadata()).await?;
-    let until = shop.until(request.extensions());
-    let wire::WatchOrderRequest { order_id, ticket } = request.get_ref();
-    let asked = asked(shop, buyer, order_id, ticket)?;
-    let became = became(shop, &asked, buyer.user(), until).await?;
+    let (buyer, until) = (call.buyer, shop.until(call.caller.extensions()));
+    let wire::WatchOrderRequest { order_id, ticket } = &call.message;
+    let asked = asked(&shop, buyer, order_id, ticket)?;
+    let became = became(&shop, &asked, buyer.user(), until).await?;
     let watching = shop.order_watchers.watch((asked.order, buyer.user()), became);
     let watching = watching.map_err(|Overloaded| Refusal::Overloaded)?;
     let end = streams::end(stopper, shop.config.watch.stream_limit());

@@ -1,21 +1,22 @@
 //! IssueTicket: from a buyer's wish to the signed right to try.
 
+use std::sync::Arc;
+
 use proto::gateway::v1 as wire;
-use tonic::Request;
 
 use super::{Shop, input, no_result, shop_window::wire_money, status::timestamp};
 use crate::{
+    call::Known,
     domain::{item::Window, refusal::Refusal},
     identity::Authenticated,
     tickets::{Terms, Wish},
 };
 
 pub(super) async fn issue_ticket(
-    shop: &Shop,
-    request: Request<wire::IssueTicketRequest>,
+    shop: Arc<Shop>,
+    call: Known<wire::IssueTicketRequest>,
 ) -> Result<wire::IssueTicketResponse, Refusal> {
-    let buyer = shop.identity.authenticate(request.metadata()).await?;
-    let request = request.into_inner();
+    let Known { buyer, message: request, .. } = call;
     let item = input::id("item_id", &request.item_id)?;
     let request_id = input::request_id(&request.request_id)?;
     let quantity = request.quantity;

@@ -10,18 +10,28 @@ use futures::future::BoxFuture;
 use http::{Request, Response};
 use tokio::sync::Semaphore;
 use tonic::{body::Body, server::NamedService};
-use tower::Service;
+use tower::{Layer, Service};
 
 use crate::{domain::refusal::Refusal, edge::status::status};
 
-/// How many more calls a core may take. Clones count together.
+/// Puts services behind one bound on all of their calls.
 #[derive(Debug, Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct InFlightLayer {
+    room: Arc<Semaphore>,
+}
 
-impl Room {
+impl InFlightLayer {
     /// For so many calls.
     pub(crate) fn new(calls_max: usize) -> Self {
-        Self(Arc::new(Semaphore::new(calls_max.min(Semaphore::MAX_PERMITS))))
+        Self { room: Arc::new(Semaphore::new(calls_max.min(Semaphore::MAX_PERMITS))) }
+    }
+}
+
+impl<S> Layer<S> for InFlightLayer {
+    type Service = InFlight<S>;
+
+    fn layer(&self, inner: S) -> InFlight<S> {
+        InFlight { inner, room: Arc::clone(&self.room) }
     }
 }
 
@@ -29,14 +39,7 @@ impl Room {
 #[derive(Debug, Clone)]
 pub(crate) struct InFlight<S> {
     inner: S,
-    room: Room,
-}
-
-impl<S> InFlight<S> {
-    /// Puts `inner` behind the bound.
-    pub(crate) fn new(inner: S, room: Room) -> Self {
-        Self { inner, room }
-    }
+    room: Arc<Semaphore>,
 }
 
 impl<S: NamedService> NamedService for InFlight<S> {
@@ -58,7 +61,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match Arc::clone(&self.room.0).try_acquire_owned() {
+        match Arc::clone(&self.room).try_acquire_owned() {
             Ok(seat) => {
                 let answer = self.inner.call(request);
                 Box::pin(async move {

@@ -13,11 +13,12 @@ use tonic::Code;
 use super::{ReadError, Until, call, millis, nonsense, read_error};
 use crate::{
     domain::{
+        admission::Level,
         item::{Item, Money, Shard, Window},
         order::InLedger,
         purchase::{Entry, EntryAnswer, EntryRefusal, Hold, ReserveOutcome, Reserved, Settled},
     },
-    stock::{Level, News},
+    stock::News,
 };
 
 /// The most order ids that one question to the ledger may name.

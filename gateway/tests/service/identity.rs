@@ -67,7 +67,11 @@ async fn every_call_of_a_buyer_needs_a_token() {
     let mut client = stage.client().await;
     let refused = (Code::Unauthenticated, "UNAUTHENTICATED".to_owned(), false);
     assert_eq!(said(client.issue_ticket(wire::IssueTicketRequest::default()).await), refused);
-    assert_eq!(said(client.purchase(wire::PurchaseRequest::default()).await), refused);
+    // A ticket is looked at first, since that costs less.
+    let ticket = stage.buyer().await.ticket(1, "mine").await.text;
+    let purchase = wire::PurchaseRequest { ticket, attempt: 1 };
+    assert_eq!(said(client.purchase(purchase).await), refused);
+    assert_eq!(reason(client.purchase(wire::PurchaseRequest::default()).await), "TICKET_INVALID");
     assert_eq!(said(client.get_order(wire::GetOrderRequest::default()).await), refused);
     assert_eq!(said(client.list_orders(ListOrdersRequest::default()).await), refused);
     let watched = client.watch_order(wire::WatchOrderRequest::default()).await;

@@ -1,11 +1,12 @@
-//! The sold-out cut: it spares the ledger the crowd, and never refuses who may hold a unit.
+//! The cut from the local view: it spares the ledger the crowd, and never refuses who may hold a unit.
 
 use std::time::Duration;
 
-use proto::gateway::v1::PurchaseState::Accepted;
+use proto::{gateway::v1::PurchaseState::Accepted, inventory::v1::WatchStockResponse};
+use tonic::Code;
 
 use crate::{
-    stage::{Buyer, Stage, reason},
+    stage::{Buyer, Stage, reason, said},
     stubs::lock,
 };
 
@@ -64,15 +65,52 @@ async fn the_flag_dies_of_silence() {
     stage.until("the ledger is asked again", dead).await;
 }
 
+/// First attempts are cut once `news` is heard, and retries go to the ledger, which sells.
+async fn is_cut(news: impl Fn(&mut WatchStockResponse), reason: &str) {
+    let stage = Stage::open().await;
+    let buyer = stage.buyer().await;
+    let ticket = buyer.ticket(1, "mine").await;
+    has_heard(&stage, &buyer, 50).await;
+    news(lock(&stage.world.stock).as_mut().unwrap());
+    let told = async || {
+        let names = buyer.ticket(1, &stage.clock.now().as_nanos().to_string()).await;
+        buyer.buy(&names, 1).await.is_err_and(|status| said::<()>(Err(status)).1 == reason)
+    };
+    stage.until("first attempts are told", told).await;
+    let asked = stage.world.batches().len();
+    let refused = (Code::Unavailable, reason.to_owned(), true);
+    assert_eq!(said(buyer.buy(&ticket, 1).await), refused);
+    assert_eq!(stage.world.batches().len(), asked, "the ledger isn't asked");
+    assert_eq!(buyer.buy(&ticket, 2).await.unwrap(), Accepted);
+}
+
 #[tokio::test]
-async fn while_paused_the_ledger_answers() {
+async fn while_paused_first_attempts_are_told_so() {
+    // Paused goes before sold out.
+    let news = |news: &mut WatchStockResponse| (news.paused, news.left) = (true, 0);
+    is_cut(news, "PAUSED").await;
+}
+
+#[tokio::test]
+async fn while_loading_first_attempts_are_told_so() {
+    let fenced = |news: &mut WatchStockResponse| {
+        *news = WatchStockResponse { shard_no: news.shard_no, ..Default::default() };
+    };
+    is_cut(fenced, "LOADING").await;
+}
+
+#[tokio::test]
+async fn a_first_attempt_is_cut_whoever_sends_it_and_learns_no_more() {
     let stage = Stage::open().await;
     let buyer = stage.buyer().await;
     let ticket = buyer.ticket(1, "mine").await;
     has_heard(&stage, &buyer, 0).await;
-    if let Some(news) = &mut *lock(&stage.world.stock) {
-        news.paused = true;
-    }
-    let asked = async || buyer.buy(&ticket, 1).await.is_ok();
-    stage.until("paused goes before sold out", asked).await;
+    let stranger = Buyer { token: "nonsense".into(), ..stage.buyer().await };
+    assert_eq!(reason(stranger.buy(&ticket, 1).await), "SOLD_OUT");
+    assert_eq!(reason(stranger.buy(&ticket, 2).await), "UNAUTHENTICATED");
+    let mut forged = ticket.text.clone();
+    forged.replace_range(forged.len() - 4.., "AAAA");
+    assert_eq!(reason(stranger.send(&forged, 1).await), "SOLD_OUT");
+    assert_eq!(reason(buyer.send(&forged, 2).await), "TICKET_INVALID");
+    assert_eq!(stage.world.batches(), [0; 0]);
 }

@@ -1,0 +1,68 @@
+//! A call on its way through the stack: what was asked, by whom as far as that is known by now, and
+//! what the transport said about the caller. Each layer hands on a value that says what it has
+//! checked, and only that layer can make it.
+
+use tonic::{Extensions, Request, metadata::MetadataMap};
+
+use crate::identity::Authenticated;
+
+/// Of a W3C `traceparent`, version 00.
+const TRACEPARENT_LEN: usize = 55;
+
+/// What came with a call.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    metadata: MetadataMap,
+    extensions: Extensions,
+}
+
+/// A call of which nothing is checked.
+#[derive(Debug)]
+pub(crate) struct Call<M> {
+    pub(crate) caller: Caller,
+    pub(crate) message: M,
+}
+
+/// A call of a buyer who showed a token that holds.
+#[derive(Debug)]
+pub(crate) struct Known<M> {
+    pub(crate) caller: Caller,
+    pub(crate) buyer: Authenticated,
+    pub(crate) message: M,
+}
+
+impl Caller {
+    /// The headers.
+    pub(crate) fn metadata(&self) -> &MetadataMap {
+        &self.metadata
+    }
+
+    /// What the layers below us have left.
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// The caller's trace, if it is one; a malformed one is nobody's problem.
+    pub(crate) fn traceparent(&self) -> String {
+        let text = self.metadata.get("traceparent").and_then(|value| value.to_str().ok());
+        let is_one = |text: &&str| {
+            let is_of_trace = |byte: u8| byte == b'-' || matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            text.len() == TRACEPARENT_LEN && text.bytes().all(is_of_trace)
+        };
+        text.filter(is_one).unwrap_or_default().to_owned()
+    }
+}
+
+impl<M> From<Request<M>> for Call<M> {
+    fn from(request: Request<M>) -> Self {
+        let (metadata, extensions, message) = request.into_parts();
+        Self { caller: Caller { metadata, extensions }, message }
+    }
+}
+
+impl<M> Call<M> {
+    /// The same call, of something else.
+    pub(crate) fn with<T>(self, message: T) -> Call<T> {
+        Call { caller: self.caller, message }
+    }
+}

@@ -1,0 +1,171 @@
+//! The till: the innermost service of a purchase, behind all layers. It looks once more at what this
+//! gateway can say by itself, then puts the wish into the shard's next batch and waits. What may have
+//! taken a hold is answered ACCEPTED, with the stored refusal, or PROCESSING; never with a failure.
+
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use ids::OrderId;
+use tower::Service;
+
+use crate::{
+    batches::{Batches, Overloaded},
+    call::Known,
+    domain::{
+        admission::{Admitted, Verdict, View, look},
+        item::{Item, Shard},
+        order::Became,
+        purchase::{Answer, Entry, EntryRefusal},
+        refusal::Refusal,
+    },
+    edge::{OnCore, Shop},
+    layers::wanted::Wanted,
+    tickets::Terms,
+    upstream::Until,
+};
+
+/// What a buyer is told who isn't refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) order: OrderId,
+    pub(crate) stands: Stands,
+}
+
+/// How an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stands {
+    /// A promise, or a row in the books.
+    Accepted,
+    /// Unknown yet.
+    Processing,
+}
+
+/// The till of one serving core.
+#[derive(Debug, Clone)]
+pub(crate) struct Till {
+    shop: OnCore<Shop>,
+    batches: Batches,
+}
+
+impl Till {
+    /// Puts wishes into `batches`, which are those of the core that calls.
+    pub(crate) fn new(shop: OnCore<Shop>, batches: Batches) -> Self {
+        Self { shop, batches }
+    }
+}
+
+impl Service<Known<Wanted>> for Till {
+    type Response = Told;
+    type Error = Refusal;
+    type Future = BoxFuture<'static, Result<Told, Refusal>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Known<Wanted>) -> Self::Future {
+        let Self { shop, batches } = self.clone();
+        Box::pin(async move { buy(&shop, &batches, call).await })
+    }
+}
+
+async fn buy(shop: &Shop, batches: &Batches, call: Known<Wanted>) -> Result<Told, Refusal> {
+    let terms = *call.message.ticket.terms();
+    let facts = &call.message.item.facts;
+    let extensions = call.caller.extensions();
+    let (shard, verdict) = judge(shop, &call);
+    let stands = match verdict {
+        Verdict::Refuse(refusal) => return Err(refusal),
+        Verdict::Expired(entry) => expired(shop, facts, &entry, shop.until(extensions)).await?,
+        Verdict::Admit(admitted) => {
+            match ask(shop, batches, shard, admitted, shop.remaining(extensions)).await? {
+                Answer::Accepted => Stands::Accepted,
+                Answer::Processing => Stands::Processing,
+                Answer::Retired => retired(shop, &terms, shop.until(extensions)).await?,
+                Answer::Refused(why) => return Err(refusal(why, facts)),
+                Answer::Rejected => return Err(Refusal::Rejected),
+                Answer::Loading => return Err(Refusal::Loading),
+                Answer::Overloaded => return Err(Refusal::Overloaded),
+            }
+        }
+    };
+    Ok(Told { order: terms.order, stands })
+}
+
+/// What this gateway can say by itself.
+fn judge(shop: &Shop, call: &Known<Wanted>) -> (Shard, Verdict) {
+    let Wanted { ticket, is_first, item } = &call.message;
+    let Terms { order, user, quantity, unit_price, expires_ms, .. } = *ticket.terms();
+    let (shard, heard) = item.shard_for(user, shop.clock.now(), shop.config.stock.fresh());
+    let entry = Entry {
+        order,
+        user,
+        quantity,
+        unit_price,
+        ticket_expires_ms: expires_ms,
+        traceparent: call.caller.traceparent(),
+    };
+    let view = View {
+        now_ms: shop.clock.wall_ms(),
+        window: item.facts.window,
+        clock_slack_ms: shop.config.purchase.clock_slack_ms,
+        is_first_attempt: *is_first && !shop.sent.has(order),
+        heard,
+    };
+    (shard, look(entry, &view))
+}
+
+/// Waits for the batch's answer, at most the lease or the caller's patience. The batch goes on
+/// without us.
+async fn ask(
+    shop: &Shop,
+    batches: &Batches,
+    shard: Shard,
+    admitted: Admitted,
+    patience: Duration,
+) -> Result<Answer, Refusal> {
+    shop.sent.insert(admitted.order());
+    let reply = batches.place(shard, admitted).map_err(|Overloaded| Refusal::Overloaded)?;
+    let margin = shop.config.purchase.answer_margin();
+    let wait = shard.lease.min(patience.saturating_sub(margin));
+    match tokio::time::timeout(wait, reply).await {
+        Ok(Ok(answer)) => Ok(answer),
+        // Nobody will tell, or not in time: a hold may exist.
+        Ok(Err(_)) | Err(_) => Ok(Answer::Processing),
+    }
+}
+
+/// An authentic ticket past its end: the order's state, if an order came of it in time.
+async fn expired(shop: &Shop, item: &Item, entry: &Entry, until: Until) -> Result<Stands, Refusal> {
+    match shop.inquiry.became(entry.order, entry.user, until).await {
+        Became::Recorded(row) if row.state.is_live() => Ok(Stands::Accepted),
+        Became::Recorded(_) => Err(Refusal::Rejected),
+        Became::Processing => Ok(Stands::Processing),
+        Became::NotPlaced if shop.clock.wall_ms() >= item.window.closes_ms => Err(Refusal::Closed),
+        Became::NotPlaced => Err(Refusal::TicketExpired),
+    }
+}
+
+/// The shard is over and settled: the books alone know.
+async fn retired(shop: &Shop, terms: &Terms, until: Until) -> Result<Stands, Refusal> {
+    match shop.inquiry.row(terms.order, terms.user, until).await {
+        Ok(Some(row)) if row.state.is_live() => Ok(Stands::Accepted),
+        Ok(Some(_)) => Err(Refusal::Rejected),
+        Ok(None) => Err(Refusal::Closed),
+        Err(_) => Ok(Stands::Processing),
+    }
+}
+
+fn refusal(why: EntryRefusal, item: &Item) -> Refusal {
+    match why {
+        EntryRefusal::NotOpen => Refusal::NotOpen { opens_ms: item.window.opens_ms },
+        EntryRefusal::Closed => Refusal::Closed,
+        EntryRefusal::TicketExpired => Refusal::TicketExpired,
+        EntryRefusal::Paused => Refusal::Paused,
+        EntryRefusal::LimitReached => Refusal::LimitReached { limit: item.limit_per_user },
+        EntryRefusal::SoldOut => Refusal::SoldOut,
+    }
+}
