@@ -3,9 +3,9 @@
 //! (a hold, a place, a question to another service) is done for a call that a layer below would
 //! still refuse. Everything here says no at once; nothing waits.
 //!
-//! The transport part (connections, streams, time-outs, the deadline of each call) is the chassis's.
-//! [`routes`] puts on the layers that need headers alone. The rest is typed and shared by gRPC and
-//! JSON: a handler turns its request into a [`Call`] and sends it through [`Stack`].
+//! The transport part (connections, streams, time-outs, the deadline of each call) is the
+//! chassis's. [`routes`] puts on the layers that need headers alone. The rest is typed and shared
+//! by gRPC and JSON: a handler turns its request into a [`Call`] and sends it through [`Stack`].
 
 use std::sync::Arc;
 
@@ -43,11 +43,12 @@ impl Stack {
         let shop = Arc::new(shop);
         let on_core = || Arc::clone(&shop);
         let purchase = ServiceBuilder::new()
-            // Sold out, closed, loading, paused: most of a sale's traffic, answered from memory, for
-            // less than a call is worth. First, since everything below costs more than the answer.
+            // Sold out, closed, loading, paused: most of a sale's traffic, answered from memory,
+            // for less than a call is worth. First, since everything below costs more than the
+            // answer.
             .layer(LocalViewLayer::new(on_core()))
-            // Is the ticket one of ours? A microsecond; a forger gets no further, and hasn't made us
-            // check a token, which costs fifty.
+            // Is the ticket one of ours? A microsecond; a forger gets no further, and hasn't made
+            // us check a token, which costs fifty.
             .layer(GenuineLayer::new(on_core()))
             // Who is it? Nearly always a look into a cache.
             .layer(IdentifyLayer::new(on_core()))
@@ -75,8 +76,8 @@ pub(crate) fn routes(routes: Routes, edge: Edge, reception: Reception, config: &
     let layers = ServiceBuilder::new()
         // The address by which limits and locks go, found once, where the headers still are.
         .layer(ClientAddressLayer::new(&config.clients.trusted_proxies))
-        // The outermost bound on calls: before anything is decoded, so that refusing stays cheap and
-        // memory is bounded whatever the bounds inside have learnt.
+        // The outermost bound on calls: before anything is decoded, so that refusing stays cheap
+        // and memory is bounded whatever the bounds inside have learnt.
         .layer(InFlightLayer::new(config.calls_per_core_max));
     // The decoder bounds the size of a message: tickets are small.
     let (edge, reception) = edge::services(edge, reception);

@@ -1,8 +1,8 @@
-//! Most of a sale's traffic ends here: a first attempt on what was just heard to be sold out, paused,
-//! loading or over is told so from one cell in memory. Nothing of it is checked, neither the ticket's
-//! signature nor who asks: whoever forges a ticket learns what the shop window shows anyway. It says
-//! no too seldom rather than too often; a retry is never cut, since it may be the buyer of the last
-//! unit.
+//! Most of a sale's traffic ends here: a first attempt on what was just heard to be sold out,
+//! paused, loading or over is told so from one cell in memory. Nothing of it is checked, neither
+//! the ticket's signature nor who asks: whoever forges a ticket learns what the shop window shows
+//! anyway. It says no too seldom rather than too often; a retry is never cut, since it may be the
+//! buyer of the last unit.
 
 use std::{
     future::{Ready, ready},

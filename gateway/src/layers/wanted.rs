@@ -1,6 +1,6 @@
-//! What is bought, and that the ticket is the caller's own. From here on a purchase has a [`Ticket`],
-//! which is the right to try (I-5), and the facts of its item, which limits by sale need. Items that
-//! are known are found at once; others are read, once for all who ask.
+//! What is bought, and that the ticket is the caller's own. From here on a purchase has a
+//! [`Ticket`], which is the right to try (I-5), and the facts of its item, which limits by sale
+//! need. Items that are known are found at once; others are read, once for all who ask.
 
 use std::{
     future::{Ready, ready},

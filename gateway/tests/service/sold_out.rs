@@ -1,4 +1,5 @@
-//! The cut from the local view: it spares the ledger the crowd, and never refuses who may hold a unit.
+//! The cut from the local view: it spares the ledger the crowd, and never refuses who may hold a
+//! unit.
 
 use std::time::Duration;
 

@@ -4,9 +4,8 @@ use ids::{ShardNo, UserId};
 
 use super::*;
 
-/// `now attempt(first|retry) heard(-|loading|paused|units) wanted → verdict`, for the window
-/// [1000, 9000), a ticket that ends at 5000 (at 9000 if the case begins with `late`), and a slack of
-/// 100.
+/// `now attempt(first|retry) heard(-|loading|paused|units) wanted → verdict`, for the window [1000,
+/// 9000), a ticket that ends at 5000 (at 9000 if the case begins with `late`), and a slack of 100.
 fn check(case: &str) {
     let (input, expected) = case.split_once('→').unwrap();
     let (input, ticket_expires_ms) = match input.strip_prefix("late ") {
