@@ -17,10 +17,13 @@ const FILES: [&str; 7] = [
 ];
 
 /// Messages with secrets; `src/redacted.rs` prints their names only.
-const REDACTED: [&str; 9] = [
+const REDACTED: [&str; 12] = [
     ".seckill.user.v1.RegisterRequest",
     ".seckill.user.v1.SignInRequest",
     ".seckill.user.v1.SignInResponse",
+    ".seckill.user.v1.RefreshSessionRequest",
+    ".seckill.user.v1.RefreshSessionResponse",
+    ".seckill.user.v1.SignOutRequest",
     ".seckill.user.v1.IssueOperatorTokenResponse",
     ".seckill.user.v1.RehearsalShopper",
     ".seckill.gateway.v1.IssueTicketResponse",

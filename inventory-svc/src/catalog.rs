@@ -40,6 +40,10 @@ pub trait Catalog: Send + Sync + 'static {
     /// One item with its sale's state.
     async fn item(&self, by: ItemKey) -> Result<Option<(Item, State)>, Error>;
 
+    /// Sets or clears the operator's flag of all shards of an item, whatever their phase; the item
+    /// as it is then. None: no such item.
+    async fn set_paused(&self, item: ItemId, paused: bool) -> Result<Option<Item>, Error>;
+
     /// What the epoch lease rests on: every shard that isn't retired, in one query.
     async fn lease_rows(&self) -> Result<LeaseRows, Error>;
 

@@ -132,8 +132,12 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     };
     let (health, health_service) = Health::new();
     telemetry.show(&health);
-    let catalog_service =
-        grpc::catalog::service(Arc::clone(&catalog), Arc::clone(&operators), clock.clone());
+    let catalog_service = grpc::catalog::service(
+        Arc::clone(&catalog),
+        Arc::clone(&operators),
+        inventory.leases.clone(),
+        clock.clone(),
+    );
     let routes = grpc::reflection()?.add_service(health_service).add_service(catalog_service);
 
     Ok(App {

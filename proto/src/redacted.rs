@@ -19,6 +19,9 @@ redacted!(
     user::RegisterRequest,
     user::SignInRequest,
     user::SignInResponse,
+    user::RefreshSessionRequest,
+    user::RefreshSessionResponse,
+    user::SignOutRequest,
     user::IssueOperatorTokenResponse,
     user::RehearsalShopper,
     gateway::IssueTicketResponse,
@@ -32,10 +35,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_and_a_ticket_are_not_printed() {
+    fn passwords_tickets_and_tokens_are_not_printed() {
         let sign_in = user::SignInRequest { email: "a@b.c".into(), password: "secret".into() };
         let purchase = gateway::PurchaseRequest { ticket: "secret".into(), attempt: 1 };
-        let printed = format!("{sign_in:?} {purchase:?}");
+        let refresh = user::RefreshSessionRequest { refresh_token: "secret".into() };
+        let printed = format!("{sign_in:?} {purchase:?} {refresh:?}");
         assert!(!printed.contains("secret") && !printed.contains("a@b.c"), "{printed}");
         assert!(printed.contains("SignInRequest"), "{printed}");
     }

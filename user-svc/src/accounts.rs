@@ -17,6 +17,8 @@ mod sqlite;
 #[cfg(test)]
 mod contract;
 
+#[cfg(test)]
+pub(crate) use mysql::MIGRATIONS as SERVER_MIGRATIONS;
 pub(crate) use open::{migrate, open};
 #[cfg(test)]
 pub(crate) use sqlite::{MIGRATIONS, SqliteAccounts};
@@ -47,7 +49,7 @@ pub(crate) enum Added {
 }
 
 /// What the driver said.
-type Cause = Box<dyn Error + Send + Sync>;
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why the store gave no answer. What was asked may or may not have happened, but for `Busy`.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +64,8 @@ pub(crate) enum AccountsError {
     #[error("the accounts failed")]
     Failed(#[source] Cause),
     /// A row that this service did not write like that.
-    #[error("an account's row is damaged: {0}")]
-    Damaged(ids::ParseError),
+    #[error("a row is damaged")]
+    Damaged(#[source] Cause),
 }
 
 /// Keeps accounts.

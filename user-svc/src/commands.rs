@@ -1,12 +1,14 @@
-//! What we are asked, whoever asks: buyers register and sign in, operators get tokens. Each answers
-//! with what was done, or with why not: a refusal (our rules say no) or a fault (a store or a
-//! machine could not). Does not know how the question arrived.
+//! What we are asked, whoever asks: buyers register, sign in and stay so, operators get tokens.
+//! Each answers with what was done, or with why not: a refusal (our rules say no) or a fault (a
+//! store or a machine could not). Does not know how the question arrived.
 
 mod operators;
 mod people;
+mod sessions;
 
 pub(crate) use operators::{Operator, Operators, Rehearsal, Shopper};
 pub(crate) use people::People;
+pub(crate) use sessions::{Granted, SessionDesk};
 
 use crate::{
     accounts::AccountsError, domain::Violation, passwords::PasswordError, tokens::SigningError,
@@ -22,6 +24,8 @@ pub(crate) enum Refusal {
     EmailTaken,
     /// No such address, or not its password: nobody is told which.
     BadCredentials,
+    /// The refresh token continues no session: nobody is told why.
+    SessionEnded,
     /// Too much is waiting; nothing was done.
     Overloaded,
     /// No operator's token, or one that doesn't hold.

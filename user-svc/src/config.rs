@@ -12,8 +12,13 @@ use chassis::{ServerSettings, TelemetrySettings, config::ConfigError};
 use serde::Deserialize;
 use store::PoolSettings;
 
+use crate::domain::SessionRules;
+
 const DEFAULTS: &str = include_str!("../config.default.toml");
 const ENV_PREFIX: &str = "SECKILL_USER";
+
+/// Longer than any client waits before it asks again.
+const LOST_ANSWER_S_MAX: u32 = 60;
 
 /// All knobs; see `config.default.toml` for their reasons.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,6 +42,8 @@ pub struct Config {
     pub rehearsal_allowed: bool,
     /// How long a stop waits for calls, in milliseconds.
     pub drain_ms_max: u64,
+    /// Sessions and their refresh tokens.
+    pub sessions: SessionSettings,
     /// Password hashes.
     pub hashing: Hashing,
     /// Listeners and connections.
@@ -45,6 +52,20 @@ pub struct Config {
     pub telemetry: TelemetrySettings,
     /// Connections to the accounts.
     pub pool: PoolSettings,
+}
+
+/// How long sessions live, and how many a user may have.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionSettings {
+    /// Without being refreshed, in seconds.
+    pub idle_s_max: u32,
+    /// However often it is refreshed, in seconds.
+    pub life_s_max: u32,
+    /// How long the answer to a spent token is given again, in seconds.
+    pub lost_answer_s: u32,
+    /// Sessions of one user.
+    pub per_user_max: u32,
 }
 
 /// What a password hash costs, and how many are made at once.
@@ -96,6 +117,7 @@ impl Config {
                 "access_token_lifetime_s is {lifetime_s}: it must be 60 to 86400"
             ));
         }
+        self.sessions.check(lifetime_s)?;
         if self.hashing.wait_ms_max == 0 {
             return wrong("hashing.wait_ms_max must be above 0");
         }
@@ -108,6 +130,42 @@ impl Config {
 
     pub(crate) fn drain_max(&self) -> Duration {
         Duration::from_millis(self.drain_ms_max)
+    }
+}
+
+impl SessionSettings {
+    fn check(&self, access_s: u32) -> Result<(), ConfigError> {
+        let Self { idle_s_max, life_s_max, lost_answer_s, per_user_max } = *self;
+        if idle_s_max < access_s {
+            return wrong(format!(
+                "sessions.idle_s_max is {idle_s_max}: below access_token_lifetime_s, nobody could \
+                 refresh in time"
+            ));
+        }
+        if life_s_max < idle_s_max {
+            return wrong(format!(
+                "sessions.life_s_max is {life_s_max}: it must be sessions.idle_s_max or more"
+            ));
+        }
+        if lost_answer_s > LOST_ANSWER_S_MAX {
+            return wrong(format!(
+                "sessions.lost_answer_s is {lost_answer_s}: above {LOST_ANSWER_S_MAX}, a copied \
+                 token would be of use"
+            ));
+        }
+        if per_user_max == 0 {
+            return wrong("sessions.per_user_max must be above 0");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rules(&self) -> SessionRules {
+        SessionRules {
+            idle_max: Duration::from_secs(u64::from(self.idle_s_max)),
+            life_max: Duration::from_secs(u64::from(self.life_s_max)),
+            lost_answer: Duration::from_secs(u64::from(self.lost_answer_s)),
+            per_user_max: self.per_user_max,
+        }
     }
 }
 
@@ -146,12 +204,16 @@ mod tests {
             ..Config::load(None).unwrap()
         };
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 7] = [
+        let table: [(Spoil, &str); 11] = [
             (|config| config.accounts_url = "postgres://me@db/people".to_owned(), "accounts_url"),
             (|config| config.accounts_url = "mysql://me@db".to_owned(), "accounts_url"),
             (|config| config.issuer.clear(), "issuer"),
             (|config| config.access_token_lifetime_s = 59, "access_token_lifetime_s"),
             (|config| config.access_token_lifetime_s = 86_401, "access_token_lifetime_s"),
+            (|config| config.sessions.idle_s_max = 899, "sessions.idle_s_max"),
+            (|config| config.sessions.life_s_max = 1_000, "sessions.life_s_max"),
+            (|config| config.sessions.lost_answer_s = 61, "sessions.lost_answer_s"),
+            (|config| config.sessions.per_user_max = 0, "sessions.per_user_max"),
             (|config| config.hashing.wait_ms_max = 0, "hashing.wait_ms_max"),
             (|config| config.server.default_deadline_ms = 0, "server.default_deadline_ms"),
         ];

@@ -1,14 +1,16 @@
-//! What an account, an operator and a rehearsal may look like. Pure: texts and numbers come in,
-//! values that hold their rules come out, or every rule that was broken, all at once. Knows nothing
-//! of hashes, tokens, tables or messages.
+//! What an account, a session, an operator and a rehearsal may look like. Pure: texts and numbers
+//! come in, values that hold their rules come out, or every rule that was broken, all at once. Knows
+//! nothing of tokens, tables or messages.
 
 mod email;
 mod operator_name;
 mod password;
+mod session;
 
 pub(crate) use email::Email;
 pub(crate) use operator_name::OperatorName;
 pub(crate) use password::Password;
+pub(crate) use session::{SecretHash, Session, SessionId, SessionRules, Shown, Spent, Wrapped};
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 

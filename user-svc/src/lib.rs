@@ -1,7 +1,8 @@
 //! Who: accounts, credentials, tokens.
 //!
-//! user-svc promises that an e-mail address has one account, that only its password gets a token
-//! for it, and that a token says nothing that this service did not check. Nothing else in the
+//! user-svc promises that an e-mail address has one account, that only its password opens a
+//! session for it, that a copied refresh token ends the session, and that a token says nothing that
+//! this service did not check. Nothing else in the
 //! suite keeps or checks passwords or addresses. It doesn't know what is sold.
 //!
 //! [`build`] is the wiring, read top to bottom.
@@ -11,13 +12,16 @@ mod commands;
 mod config;
 mod domain;
 mod grpc;
+mod jobs;
 pub mod keys;
 pub mod operator;
 mod passwords;
+mod refresh_tokens;
+mod sessions;
 mod tokens;
 mod workroom;
 
-pub use config::{Config, Hashing};
+pub use config::{Config, Hashing, SessionSettings};
 pub use tokens::{BUYERS, OPERATORS, SigningError, Token};
 
 use std::{error::Error, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -30,9 +34,10 @@ use tonic::service::Routes;
 
 use crate::{
     accounts::Accounts,
-    commands::{Operators, People, Rehearsal},
+    commands::{Operators, People, Rehearsal, SessionDesk},
     grpc::{OperatorHandlers, UserHandlers},
     passwords::{Cost, Passwords},
+    sessions::Sessions,
     tokens::Signer,
     workroom::{Bounds, Workroom},
 };
@@ -93,6 +98,8 @@ pub struct App {
     server: ServerSettings,
     routes: Routes,
     accounts: Arc<dyn Accounts>,
+    sessions: Arc<dyn Sessions>,
+    clock: Clock,
     health: Health,
     drain_max: Duration,
 }
@@ -115,17 +122,22 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     let signing_key = keys::load_signing(&config.signing_key_file)?;
     let public_keys = public_keys(&config, &signing_key)?;
 
-    let accounts = accounts::open(&config, seams.cores.background()).await?;
+    let (accounts, sessions) = accounts::open(&config, seams.cores.background()).await?;
 
     let signer = Arc::new(Signer::new(signing_key, config.issuer.clone(), seams.clock.clone()));
     let people = People {
         accounts: Arc::clone(&accounts),
         passwords: passwords(&config, &seams.cores)?,
-        signer: Arc::clone(&signer),
+        desk: SessionDesk {
+            sessions: Arc::clone(&sessions),
+            signer: Arc::clone(&signer),
+            clock: seams.clock.clone(),
+            rules: config.sessions.rules(),
+            token_lifetime: config.access_token_lifetime(),
+        },
         clock: seams.clock.clone(),
-        token_lifetime: config.access_token_lifetime(),
     };
-    let verifier = Verifier::new(config.issuer.clone(), OPERATORS, seams.clock);
+    let verifier = Verifier::new(config.issuer.clone(), OPERATORS, seams.clock.clone());
     verifier.set_keys(public_keys.iter().map(|key| (key.key_id.clone(), key.ed25519)).collect());
     let operators = Operators { signer, verifier, rehearsal: rehearsal(&config, &seams.cores) };
 
@@ -142,6 +154,8 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         server: config.server,
         routes,
         accounts,
+        sessions,
+        clock: seams.clock,
         health,
     })
 }
@@ -167,6 +181,9 @@ impl App {
             "health",
             watch_accounts(self.accounts, self.health, tasks.stopper().clone()),
         );
+        let stopper = tasks.stopper().clone();
+        let remove = jobs::remove_expired_sessions(self.sessions, self.clock, stopper);
+        tasks.spawn_on(background, Kind::Drained, "remove expired sessions", remove);
         let routes = self.routes;
         let (cores, words) = (&self.cores, grpc::words());
         chassis::serve(&tasks, cores, self.listeners, &self.server, words, |_| routes.clone());

@@ -8,7 +8,7 @@ use proto::user::v1::{self as wire, user_service_server::UserService};
 use tonic::{Extensions, Request, Response, Status};
 
 use super::{Shop, status::status};
-use crate::{domain::refusal::Refusal, upstream::Users};
+use crate::{domain::refusal::Refusal, layers::client_address::ClientAddress, upstream::Users};
 
 /// Passes calls on to user-svc.
 #[derive(Debug)]
@@ -57,7 +57,24 @@ impl UserService for Reception {
         request: Request<wire::SignInRequest>,
     ) -> Result<Response<wire::SignInResponse>, Status> {
         let limit = self.limit(request.extensions());
-        pass(self.users.sign_in(request.into_inner(), limit)).await
+        let from = request.extensions().get().map(|ClientAddress(address)| *address);
+        pass(self.users.sign_in(request.into_inner(), from, limit)).await
+    }
+
+    async fn refresh_session(
+        &self,
+        request: Request<wire::RefreshSessionRequest>,
+    ) -> Result<Response<wire::RefreshSessionResponse>, Status> {
+        let limit = self.limit(request.extensions());
+        pass(self.users.refresh_session(request.into_inner(), limit)).await
+    }
+
+    async fn sign_out(
+        &self,
+        request: Request<wire::SignOutRequest>,
+    ) -> Result<Response<wire::SignOutResponse>, Status> {
+        let limit = self.limit(request.extensions());
+        pass(self.users.sign_out(request.into_inner(), limit)).await
     }
 
     async fn list_public_keys(

@@ -1,16 +1,21 @@
 //! user-svc: the public calls are passed on as they are, refusals included; the keys by which
 //! access tokens are checked are read for ourselves.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use chassis::channel::Balanced;
 use proto::user::v1::{
-    ListPublicKeysRequest, ListPublicKeysResponse, RegisterRequest, RegisterResponse,
-    SignInRequest, SignInResponse, user_service_client::UserServiceClient,
+    ListPublicKeysRequest, ListPublicKeysResponse, RefreshSessionRequest, RefreshSessionResponse,
+    RegisterRequest, RegisterResponse, SignInRequest, SignInResponse, SignOutRequest,
+    SignOutResponse, user_service_client::UserServiceClient,
 };
-use tonic::Status;
+use tonic::{Status, metadata::MetadataValue};
 
 use super::call;
+
+/// Where user-svc reads a client's address. What a client sends under this name goes no further,
+/// since calls are made anew here.
+const CLIENT_ADDRESS: &str = "x-seckill-client-address";
 
 /// A public key and its id.
 pub(crate) type PublicKey = (String, [u8; 32]);
@@ -37,14 +42,42 @@ impl Users {
         call(limit, request, |request| async move { client.register(request).await }).await
     }
 
-    /// Passes the call on.
+    /// Passes the call on, and from where it came: failures are counted by address as well.
     pub(crate) async fn sign_in(
         &self,
         request: SignInRequest,
+        from: Option<IpAddr>,
         limit: Duration,
     ) -> Result<SignInResponse, Status> {
         let mut client = self.client.clone();
-        call(limit, request, |request| async move { client.sign_in(request).await }).await
+        let from = from.and_then(|address| MetadataValue::try_from(address.to_string()).ok());
+        call(limit, request, |mut request| async move {
+            if let Some(from) = from {
+                request.metadata_mut().insert(CLIENT_ADDRESS, from);
+            }
+            client.sign_in(request).await
+        })
+        .await
+    }
+
+    /// Passes the call on.
+    pub(crate) async fn refresh_session(
+        &self,
+        request: RefreshSessionRequest,
+        limit: Duration,
+    ) -> Result<RefreshSessionResponse, Status> {
+        let mut client = self.client.clone();
+        call(limit, request, |request| async move { client.refresh_session(request).await }).await
+    }
+
+    /// Passes the call on.
+    pub(crate) async fn sign_out(
+        &self,
+        request: SignOutRequest,
+        limit: Duration,
+    ) -> Result<SignOutResponse, Status> {
+        let mut client = self.client.clone();
+        call(limit, request, |request| async move { client.sign_out(request).await }).await
     }
 
     /// Passes the call on.

@@ -3,12 +3,16 @@
 use std::sync::atomic::Ordering;
 
 use proto::user::v1::{
-    ListPublicKeysRequest, RegisterRequest, SignInRequest, user_service_client::UserServiceClient,
+    ListPublicKeysRequest, RefreshSessionRequest, RegisterRequest, SignInRequest, SignOutRequest,
+    user_service_client::UserServiceClient,
 };
-use tonic::{Code, Status, body::Body};
+use tonic::{Code, Request, Status, body::Body};
 use tower::ServiceExt as _;
 
-use crate::stage::{Stage, bad_field_of, said};
+use crate::{
+    stage::{Stage, bad_field_of, said},
+    stubs::lock,
+};
 
 #[tokio::test]
 async fn calls_and_refusals_are_passed_on() {
@@ -17,12 +21,27 @@ async fn calls_and_refusals_are_passed_on() {
     let message = SignInRequest { email: "ann@example.test".into(), password: "secret".into() };
     let signed_in = client.sign_in(message).await.unwrap().into_inner();
     assert_eq!(signed_in.access_token, "token of ann@example.test");
+    let message = RefreshSessionRequest { refresh_token: "present".into() };
+    let refreshed = client.refresh_session(message).await.unwrap().into_inner();
+    assert_eq!(refreshed.refresh_token, "after present");
+    client.sign_out(SignOutRequest { refresh_token: "present".into() }).await.unwrap();
+    assert_eq!(*lock(&stage.world.signed_out), ["present"]);
     let keys = client.list_public_keys(ListPublicKeysRequest {}).await.unwrap().into_inner();
     assert_eq!((keys.keys.len(), keys.issuer.as_str()), (1, "seckill"));
     let refused = client.register(RegisterRequest::default()).await.unwrap_err();
     assert_eq!(bad_field_of(&refused), "email", "with all details");
     let exists = (Code::AlreadyExists, "ALREADY_EXISTS".to_owned(), false);
     assert_eq!(said::<()>(Err(refused)), exists);
+}
+
+#[tokio::test]
+async fn user_svc_hears_where_a_sign_in_comes_from_and_not_what_the_client_says() {
+    let stage = Stage::open().await;
+    let mut client = UserServiceClient::new(stage.channel().await);
+    let mut request = Request::new(SignInRequest::default());
+    request.metadata_mut().insert("x-seckill-client-address", "203.0.113.7".parse().unwrap());
+    client.sign_in(request).await.unwrap();
+    assert_eq!(*lock(&stage.world.signed_in_from), ["127.0.0.1"]);
 }
 
 #[tokio::test]
@@ -34,6 +53,8 @@ async fn a_user_svc_that_is_down_is_told_with_a_wait() {
     assert_eq!(said(client.sign_in(SignInRequest::default()).await), unavailable);
     assert_eq!(said(client.register(RegisterRequest::default()).await), unavailable);
     assert_eq!(said(client.list_public_keys(ListPublicKeysRequest {}).await), unavailable);
+    assert_eq!(said(client.refresh_session(RefreshSessionRequest::default()).await), unavailable);
+    assert_eq!(said(client.sign_out(SignOutRequest::default()).await), unavailable);
 }
 
 #[tokio::test]

@@ -42,6 +42,10 @@ pub(crate) struct World {
     pub(crate) rows: Mutex<HashMap<Bytes, order::Order>>,
     pub(crate) keys: Mutex<Vec<user::PublicKey>>,
     pub(crate) key_reads: AtomicUsize,
+    /// All addresses that the last sign-in came with.
+    pub(crate) signed_in_from: Mutex<Vec<String>>,
+    /// Refresh tokens.
+    pub(crate) signed_out: Mutex<Vec<String>>,
     pub(crate) is_inventory_down: AtomicBool,
     pub(crate) is_order_down: AtomicBool,
     pub(crate) is_user_down: AtomicBool,
@@ -230,6 +234,20 @@ impl CatalogService for Stub {
         Err(Status::unimplemented("gateways don't write the catalog"))
     }
 
+    async fn pause_item(
+        &self,
+        _: Request<inventory::PauseItemRequest>,
+    ) -> Result<Response<inventory::PauseItemResponse>, Status> {
+        Err(Status::unimplemented("gateways don't write the catalog"))
+    }
+
+    async fn resume_item(
+        &self,
+        _: Request<inventory::ResumeItemRequest>,
+    ) -> Result<Response<inventory::ResumeItemResponse>, Status> {
+        Err(Status::unimplemented("gateways don't write the catalog"))
+    }
+
     async fn list_sales(
         &self,
         request: Request<inventory::ListSalesRequest>,
@@ -362,8 +380,29 @@ impl UserService for Stub {
         request: Request<user::SignInRequest>,
     ) -> Result<Response<user::SignInResponse>, Status> {
         up(&self.0.is_user_down)?;
+        let from = request.metadata().get_all("x-seckill-client-address");
+        let from = from.iter().map(|address| address.to_str().unwrap().to_owned());
+        *lock(&self.0.signed_in_from) = from.collect();
         let access_token = format!("token of {}", request.get_ref().email);
         Ok(Response::new(user::SignInResponse { access_token, ..Default::default() }))
+    }
+
+    async fn refresh_session(
+        &self,
+        request: Request<user::RefreshSessionRequest>,
+    ) -> Result<Response<user::RefreshSessionResponse>, Status> {
+        up(&self.0.is_user_down)?;
+        let refresh_token = format!("after {}", request.get_ref().refresh_token);
+        Ok(Response::new(user::RefreshSessionResponse { refresh_token, ..Default::default() }))
+    }
+
+    async fn sign_out(
+        &self,
+        request: Request<user::SignOutRequest>,
+    ) -> Result<Response<user::SignOutResponse>, Status> {
+        up(&self.0.is_user_down)?;
+        lock(&self.0.signed_out).push(request.into_inner().refresh_token);
+        Ok(Response::new(user::SignOutResponse {}))
     }
 
     async fn list_public_keys(

@@ -12,7 +12,7 @@ const NOW_MS: u64 = 1_790_000_000_000;
 const LEASE: Duration = Duration::from_millis(2_000);
 
 /// Every part of the contract.
-pub const PARTS: [Part; 11] = [
+pub const PARTS: [Part; 12] = [
     |c| Box::pin(keeps_what_was_created(c)),
     |c| Box::pin(keeps_texts_to_the_byte(c)),
     |c| Box::pin(creates_a_sale_once(c)),
@@ -20,6 +20,7 @@ pub const PARTS: [Part; 11] = [
     |c| Box::pin(gives_a_window_once(c)),
     |c| Box::pin(lists_the_newest_first(c)),
     |c| Box::pin(finds_items(c)),
+    |c| Box::pin(pauses_and_resumes_an_item(c)),
     |c| Box::pin(finds_what_is_due_to_open(c)),
     |c| Box::pin(compares_and_sets(c)),
     |c| Box::pin(finds_abandoned_shards(c)),
@@ -169,6 +170,32 @@ async fn finds_items(catalog: &dyn Catalog) {
     let none = ShardNo::new(77).expect("a number");
     assert_eq!(catalog.item(ItemKey::Shard(none)).await.unwrap(), None);
     assert_eq!(catalog.shard(none).await.unwrap(), None);
+}
+
+async fn pauses_and_resumes_an_item(catalog: &dyn Catalog) {
+    let sale = catalog.create_sale(&draft("r-1", &["mug", "cap"]), "ann", NOW_MS).await.unwrap();
+    let (item, shard) = (sale.items[0].id, sale.items[0].shards[0].no);
+    let paused = async || {
+        let rows = catalog.lease_rows().await.unwrap().rows;
+        let paused: Vec<_> = rows.iter().filter(|row| row.paused).map(|row| row.shard).collect();
+        paused
+    };
+    for _ in 0..2 {
+        let found = catalog.set_paused(item, true).await.unwrap().unwrap();
+        assert!(found.id == item && found.shards.iter().all(|shard| shard.paused));
+        assert_eq!(paused().await, [shard], "and no other item");
+    }
+    let new = seen(catalog, shard).await;
+    assert!(catalog.begin_loading(new, claim(7, NOW_MS)).await.unwrap());
+    assert!(catalog.open(shard, epoch(7)).await.unwrap());
+    assert_eq!(paused().await, [shard], "loading doesn't clear it");
+    for _ in 0..2 {
+        let found = catalog.set_paused(item, false).await.unwrap().unwrap();
+        assert!(!found.shards.iter().any(|shard| shard.paused));
+        assert_eq!(found.shards[0].phase, Phase::Open, "nor does it change the phase");
+        assert_eq!(paused().await, []);
+    }
+    assert_eq!(catalog.set_paused(ItemId::random(), true).await.unwrap(), None);
 }
 
 async fn finds_what_is_due_to_open(catalog: &dyn Catalog) {

@@ -217,6 +217,19 @@ impl Catalog for MySqlCatalog {
         self.db.reader.ask(look).await
     }
 
+    async fn set_paused(&self, item: ItemId, paused: bool) -> Result<Option<Item>, Error> {
+        let set = async |it: &mut MySqlConnection| {
+            sqlx::query("UPDATE shard SET paused = ? WHERE item_id = ?")
+                .bind(paused)
+                .bind(item.as_bytes().as_slice())
+                .execute(&mut *it)
+                .await?;
+            rows::read_item(it, ItemKey::Id(item)).await
+        };
+        let found: Option<(Item, State)> = self.db.writer.transact(set).await?;
+        Ok(found.map(|(item, _)| item))
+    }
+
     async fn lease_rows(&self) -> Result<LeaseRows, Error> {
         let look = async |it: &mut MySqlConnection| {
             sqlx::query(

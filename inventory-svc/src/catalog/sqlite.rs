@@ -180,6 +180,18 @@ impl Catalog for SqliteCatalog {
         rows::read_item(&mut tx, by).await
     }
 
+    async fn set_paused(&self, item: ItemId, paused: bool) -> Result<Option<Item>, Error> {
+        let mut tx = self.db.writer.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query("UPDATE shard SET paused = ? WHERE item_id = ?")
+            .bind(paused)
+            .bind(item.as_bytes().as_slice())
+            .execute(&mut *tx)
+            .await?;
+        let found = rows::read_item(&mut tx, ItemKey::Id(item)).await?;
+        tx.commit().await?;
+        Ok(found.map(|(item, _)| item))
+    }
+
     async fn lease_rows(&self) -> Result<LeaseRows, Error> {
         let rows = sqlx::query(
             "SELECT highest, shard_no, epoch, phase, paused, lease_ms \

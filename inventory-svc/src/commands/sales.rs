@@ -1,12 +1,13 @@
-//! What operators ask: to make a sale, and to give it its window. Each action is logged with the
-//! operator's name.
+//! What operators ask: to make a sale, to give it its window, to pause an item and to resume it.
+//! Each action is logged with the operator's name.
 
 use crate::{
     catalog::{self, Catalog, Scheduled},
-    domain::sale::{Sale, SaleDraft, ScheduleDraft, Violation},
+    domain::sale::{Item, Sale, SaleDraft, ScheduleDraft, Violation},
+    lease::LeaseView,
     upstream::operators::Operator,
 };
-use ids::SaleId;
+use ids::{ItemId, SaleId};
 
 /// Why a sale wasn't made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -14,9 +15,9 @@ pub enum Refused {
     /// What is wrong with the request, field by field.
     #[error("the request is wrong")]
     Invalid(Vec<Violation>),
-    /// No such sale.
-    #[error("no such sale")]
-    NotFound,
+    /// No such thing.
+    #[error("no such {0}")]
+    NotFound(&'static str),
     /// The sale has another window already.
     #[error("the sale has another window already")]
     OtherWindow,
@@ -58,6 +59,42 @@ pub async fn schedule(
             Ok(sale)
         }
         Scheduled::OtherWindow(_) => Err(Refused::OtherWindow),
-        Scheduled::NotFound => Err(Refused::NotFound),
+        Scheduled::NotFound => Err(Refused::NotFound("sale")),
     }
+}
+
+/// Whether buyers are let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// They are told PAUSED.
+    Begins,
+    /// They are let in again.
+    Ends,
+}
+
+/// Pauses an item or ends its pause. This process knows at once, the others with their next read of
+/// the epoch lease: whoever can't read loses the lease within L/2, and lets nobody in either.
+///
+/// # Errors
+/// [`Refused::NotFound`], [`Refused::Catalog`].
+pub async fn pause(
+    catalog: &dyn Catalog,
+    leases: &LeaseView,
+    operator: &Operator,
+    item: ItemId,
+    pause: Pause,
+) -> Result<Item, Refused> {
+    let paused = pause == Pause::Begins;
+    let found = catalog.set_paused(item, paused).await?.ok_or(Refused::NotFound("item"))?;
+    match pause {
+        Pause::Begins => {
+            tracing::info!(operator = operator.name(), item = %item, "an item was paused");
+        }
+        Pause::Ends => {
+            tracing::info!(operator = operator.name(), item = %item, "an item was resumed");
+        }
+    }
+    // It is done; a read that fails is made again by the job.
+    let _ = leases.refresh(catalog.lease_rows()).await;
+    Ok(found)
 }

@@ -7,7 +7,8 @@ use chassis::{Clock, token::bearer};
 use ids::{ItemId, SaleId, ShardNo};
 use proto::inventory::v1::{
     self as v1, CreateSaleRequest, CreateSaleResponse, GetItemRequest, GetItemResponse,
-    GetSaleRequest, GetSaleResponse, ListSalesRequest, ListSalesResponse, ScheduleSaleRequest,
+    GetSaleRequest, GetSaleResponse, ListSalesRequest, ListSalesResponse, PauseItemRequest,
+    PauseItemResponse, ResumeItemRequest, ResumeItemResponse, ScheduleSaleRequest,
     ScheduleSaleResponse,
     catalog_service_server::{CatalogService, CatalogServiceServer},
     get_item_request::By,
@@ -17,10 +18,11 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use super::status;
 use crate::{
     catalog::{Catalog, ItemKey, Page},
-    commands::sales,
+    commands::sales::{self, Pause},
     domain::sale::{
         Item, ItemDraft, Phase, Sale, SaleDraft, Schedule, ScheduleDraft, Shard, State, Violation,
     },
+    lease::LeaseView,
     upstream::operators::{Operator, Operators},
 };
 
@@ -34,15 +36,17 @@ const PAGE_SIZE_MAX: u32 = 200;
 pub(crate) fn service(
     catalog: Arc<dyn Catalog>,
     operators: Arc<Operators>,
+    leases: LeaseView,
     clock: Clock,
 ) -> CatalogServiceServer<impl CatalogService> {
-    CatalogServiceServer::new(Handlers { catalog, operators, clock })
+    CatalogServiceServer::new(Handlers { catalog, operators, leases, clock })
         .max_decoding_message_size(REQUEST_LEN_MAX)
 }
 
 struct Handlers {
     catalog: Arc<dyn Catalog>,
     operators: Arc<Operators>,
+    leases: LeaseView,
     clock: Clock,
 }
 
@@ -51,6 +55,19 @@ impl Handlers {
         let token = bearer(metadata).unwrap_or_default();
         let proven = self.operators.authenticate(token).await;
         proven.map_err(|why| status::not_an_operator(&why))
+    }
+
+    async fn pause(
+        &self,
+        metadata: &MetadataMap,
+        item_id: &str,
+        pause: Pause,
+    ) -> Result<v1::Item, Status> {
+        let operator = self.operator(metadata).await?;
+        let item = item_id.parse::<ItemId>();
+        let item = item.map_err(|error| status::invalid_field("item_id", error))?;
+        let item = sales::pause(&*self.catalog, &self.leases, &operator, item, pause).await;
+        item.map(item_message).map_err(status::of_sale)
     }
 }
 
@@ -95,6 +112,24 @@ impl CatalogService for Handlers {
             .await
             .map_err(status::of_sale)?;
         Ok(Response::new(ScheduleSaleResponse { sale: Some(sale_message(sale)) }))
+    }
+
+    async fn pause_item(
+        &self,
+        request: Request<PauseItemRequest>,
+    ) -> Result<Response<PauseItemResponse>, Status> {
+        let item_id = &request.get_ref().item_id;
+        let item = self.pause(request.metadata(), item_id, Pause::Begins).await?;
+        Ok(Response::new(PauseItemResponse { item: Some(item) }))
+    }
+
+    async fn resume_item(
+        &self,
+        request: Request<ResumeItemRequest>,
+    ) -> Result<Response<ResumeItemResponse>, Status> {
+        let item_id = &request.get_ref().item_id;
+        let item = self.pause(request.metadata(), item_id, Pause::Ends).await?;
+        Ok(Response::new(ResumeItemResponse { item: Some(item) }))
     }
 
     async fn list_sales(

@@ -80,7 +80,7 @@ pub(crate) fn not_an_operator(why: &NotAnOperator) -> Status {
 pub(crate) fn of_sale(refused: Refused) -> Status {
     match refused {
         Refused::Invalid(violations) => invalid(violations),
-        Refused::NotFound => not_found("sale"),
+        Refused::NotFound(what) => not_found(what),
         Refused::OtherWindow => details(
             Code::FailedPrecondition,
             ErrorReason::WrongState,

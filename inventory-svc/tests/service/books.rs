@@ -17,8 +17,9 @@ use journal::{Command, Journal, Record};
 use proto::{
     order::v1::{self as v1, OrderState, order_service_server::OrderService},
     user::v1::{
-        ListPublicKeysRequest, ListPublicKeysResponse, PublicKey, RegisterRequest,
-        RegisterResponse, SignInRequest, SignInResponse, user_service_server::UserService,
+        ListPublicKeysRequest, ListPublicKeysResponse, PublicKey, RefreshSessionRequest,
+        RefreshSessionResponse, RegisterRequest, RegisterResponse, SignInRequest, SignInResponse,
+        SignOutRequest, SignOutResponse, user_service_server::UserService,
     },
 };
 use tonic::{Request, Response, Status};
@@ -273,6 +274,20 @@ impl UserService for Books {
     }
 
     async fn sign_in(&self, _: Request<SignInRequest>) -> Result<Response<SignInResponse>, Status> {
+        Err(Status::unimplemented("not asked by inventory-svc"))
+    }
+
+    async fn refresh_session(
+        &self,
+        _: Request<RefreshSessionRequest>,
+    ) -> Result<Response<RefreshSessionResponse>, Status> {
+        Err(Status::unimplemented("not asked by inventory-svc"))
+    }
+
+    async fn sign_out(
+        &self,
+        _: Request<SignOutRequest>,
+    ) -> Result<Response<SignOutResponse>, Status> {
         Err(Status::unimplemented("not asked by inventory-svc"))
     }
 }

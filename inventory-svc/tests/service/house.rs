@@ -164,6 +164,20 @@ impl House {
         *self.owner.lock().unwrap() = Some(owner);
     }
 
+    /// Another process of the service, beside the one that clients are connected to.
+    pub(crate) async fn neighbour(&self) -> InventoryServiceClient<Channel> {
+        let app = self.build(self.config.clone()).await.unwrap();
+        let url = format!("http://{}", app.addr());
+        let run = app.run(Stopper::new());
+        self._others.tasks().spawn_on(
+            self.cores.background(),
+            Kind::Disposable,
+            "neighbour",
+            async move { run.await.unwrap() },
+        );
+        InventoryServiceClient::new(Channel::from_shared(url).unwrap().connect_lazy())
+    }
+
     /// The process dies on the spot; ledger, journal and books live on.
     pub(crate) fn crash(&self) {
         drop(self.owner.lock().unwrap().take());
@@ -260,6 +274,11 @@ impl House {
 
     /// What the service answers to a batch of one-unit requests of these users.
     pub(crate) async fn reserve(&self, shard: ShardNo, users: &[u8]) -> v1::ReserveResponse {
+        self.inventory().reserve(self.batch(shard, users)).await.unwrap().into_inner()
+    }
+
+    /// One unit for each of these users.
+    pub(crate) fn batch(&self, shard: ShardNo, users: &[u8]) -> v1::ReserveRequest {
         let entries = users.iter().map(|number| {
             let (order, user) = order(shard, *number);
             v1::ReserveEntry {
@@ -271,8 +290,7 @@ impl House {
                 traceparent: String::new(),
             }
         });
-        let request = v1::ReserveRequest { shard_no: shard.get(), entries: entries.collect() };
-        self.inventory().reserve(request).await.unwrap().into_inner()
+        v1::ReserveRequest { shard_no: shard.get(), entries: entries.collect() }
     }
 
     /// Takes one unit for each of these users; all of them must be held.

@@ -10,6 +10,7 @@ mod catalog;
 mod house;
 mod loading;
 mod on_redis;
+mod pausing;
 mod rolling;
 mod start;
 mod surface;

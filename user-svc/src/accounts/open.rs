@@ -1,4 +1,5 @@
-//! Who keeps the accounts: the scheme of their URL says it.
+//! Who keeps the accounts and their sessions: the scheme of one URL says it, since both are in one
+//! place.
 
 use std::sync::Arc;
 
@@ -10,7 +11,13 @@ use super::{
     mysql::{self, MySqlAccounts},
     sqlite::{self, SqliteAccounts},
 };
-use crate::{BuildError, Config};
+use crate::{
+    BuildError, Config,
+    sessions::{MySqlSessions, Sessions, SqliteSessions},
+};
+
+/// Both rooms of one store.
+pub(crate) type Kept = (Arc<dyn Accounts>, Arc<dyn Sessions>);
 
 /// Makes or updates the schema.
 ///
@@ -35,21 +42,18 @@ pub(crate) async fn migrate(config: &Config) -> Result<(), BuildError> {
 ///
 /// # Errors
 /// If they can't be opened, or the schema is another one and may not be changed.
-pub(crate) async fn open(
-    config: &Config,
-    runtime: &Handle,
-) -> Result<Arc<dyn Accounts>, BuildError> {
+pub(crate) async fn open(config: &Config, runtime: &Handle) -> Result<Kept, BuildError> {
     let Config { accounts_url: url, pool, migrate_on_start: may_change, .. } = config;
     match Kind::of(url)? {
         Kind::Sqlite => {
             let db = store::sqlite::open(url, pool).await?;
             store::ready(&db.writer, &sqlite::MIGRATIONS, *may_change).await?;
-            Ok(Arc::new(SqliteAccounts::new(db)))
+            Ok((Arc::new(SqliteAccounts::new(db.clone())), Arc::new(SqliteSessions::new(db))))
         }
         Kind::MySql => {
             let db = store::mysql::open(url, pool, runtime).await?;
             store::ready(&db.writer, &mysql::MIGRATIONS, *may_change).await?;
-            Ok(Arc::new(MySqlAccounts::new(db)))
+            Ok((Arc::new(MySqlAccounts::new(db.clone())), Arc::new(MySqlSessions::new(db))))
         }
     }
 }

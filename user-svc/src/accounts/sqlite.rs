@@ -52,7 +52,8 @@ impl Accounts for SqliteAccounts {
         let Some((user, password_hash)) = row else {
             return Ok(None);
         };
-        let user = UserId::try_from(user.as_slice()).map_err(AccountsError::Damaged)?;
+        let user = UserId::try_from(user.as_slice())
+            .map_err(|broken| AccountsError::Damaged(broken.into()))?;
         Ok(Some(Login { user, password_hash: StoredHash::from_text(password_hash) }))
     }
 

@@ -1,33 +1,24 @@
 //! Buyers: they make an account, and prove that it is theirs. An unknown address and a wrong
 //! password are answered alike, at the same price.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chassis::Clock;
 use ids::UserId;
 
-use super::{NotDone, Refusal};
+use super::{Granted, NotDone, Refusal, SessionDesk};
 use crate::{
     accounts::{Accounts, Added, NewAccount},
     domain::Credentials,
     passwords::Passwords,
-    tokens::{Holder, Issued, Signer},
 };
 
 /// Commands of buyers.
 pub(crate) struct People {
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) passwords: Passwords,
-    pub(crate) signer: Arc<Signer>,
+    pub(crate) desk: SessionDesk,
     pub(crate) clock: Clock,
-    pub(crate) token_lifetime: Duration,
-}
-
-/// Who signed in, and the proof.
-#[derive(Debug)]
-pub(crate) struct SignedIn {
-    pub(crate) user: UserId,
-    pub(crate) access: Issued,
 }
 
 impl People {
@@ -50,17 +41,14 @@ impl People {
         }
     }
 
-    /// Gives a token to whoever knows the password.
-    pub(crate) async fn sign_in(&self, credentials: Credentials) -> Result<SignedIn, NotDone> {
+    /// Opens a session for whoever knows the password.
+    pub(crate) async fn sign_in(&self, credentials: Credentials) -> Result<Granted, NotDone> {
         let login = self.accounts.find(&credentials.email).await?;
         let stored = login.as_ref().map(|login| login.password_hash.clone());
         // Before it is known whether there is an account: exactly one check on either path.
         let is_theirs = self.passwords.check(credentials.password, stored).await?;
         match login {
-            Some(login) if is_theirs => {
-                let access = self.signer.issue(Holder::Buyer(login.user), self.token_lifetime)?;
-                Ok(SignedIn { user: login.user, access })
-            }
+            Some(login) if is_theirs => self.desk.open(login.user).await,
             _ => Err(Refusal::BadCredentials.into()),
         }
     }

@@ -49,6 +49,12 @@ pub(crate) fn of_refusal(refusal: Refusal) -> Status {
             "e-mail and password don't belong together",
         )
         .into_status(),
+        Refusal::SessionEnded => details(
+            Code::Unauthenticated,
+            ErrorReason::SessionEnded,
+            "the refresh token continues no session; sign in",
+        )
+        .into_status(),
         Refusal::Overloaded => details(
             Code::Unavailable,
             ErrorReason::Overloaded,

@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proto::user::v1::{
-    ListPublicKeysRequest, ListPublicKeysResponse, PublicKey, RegisterRequest, RegisterResponse,
-    SignInRequest, SignInResponse, user_service_server::UserService,
+    ListPublicKeysRequest, ListPublicKeysResponse, PublicKey, RefreshSessionRequest,
+    RefreshSessionResponse, RegisterRequest, RegisterResponse, SignInRequest, SignInResponse,
+    SignOutRequest, SignOutResponse, user_service_server::UserService,
 };
 use tonic::{Request, Response, Status};
 
 use super::status;
-use crate::{commands::People, domain::Credentials, keys};
+use crate::{
+    commands::{People, Refusal},
+    domain::{Credentials, Violation},
+    keys,
+    refresh_tokens::RefreshToken,
+};
 
 /// Handles `seckill.user.v1.UserService`.
 #[derive(Clone)]
@@ -52,12 +58,38 @@ impl UserService for UserHandlers {
         let SignInRequest { email, password } = request.into_inner();
         let credentials =
             Credentials::parse(&email, password).map_err(|broken| status::of(broken.into()))?;
-        let signed_in = self.people.sign_in(credentials).await.map_err(status::of)?;
+        let granted = self.people.sign_in(credentials).await.map_err(status::of)?;
         Ok(Response::new(SignInResponse {
-            access_token: signed_in.access.token.expose().to_owned(),
-            expires_at: Some(super::timestamp(signed_in.access.expires_at_s)),
-            user_id: signed_in.user.to_string(),
+            access_token: granted.access.token.expose().to_owned(),
+            expires_at: Some(super::timestamp(granted.access.expires_at_s)),
+            user_id: granted.user.to_string(),
+            refresh_token: granted.refresh.expose(),
+            session_expires_at: Some(super::timestamp(granted.session_expires_at_ms / 1000)),
         }))
+    }
+
+    async fn refresh_session(
+        &self,
+        request: Request<RefreshSessionRequest>,
+    ) -> Result<Response<RefreshSessionResponse>, Status> {
+        let shown = refresh_token(&request.get_ref().refresh_token)?;
+        let granted = self.people.desk.refresh(&shown).await.map_err(status::of)?;
+        Ok(Response::new(RefreshSessionResponse {
+            access_token: granted.access.token.expose().to_owned(),
+            expires_at: Some(super::timestamp(granted.access.expires_at_s)),
+            user_id: granted.user.to_string(),
+            refresh_token: granted.refresh.expose(),
+            session_expires_at: Some(super::timestamp(granted.session_expires_at_ms / 1000)),
+        }))
+    }
+
+    async fn sign_out(
+        &self,
+        request: Request<SignOutRequest>,
+    ) -> Result<Response<SignOutResponse>, Status> {
+        let shown = refresh_token(&request.get_ref().refresh_token)?;
+        self.people.desk.end(&shown).await.map_err(status::of)?;
+        Ok(Response::new(SignOutResponse {}))
     }
 
     async fn list_public_keys(
@@ -66,4 +98,11 @@ impl UserService for UserHandlers {
     ) -> Result<Response<ListPublicKeysResponse>, Status> {
         Ok(Response::new(self.public_keys.clone()))
     }
+}
+
+fn refresh_token(text: &str) -> Result<RefreshToken, Status> {
+    RefreshToken::parse(text).map_err(|broken| {
+        let violation = Violation { field: "refresh_token", description: broken.to_string() };
+        status::of_refusal(Refusal::InvalidInput(vec![violation]))
+    })
 }

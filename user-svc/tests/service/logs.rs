@@ -3,9 +3,12 @@
 use std::{
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use proto::user::v1::{GrantRehearsalRequest, IssueOperatorTokenRequest};
+use proto::user::v1::{
+    GrantRehearsalRequest, IssueOperatorTokenRequest, RefreshSessionRequest, SignOutRequest,
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::house::{House, by};
@@ -44,7 +47,14 @@ async fn no_secret_and_no_address_is_ever_logged() {
     let (email, password) = ("canary-address@example.org", "canary-password");
     house.register(email, password).await.unwrap();
     house.register(email, password).await.unwrap_err();
-    let buyer = house.sign_in(email, password).await.unwrap().access_token;
+    let signed_in = house.sign_in(email, password).await.unwrap();
+    let (buyer, spent) = (signed_in.access_token, signed_in.refresh_token);
+    let request = RefreshSessionRequest { refresh_token: spent.clone() };
+    let refreshed = house.users().refresh_session(request.clone()).await.unwrap().into_inner();
+    house.shift.jump(Duration::from_secs(60));
+    house.users().refresh_session(request).await.unwrap_err();
+    let request = SignOutRequest { refresh_token: refreshed.refresh_token.clone() };
+    house.users().sign_out(request).await.unwrap();
     house.sign_in(email, "canary-password-wrong").await.unwrap_err();
     house.sign_in("canary-address", "canary").await.unwrap_err();
     let first = house.first_operator();
@@ -62,12 +72,15 @@ async fn no_secret_and_no_address_is_ever_logged() {
     let action = action.expect("actions of operators are logged");
     assert!(action.contains("Ann of ops") && action.contains("Bob"), "{action}");
     assert!(log.contains("operator grants a rehearsal"));
+    assert!(log.contains("a spent refresh token came back"));
     let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
     let issued = issued.into_inner().operator_token;
     for (what, canary) in [
         ("address", "canary-address".to_owned()),
         ("password", "canary-password".to_owned()),
         ("hash", "$argon2id$".to_owned()),
+        ("spent refresh token", spent),
+        ("present refresh token", refreshed.refresh_token),
         ("buyer's token", signature(&buyer)),
         ("first operator's token", signature(&first)),
         ("second operator's token", signature(&issued)),

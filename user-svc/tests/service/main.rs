@@ -9,5 +9,6 @@ mod house;
 mod logs;
 mod operators;
 mod rehearsal;
+mod sessions;
 mod start;
 mod surface;

@@ -2,19 +2,22 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use store::sqlite::Sqlite;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use super::*;
 use crate::{
     accounts::{AccountsError, Login, MIGRATIONS, SqliteAccounts},
-    domain::Email,
+    domain::{Email, SessionRules},
     keys,
     passwords::Cost,
+    sessions::SqliteSessions,
+    tokens::Signer,
     workroom::{Bounds, Workroom},
 };
 
-fn people(dir: &TempDir, accounts: Arc<dyn Accounts>) -> People {
+fn people(dir: &TempDir, accounts: Arc<dyn Accounts>, db: Sqlite) -> People {
     let key_file = dir.path().join("signing.pem");
     keys::generate(&key_file).unwrap();
     let key = keys::load_signing(&key_file).unwrap();
@@ -28,9 +31,19 @@ fn people(dir: &TempDir, accounts: Arc<dyn Accounts>) -> People {
     People {
         accounts,
         passwords: Passwords::new(cost, Workroom::new(bounds, Handle::current())).unwrap(),
-        signer: Arc::new(Signer::new(key, "seckill".to_owned(), clock.clone())),
+        desk: SessionDesk {
+            sessions: Arc::new(SqliteSessions::new(db)),
+            signer: Arc::new(Signer::new(key, "seckill".to_owned(), clock.clone())),
+            clock: clock.clone(),
+            rules: SessionRules {
+                idle_max: Duration::from_secs(60),
+                life_max: Duration::from_secs(60),
+                lost_answer: Duration::ZERO,
+                per_user_max: 1,
+            },
+            token_lifetime: Duration::from_secs(60),
+        },
         clock,
-        token_lifetime: Duration::from_secs(60),
     }
 }
 
@@ -38,7 +51,7 @@ async fn with_sqlite(dir: &TempDir) -> People {
     let url = format!("sqlite:{}", dir.path().join("user.db").display());
     let db = store::sqlite::open(&url, &store::PoolSettings::default()).await.unwrap();
     store::migrate(&db.writer, &MIGRATIONS).await.unwrap();
-    people(dir, Arc::new(SqliteAccounts::new(db)))
+    people(dir, Arc::new(SqliteAccounts::new(db.clone())), db)
 }
 
 fn credentials(email: &str, password: &str) -> Credentials {
@@ -92,7 +105,7 @@ async fn the_store_decides_between_rivals_for_an_address() {
     let url = format!("sqlite:{}", dir.path().join("user.db").display());
     let db = store::sqlite::open(&url, &store::PoolSettings::default()).await.unwrap();
     store::migrate(&db.writer, &MIGRATIONS).await.unwrap();
-    let people = people(&dir, Arc::new(Blind(SqliteAccounts::new(db))));
+    let people = people(&dir, Arc::new(Blind(SqliteAccounts::new(db.clone()))), db);
     people.register(credentials("ann@example.org", "correct horse")).await.unwrap();
     let second = people.register(credentials("ann@example.org", "battery staple")).await;
     assert_eq!(refusal(second), Refusal::EmailTaken);
