@@ -118,6 +118,7 @@ impl Config {
                 .map_err(|error| ConfigError::new(format!("upstream.{knob}: {error}")))?;
         }
         self.journal.check()?;
+        self.telemetry.check()?;
         self.server.check()
     }
 

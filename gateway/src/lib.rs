@@ -202,7 +202,8 @@ impl App {
         let settings = self.shop.config.server.clone();
         let doors = self.doors(&tasks);
         let (cores, words) = (&self.seams.cores, edge::status::words());
-        chassis::serve(&tasks, cores, self.listeners, &settings, words, doors);
+        let telemetry = self.seams.telemetry.at_the_edge();
+        chassis::serve(&tasks, cores, self.listeners, &settings, words, &telemetry, doors);
         health.set_ready(true).await;
         let ended = tokio::select! {
             biased;

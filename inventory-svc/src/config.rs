@@ -183,6 +183,7 @@ impl Config {
         if self.ledger_url != "memory" {
             redis::check(&self.ledger_url).map_err(|error| ConfigError::new(error.to_string()))?;
         }
+        self.telemetry.check()?;
         self.server.check()
     }
 

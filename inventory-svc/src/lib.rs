@@ -97,6 +97,7 @@ pub struct App {
     operators: Arc<Operators>,
     health: Health,
     routes: Routes,
+    telemetry: Telemetry,
 }
 
 /// Brings the schema of the catalog up to date. Safe beside running roles, and a second time.
@@ -150,6 +151,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         operators,
         health,
         routes,
+        telemetry,
     })
 }
 
@@ -165,8 +167,8 @@ impl App {
     /// # Errors
     /// If a part that it can't do without has ended by itself.
     pub async fn run(self, stopper: Stopper) -> Result<(), RunError> {
-        let Self { config, listeners, cores, rooms, inventory, stock, operators, health, routes } =
-            self;
+        let Self { config, listeners, cores, rooms, inventory, stock, operators, .. } = self;
+        let Self { health, routes, telemetry, .. } = self;
         let drain_max = config.drain_max();
         let owner = TaskOwner::new("inventory-svc", stopper);
         let tasks = owner.tasks();
@@ -189,7 +191,7 @@ impl App {
         jobs.read_lease().await;
         jobs.spawn(&tasks, cores.background());
         let words = grpc::status::words();
-        chassis::serve(&tasks, &cores, listeners, &server, words, |_| routes.clone());
+        chassis::serve(&tasks, &cores, listeners, &server, words, &telemetry, |_| routes.clone());
 
         let ended = tokio::select! {
             biased;

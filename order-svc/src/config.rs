@@ -105,6 +105,7 @@ impl Config {
             .map_err(|error| ConfigError::new(format!("inventory_url: {error}")))?;
         self.books.check()?;
         self.journal.check()?;
+        self.telemetry.check()?;
         self.server.check()
     }
 }

@@ -205,7 +205,8 @@ impl App {
         let api = OrderApi::new(books, tasks.clone(), background.clone(), &config.snapshot);
         let routes = api.routes(reflection).add_service(health_service);
         let words = grpc::words();
-        chassis::serve(tasks, cores, listeners, &config.server, words, |_core| routes.clone());
+        let server = &config.server;
+        chassis::serve(tasks, cores, listeners, server, words, &telemetry, |_| routes.clone());
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use chassis::{
-    Clock, Cores, Stopper, TaskOwner, TelemetryOwner, TelemetrySettings,
+    Clock, Cores, TelemetryOwner, TelemetrySettings,
     logs::{self, LogFormat, LogSettings},
 };
 use tonic::transport::Endpoint;
@@ -31,6 +31,8 @@ use crate::{
 const OPERATOR_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// For all services together, after a first signal.
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
+/// For the last spans: a collector that is there takes milliseconds.
+const TELEMETRY_DRAINS_WITHIN: Duration = Duration::from_secs(2);
 /// For runtimes that have nothing left to do.
 const RUNTIMES_END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -43,6 +45,12 @@ pub(crate) struct DevArgs {
     /// Where metrics are read; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     metrics: SocketAddr,
+    /// Where spans are sent (OTLP over gRPC, such as http://127.0.0.1:4317); nowhere by default
+    #[arg(long, value_name = "URL", default_value = "")]
+    otlp: String,
+    /// The share of calls whose trace is recorded: all of them, as this is for looking around
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
+    sample_ratio: f64,
     /// Where databases, keys and addresses are kept; otherwise in a directory that goes at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -73,12 +81,14 @@ pub(crate) fn run(args: &DevArgs) -> Result<(), Failure> {
 async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> Result<(), Failure> {
     // Before anything is there to be cleaned up, so that no signal falls between.
     let mut signals = Signals::listen()?;
-    let telemetry = TelemetryOwner::new();
-    let watching = TaskOwner::new("telemetry", Stopper::new());
-    let settings = TelemetrySettings { listen: Some(args.metrics) };
-    let version = env!("CARGO_PKG_VERSION");
-    let metrics = telemetry.serve(&settings, &watching.tasks(), cores, version);
-    let metrics = metrics.map_err(|error| Failure::Usage(error.to_string()))?;
+    let settings = TelemetrySettings {
+        listen: Some(args.metrics),
+        otlp_endpoint: args.otlp.clone(),
+        sample_ratio: args.sample_ratio,
+    };
+    settings.check().map_err(|error| Failure::Usage(error.to_string()))?;
+    let telemetry = TelemetryOwner::start(&settings, cores, env!("CARGO_PKG_VERSION"))
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let shop = tokio::select! {
         shop = Shop::build(args.listen, data, cores, &telemetry) => shop?,
         () = signals.next() => return Ok(()),
@@ -94,7 +104,7 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
     let mut running = shop.run(cores);
     data.publish(&addresses, token.expose())?;
     say(format!("seckill listens on {address}"));
-    if let Some(metrics) = metrics {
+    if let Some(metrics) = telemetry.metrics_addr() {
         say(format!("metrics at http://{metrics}/metrics"));
     }
 
@@ -109,6 +119,7 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
         () = signals.next() => Ok(()),
     };
     drain(running, &mut signals, data).await;
+    telemetry.drain(TELEMETRY_DRAINS_WITHIN).await;
     ended
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use chassis::{
-    Clock, Cores, Listeners, PausePoints, Stopper, TaskOwner, TelemetryOwner, TelemetrySettings,
+    Clock, Cores, Listeners, PausePoints, Stopper, TelemetryOwner, TelemetrySettings,
     logs::{self, LogFormat, LogSettings},
 };
 use futures::future::BoxFuture;
@@ -27,6 +27,9 @@ use crate::{
 
 /// For runtimes that have nothing left to do.
 const RUNTIMES_END_WITHIN: Duration = Duration::from_secs(2);
+
+/// For the last spans, after the role has drained: a collector that is there takes milliseconds.
+const TELEMETRY_DRAINS_WITHIN: Duration = Duration::from_secs(2);
 
 /// Options of every role.
 #[derive(Debug, clap::Args)]
@@ -131,7 +134,7 @@ async fn gateway(
 ) -> Result<Built, Failure> {
     let config = gateway::Config::load(file).map_err(usage)?;
     config.check().map_err(usage)?;
-    let (owner, observed) = seen(&config.telemetry, cores)?;
+    let owner = seen(&config.telemetry, cores)?;
     let seams = gateway::Seams {
         clock: Clock::system(),
         pause: PausePoints::default(),
@@ -141,7 +144,7 @@ async fn gateway(
     };
     let listeners = bind(config.listen, cores)?;
     let app = gateway::build(config, listeners, seams).await.map_err(unavailable)?;
-    Ok(built(app.addr(), observed, async move { app.run(stopper).await }))
+    Ok(built(app.addr(), owner, async move { app.run(stopper).await }))
 }
 
 async fn inventory(
@@ -151,7 +154,7 @@ async fn inventory(
 ) -> Result<Built, Failure> {
     let config = inventory_svc::Config::load(file).map_err(usage)?;
     config.check().map_err(usage)?;
-    let (owner, observed) = seen(&config.telemetry, cores)?;
+    let owner = seen(&config.telemetry, cores)?;
     let seams = inventory_svc::Seams {
         clock: Clock::system(),
         pause: PausePoints::default(),
@@ -164,7 +167,7 @@ async fn inventory(
     };
     let listeners = bind(config.listen, cores)?;
     let app = inventory_svc::build(config, listeners, seams).await.map_err(unavailable)?;
-    Ok(built(app.addr(), observed, async move { app.run(stopper).await }))
+    Ok(built(app.addr(), owner, async move { app.run(stopper).await }))
 }
 
 async fn order(
@@ -174,7 +177,7 @@ async fn order(
 ) -> Result<Built, Failure> {
     let config = order_svc::Config::load(file).map_err(usage)?;
     config.check().map_err(usage)?;
-    let (owner, observed) = seen(&config.telemetry, cores)?;
+    let owner = seen(&config.telemetry, cores)?;
     let seams = order_svc::Seams {
         clock: Clock::system(),
         pause: PausePoints::default(),
@@ -184,13 +187,13 @@ async fn order(
     };
     let listeners = bind(config.listen, cores)?;
     let app = order_svc::build(config, listeners, seams).await.map_err(unavailable)?;
-    Ok(built(app.addr(), observed, async move { app.run(stopper).await }))
+    Ok(built(app.addr(), owner, async move { app.run(stopper).await }))
 }
 
 async fn user(file: Option<&Path>, cores: &Arc<Cores>, stopper: Stopper) -> Result<Built, Failure> {
     let config = user_svc::Config::load(file).map_err(usage)?;
     config.check().map_err(usage)?;
-    let (owner, observed) = seen(&config.telemetry, cores)?;
+    let owner = seen(&config.telemetry, cores)?;
     let seams = user_svc::Seams {
         clock: Clock::system(),
         pause: PausePoints::default(),
@@ -199,7 +202,7 @@ async fn user(file: Option<&Path>, cores: &Arc<Cores>, stopper: Stopper) -> Resu
     };
     let listeners = bind(config.listen, cores)?;
     let app = user_svc::build(config, listeners, seams).await.map_err(unavailable)?;
-    Ok(built(app.addr(), observed, async move { app.run(stopper).await }))
+    Ok(built(app.addr(), owner, async move { app.run(stopper).await }))
 }
 
 impl Role {
@@ -213,33 +216,19 @@ impl Role {
     }
 }
 
-/// The telemetry of this process, read where the settings say.
-fn seen(
-    settings: &TelemetrySettings,
-    cores: &Cores,
-) -> Result<(TelemetryOwner, Observed), Failure> {
-    let owner = TelemetryOwner::new();
-    let tasks = TaskOwner::new("telemetry", Stopper::new());
-    let version = env!("CARGO_PKG_VERSION");
-    let addr = owner.serve(settings, &tasks.tasks(), cores, version).map_err(usage)?;
-    Ok((owner, Observed { addr, tasks }))
-}
-
-/// What lets the process be looked at, to the end of its drain.
-struct Observed {
-    addr: Option<SocketAddr>,
-    tasks: TaskOwner,
+fn seen(settings: &TelemetrySettings, cores: &Cores) -> Result<TelemetryOwner, Failure> {
+    TelemetryOwner::start(settings, cores, env!("CARGO_PKG_VERSION")).map_err(usage)
 }
 
 fn built<E: Display>(
     addr: SocketAddr,
-    observed: Observed,
+    telemetry: TelemetryOwner,
     run: impl Future<Output = Result<(), E>> + Send + 'static,
 ) -> Built {
-    let Observed { addr: metrics, tasks } = observed;
+    let metrics = telemetry.metrics_addr();
     let run = async move {
         let ended = run.await.map_err(|error| error.to_string());
-        drop(tasks);
+        telemetry.drain(TELEMETRY_DRAINS_WITHIN).await;
         ended
     };
     Built { addr, metrics, run: Box::pin(run) }

@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use chassis::{Clock, ClockShift, Cores, PausePoints, TelemetryOwner};
+use chassis::{Clock, ClockShift, Cores, PausePoints, TelemetryOwner, TelemetrySettings};
 use inventory_svc::ledger::{Ledger, MemoryLedger};
 use journal::embedded::Broker;
 use proto::{
@@ -97,6 +97,8 @@ impl House {
 
     fn empty() -> Self {
         let cores = Arc::new(Cores::start(2).expect("threads can be had"));
+        let telemetry = TelemetryOwner::start(&TelemetrySettings::default(), &cores, "0");
+        let telemetry = telemetry.expect("it listens nowhere");
         let data = tempfile::tempdir().expect("a temporary directory");
         let places = Places::find(cores.serving().len());
         let keys = roles::make_keys(data.path());
@@ -116,7 +118,7 @@ impl House {
             gateway_clock: Clock::adjustable(),
             inventory_clock: Clock::adjustable(),
             cores,
-            telemetry: TelemetryOwner::new(),
+            telemetry,
             places,
             operator: operator.expose().to_owned(),
             user: None,

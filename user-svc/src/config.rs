@@ -121,6 +121,7 @@ impl Config {
         if self.hashing.wait_ms_max == 0 {
             return wrong("hashing.wait_ms_max must be above 0");
         }
+        self.telemetry.check()?;
         self.server.check()
     }
 

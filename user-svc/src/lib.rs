@@ -102,6 +102,7 @@ pub struct App {
     clock: Clock,
     health: Health,
     drain_max: Duration,
+    telemetry: Telemetry,
 }
 
 /// Brings the schema of the accounts up to date. Safe beside running roles, and a second time.
@@ -157,6 +158,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         sessions,
         clock: seams.clock,
         health,
+        telemetry: seams.telemetry,
     })
 }
 
@@ -186,7 +188,8 @@ impl App {
         tasks.spawn_on(background, Kind::Drained, "remove expired sessions", remove);
         let routes = self.routes;
         let (cores, words) = (&self.cores, grpc::words());
-        chassis::serve(&tasks, cores, self.listeners, &self.server, words, |_| routes.clone());
+        let (server, telemetry) = (&self.server, &self.telemetry);
+        chassis::serve(&tasks, cores, self.listeners, server, words, telemetry, |_| routes.clone());
         let ended = tokio::select! {
             biased;
             () = tasks.stopper().stopped() => Ok(()),

@@ -36,4 +36,4 @@ pub use pause::{PauseHandle, PausePoints};
 pub use server::{BindError, Listeners, ServerSettings, serve};
 pub use stop::Stopper;
 pub use tasks::{Drained, Kind, TaskOwner, Tasks};
-pub use telemetry::{Telemetry, TelemetryOwner, TelemetrySettings};
+pub use telemetry::{Telemetry, TelemetryOwner, TelemetrySettings, TraceContext, Traced};

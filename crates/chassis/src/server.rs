@@ -17,6 +17,7 @@ use crate::server::accept::accept;
 use crate::server::connection::Connections;
 use crate::server::seats::{Neighbours, Seats};
 use crate::tasks::{Kind, Tasks};
+use crate::telemetry::{SightLayer, Telemetry};
 
 mod accept;
 mod body;
@@ -35,20 +36,23 @@ pub use settings::{ServerSettings, Tls};
 
 /// Spawns an Essential task for each listener on the serving cores, in turn. `routes` is called on
 /// the caller's thread, once for each listener, with the number of its core. Malformed requests are
-/// refused in `words`.
+/// refused in `words`, and `telemetry` sees every call.
 pub fn serve(
     tasks: &Tasks,
     cores: &Cores,
     listeners: Listeners,
     settings: &ServerSettings,
     words: Words,
+    telemetry: &Telemetry,
     routes: impl Fn(usize) -> Routes,
 ) {
+    let sight = SightLayer::new(telemetry);
     let handles = cores.serving();
     let neighbours = Arc::new(Neighbours::new(settings));
     for (number, listener) in listeners.listeners.into_iter().enumerate() {
         let core = number % handles.len();
-        let calls = calls::stack(routes(core), settings, words, tasks.stopper().child());
+        let stopper = tasks.stopper().child();
+        let calls = calls::stack(routes(core), settings, words, sight.clone(), stopper);
         let connections = Arc::new(Connections::new(calls, settings, tasks));
         let seats = Seats::new(settings.connections_per_core_max, Arc::clone(&neighbours));
         tasks.spawn_on(&handles[core], Kind::Essential, "server", async move {

@@ -1,20 +1,43 @@
-//! What a service is seen by: its instruments, and whether it is ready.
+//! What a service is seen by: its instruments, its traces, and whether it is ready.
 //!
-//! A process has one [`TelemetryOwner`], each of its services a [`Telemetry`] of that owner.
-//! Nothing here changes what a service answers: telemetry that can't be had is done without.
+//! A process has one [`TelemetryOwner`], each of its services a [`Telemetry`] of that owner, with
+//! traces under its own name. Nothing here changes what a service answers: telemetry that can't be
+//! had is done without.
+
+mod context;
+mod export;
+mod serving;
+mod span;
+mod tracer;
+
+/// The names that things have in spans, as OpenTelemetry's conventions say.
+pub use opentelemetry_semantic_conventions::attribute as names;
+
+pub use context::{InTrace, TraceContext, Traced};
+pub use export::BadEndpoint;
+pub use serving::Route;
+pub use span::{Span, SpanKind, wall_time};
+pub use tracer::Tracer;
+
+pub(crate) use serving::SightLayer;
 
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use serde::{Deserialize, Deserializer, de};
+use tokio::runtime::Handle;
+use tonic::transport::Channel;
 
 use crate::{
+    config::ConfigError,
     cores::Cores,
     health::Health,
     metrics::{Metrics, MetricsPort, PortError},
-    tasks::Tasks,
+    stop::Stopper,
+    tasks::TaskOwner,
 };
 
 /// How a process is seen: the table `[telemetry]` of each role's configuration.
@@ -24,6 +47,23 @@ pub struct TelemetrySettings {
     /// Where `/metrics`, `/livez` and `/readyz` are served. Absent (`""`): nowhere.
     #[serde(deserialize_with = "address_or_empty")]
     pub listen: Option<SocketAddr>,
+    /// Where spans are sent, as OTLP over gRPC. Empty: nowhere.
+    pub otlp_endpoint: String,
+    /// The share of calls that are recorded, of those whose caller hasn't decided it. 0 to 1.
+    pub sample_ratio: f64,
+}
+
+impl TelemetrySettings {
+    /// Checks what types can't say.
+    ///
+    /// # Errors
+    /// If the ratio is none.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if (0.0..=1.0).contains(&self.sample_ratio) {
+            return Ok(());
+        }
+        Err(ConfigError::new("telemetry.sample_ratio must be from 0 to 1"))
+    }
 }
 
 fn address_or_empty<'de, D: Deserializer<'de>>(text: D) -> Result<Option<SocketAddr>, D::Error> {
@@ -44,13 +84,19 @@ fn address_or_empty<'de, D: Deserializer<'de>>(text: D) -> Result<Option<SocketA
 pub struct Telemetry {
     service: &'static str,
     metrics: Metrics,
+    tracer: Tracer,
     readiness: Readiness,
 }
 
 impl Telemetry {
     /// For a service that nobody looks at: instruments work, and are read by who asks for them.
     pub fn off(service: &'static str) -> Self {
-        TelemetryOwner::default().of(service)
+        Self {
+            service,
+            metrics: Metrics::new(),
+            tracer: Tracer::default(),
+            readiness: Readiness::default(),
+        }
     }
 
     /// The name of the service, as traces and readiness show it.
@@ -63,51 +109,105 @@ impl Telemetry {
         &self.metrics
     }
 
+    /// What makes its spans.
+    pub fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    /// The same for a port of the public, whose callers don't decide what is recorded.
+    pub fn at_the_edge(&self) -> Self {
+        Self { tracer: self.tracer.at_the_edge(), ..self.clone() }
+    }
+
     /// From now on the process is ready only if this is.
     pub fn show(&self, health: &Health) {
         self.readiness.add(self.service, health.clone());
     }
 }
 
-/// The telemetry of a process.
-#[derive(Debug, Default)]
+/// The telemetry of a process. Its tasks drain when it does: the last spans are sent then.
+#[derive(Debug)]
 pub struct TelemetryOwner {
+    tasks: TaskOwner,
+    background: Handle,
     metrics: Metrics,
     readiness: Readiness,
+    collector: Option<Channel>,
+    ratio: f64,
+    version: &'static str,
+    port: Option<SocketAddr>,
+}
+
+/// Why a process can't be looked at as its settings say.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The metrics' port can't be had.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// There can be no collector there.
+    #[error(transparent)]
+    Endpoint(#[from] BadEndpoint),
 }
 
 impl TelemetryOwner {
-    /// Telemetry that nobody reads yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// What the service of that name is given.
-    pub fn of(&self, service: &'static str) -> Telemetry {
-        let (metrics, readiness) = (self.metrics.clone(), self.readiness.clone());
-        Telemetry { service, metrics, readiness }
-    }
-
-    /// Serves `/metrics`, `/livez` and `/readyz` where the settings say. Answers with the address,
-    /// `None` if nowhere.
+    /// Serves metrics and sends spans as the settings say, for a program of `version`. The
+    /// collector needn't be there.
     ///
     /// # Errors
-    /// If the address can't be listened on.
-    pub fn serve(
-        &self,
+    /// If a setting can't be followed.
+    pub fn start(
         settings: &TelemetrySettings,
-        tasks: &Tasks,
         cores: &Cores,
         version: &'static str,
-    ) -> Result<Option<SocketAddr>, PortError> {
-        let Some(listen) = settings.listen else {
-            return Ok(None);
+    ) -> Result<Self, TelemetryError> {
+        let background = cores.background().clone();
+        let collector = match settings.otlp_endpoint.as_str() {
+            "" => None,
+            endpoint => Some(export::collector(endpoint, &background)?),
         };
-        let port = MetricsPort::bind(listen)?;
-        let addr = port.addr();
-        self.metrics.of_process(cores, version);
-        port.serve(tasks, cores, self.metrics.clone(), self.readiness.clone());
-        Ok(Some(addr))
+        let mut owner = Self {
+            tasks: TaskOwner::new("telemetry", Stopper::new()),
+            background,
+            metrics: Metrics::new(),
+            readiness: Readiness::default(),
+            collector,
+            ratio: settings.sample_ratio,
+            version,
+            port: None,
+        };
+        owner.metrics.of_process(cores, version);
+        if let Some(listen) = settings.listen {
+            let port = MetricsPort::bind(listen)?;
+            owner.port = Some(port.addr());
+            let (metrics, readiness) = (owner.metrics.clone(), owner.readiness.clone());
+            port.serve(&owner.tasks.tasks(), cores, metrics, readiness);
+        }
+        Ok(owner)
+    }
+
+    /// What a service of that name is given.
+    pub fn of(&self, service: &'static str) -> Telemetry {
+        let (metrics, readiness) = (self.metrics.clone(), self.readiness.clone());
+        let outlet = self.collector.clone().and_then(|collector| {
+            let tasks = self.tasks.tasks();
+            export::outlet(service, self.version, collector, &tasks, &self.background, &metrics)
+        });
+        Telemetry { service, metrics, tracer: Tracer::new(outlet, self.ratio), readiness }
+    }
+
+    /// Where metrics are served, if they are.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.port
+    }
+
+    /// The instruments of all services.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Sends the last spans and ends, at most `within`. After the services: they still tell.
+    pub async fn drain(self, within: Duration) {
+        self.tasks.drain(within).await;
     }
 }
 
@@ -130,40 +230,4 @@ impl Readiness {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Deserialize)]
-    struct Table {
-        telemetry: TelemetrySettings,
-    }
-
-    fn listen(text: &str) -> Result<Option<SocketAddr>, String> {
-        let json = serde_json::json!({ "telemetry": { "listen": text } });
-        let table = serde_json::from_value::<Table>(json).map_err(|error| error.to_string())?;
-        Ok(table.telemetry.listen)
-    }
-
-    #[test]
-    fn an_empty_address_is_none_and_a_bad_one_is_named() {
-        assert_eq!(listen(""), Ok(None));
-        assert_eq!(listen("127.0.0.1:9464"), Ok(Some(([127, 0, 0, 1], 9464).into())));
-        let refused = listen("localhost").expect_err("it has no port");
-        assert!(refused.contains("\"localhost\""), "{refused}");
-    }
-
-    #[tokio::test]
-    async fn a_process_is_ready_when_all_of_its_services_are() {
-        let owner = TelemetryOwner::new();
-        let readiness = owner.readiness.clone();
-        assert_eq!(readiness.first_unready(), None);
-        let (bakery, _service) = Health::new();
-        let (mill, _service) = Health::new();
-        owner.of("bakery").show(&bakery);
-        owner.of("mill").show(&mill);
-        bakery.set_ready(true).await;
-        assert_eq!(readiness.first_unready(), Some("mill"));
-        mill.set_ready(true).await;
-        assert_eq!(readiness.first_unready(), None);
-    }
-}
+mod tests;

@@ -407,7 +407,8 @@ fn serve_stubs(owner: &TaskOwner, cores: &Cores, world: &Arc<World>) -> std::net
         .add_service(UserServiceServer::new(stub));
     let settings = ServerSettings::default();
     let words = Words { domain: proto::ERROR_DOMAIN, invalid_input: "INVALID_INPUT" };
-    chassis::serve(&owner.tasks(), cores, listeners, &settings, words, |_| routes.clone());
+    let off = chassis::Telemetry::off("stubs");
+    chassis::serve(&owner.tasks(), cores, listeners, &settings, words, &off, |_| routes.clone());
     addr
 }
 

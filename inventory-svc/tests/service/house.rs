@@ -101,7 +101,8 @@ impl House {
         let tasks = others.tasks();
         let words = Words { domain: proto::ERROR_DOMAIN, invalid_input: "INVALID_INPUT" };
         let settings = ServerSettings::default();
-        chassis::serve(&tasks, &cores, listeners, &settings, words, |_| routes.clone());
+        let off = chassis::Telemetry::off("stubs");
+        chassis::serve(&tasks, &cores, listeners, &settings, words, &off, |_| routes.clone());
         for partition in 0..PARTITIONS {
             let follow = books.clone().follow(journal.clone(), partition);
             tasks.spawn_on(cores.background(), Kind::Disposable, "books", follow);
@@ -148,7 +149,8 @@ impl House {
             journal: self.journal.clone(),
             telemetry: chassis::Telemetry::off("inventory-svc"),
         };
-        inventory_svc::build(config, listeners, seams).await
+        // The future is a large one, and every test would carry it.
+        Box::pin(inventory_svc::build(config, listeners, seams)).await
     }
 
     /// A process of the service starts on this house's files.

@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response};
 use tokio::{runtime::Handle, task::JoinSet};
 use tonic::{Code, Status, body::Body, transport::Channel};
 use tonic_health::pb::{
@@ -24,7 +24,10 @@ use tonic_health::pb::{
 };
 use tower::{Service, ServiceExt as _};
 
-use crate::job::Backoff;
+use crate::{job::Backoff, telemetry::TraceContext};
+
+/// Where the caller is in a trace: the callee goes on from there.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Waits between tries to hear from an instance that doesn't answer.
 const ASK_AGAIN_FIRST: Duration = Duration::from_millis(50);
@@ -118,7 +121,12 @@ impl Service<Request<Body>> for Balanced {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if let Some(context) = TraceContext::current() {
+            // Digits and dashes make a value.
+            let value = HeaderValue::try_from(context.to_string());
+            request.headers_mut().extend(value.ok().map(|value| (TRACEPARENT, value)));
+        }
         let instance = self.instances.pick();
         let in_flight = InFlight::new(&instance.state);
         let mut channel = instance.channel.clone();

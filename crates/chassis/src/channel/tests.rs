@@ -15,7 +15,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::*;
 use crate::{
-    Clock, Cores, Health, Listeners, ServerSettings, Stopper, TaskOwner, serve,
+    Clock, Cores, Health, Listeners, ServerSettings, Stopper, TaskOwner, Telemetry, serve,
     server::bakery::WORDS,
 };
 
@@ -73,7 +73,9 @@ impl Instance {
         let listeners = Listeners::bind(at, 1).unwrap();
         let (addr, settings) = (listeners.addr(), ServerSettings::default());
         let tasks = owner.tasks();
-        serve(&tasks, &cores, listeners, &settings, WORDS, |_core| routes.clone());
+        serve(&tasks, &cores, listeners, &settings, WORDS, &Telemetry::off("bakery"), |_core| {
+            routes.clone()
+        });
         Self { health, addr, asked, _owner: owner, _cores: cores }
     }
 

@@ -8,6 +8,8 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric, exemplar::HistogramWithExemplars},
 };
 
+use crate::telemetry::{TraceContext, wall_time};
+
 /// In seconds. Close together around 10 ms, which is the promise at the edge.
 const LATENCIES: [f64; 15] = [
     0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.007_5, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
@@ -32,14 +34,27 @@ impl Histogram {
         Self(HistogramWithExemplars::new(SIZES.into_iter()))
     }
 
-    /// One more value.
+    /// One more value, seen where the current task works.
     pub fn observe(&self, value: f64) {
-        self.0.observe(value, None, None);
+        self.observe_at(value, TraceContext::current());
     }
 
     /// One more time, in seconds.
     pub fn observe_time(&self, time: Duration) {
         self.observe(time.as_secs_f64());
+    }
+
+    /// One more time, in seconds, seen at `context`.
+    pub fn observe_time_at(&self, time: Duration, context: TraceContext) {
+        self.observe_at(time.as_secs_f64(), Some(context));
+    }
+
+    fn observe_at(&self, value: f64, context: Option<TraceContext>) {
+        // Only what somebody can look up is an example.
+        let sampled = context.filter(TraceContext::is_sampled);
+        let label = sampled.map(|context| [("trace_id", context.trace_id().to_string())]);
+        let now = label.is_some().then(wall_time);
+        self.0.observe(value, label, now);
     }
 
     /// One more size.

@@ -10,6 +10,7 @@ use crate::server::bakery::{PATIENCE, WORDS};
 use crate::server::{Listeners, ServerSettings, serve};
 use crate::stop::Stopper;
 use crate::tasks::{Drained, TaskOwner};
+use crate::telemetry::Telemetry;
 
 /// Asks the server behind `$channel`, in version `$version`, one question.
 macro_rules! ask {
@@ -91,7 +92,9 @@ async fn open(owner: &TaskOwner, cores: &Cores) -> Balanced {
     let routes = reflection(Offered { contract: &contract, services, packages: &[] });
     let routes = routes.expect("a good contract");
     let settings = ServerSettings::default();
-    serve(&owner.tasks(), cores, listeners, &settings, WORDS, |_core| routes.clone());
+    serve(&owner.tasks(), cores, listeners, &settings, WORDS, &Telemetry::off("bakery"), |_core| {
+        routes.clone()
+    });
     connect_lazy(cores.background(), &address, &ChannelSettings::default()).expect("a URL")
 }
 

@@ -22,6 +22,7 @@ use crate::channel::{Balanced, ChannelSettings, connect_lazy};
 use crate::deadline::Deadline;
 use crate::stop::Stopper;
 use crate::tasks::TaskOwner;
+use crate::telemetry::Telemetry;
 
 pub(crate) const WORDS: Words = Words { domain: "bakery.test", invalid_input: "NO_ORDER" };
 
@@ -98,7 +99,7 @@ pub(crate) fn open(
     let addr = SocketAddr::from(([127, 0, 0, 1], 0));
     let listeners = Listeners::bind(addr, cores.serving().len()).expect("a free port");
     let addr = listeners.addr();
-    serve(&owner.tasks(), cores, listeners, settings, WORDS, routes);
+    serve(&owner.tasks(), cores, listeners, settings, WORDS, &Telemetry::off("bakery"), routes);
     (owner, addr)
 }
 

@@ -21,6 +21,7 @@ use crate::server::body::Patient;
 use crate::server::guard::GuardLayer;
 use crate::server::settings::ServerSettings;
 use crate::stop::Stopper;
+use crate::telemetry::SightLayer;
 
 /// Whoever is at the other end of the connection that a call came by: a client, or the last of the
 /// proxies in front of us. In the extensions of every request.
@@ -63,11 +64,14 @@ pub(super) fn stack(
     routes: Routes,
     settings: &ServerSettings,
     words: Words,
+    sight: SightLayer,
     stopper: Stopper,
 ) -> impl Stack + use<> {
     ServiceBuilder::new()
         // Whatever refuses further in says so as gRPC does; who speaks plain HTTP is told in JSON.
         .layer(PlainHttpLayer)
+        // All that happens further in happens at the call's place in its trace.
+        .layer(sight)
         // A panic of anything further in is an answer.
         .layer(GuardLayer::new(stopper))
         // What can't be read is said in our words, whoever found out.

@@ -99,7 +99,10 @@ impl Way {
         let ledger = TaskOwner::new("ledger", Stopper::new());
         let settings = ServerSettings::default();
         let words = crate::grpc::words();
-        chassis::serve(&ledger.tasks(), &cores, listeners, &settings, words, |_| routes.clone());
+        let off = chassis::Telemetry::off("ledger");
+        chassis::serve(&ledger.tasks(), &cores, listeners, &settings, words, &off, |_| {
+            routes.clone()
+        });
 
         let left_over = LeftOver::new(Clock::system(), PATIENCE);
         let (settles, entries) = Settles::new(64, left_over.clone());

@@ -7,27 +7,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::{
     health::Health,
-    stop::Stopper,
-    tasks::TaskOwner,
     telemetry::{TelemetryOwner, TelemetrySettings},
 };
 
 struct Observed {
     telemetry: TelemetryOwner,
     addr: SocketAddr,
-    tasks: TaskOwner,
     _cores: Cores,
 }
 
 fn observed() -> Observed {
     let cores = Cores::start(1).expect("threads can be had");
-    let tasks = TaskOwner::new("bakery", Stopper::new());
-    let telemetry = TelemetryOwner::new();
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    let settings = TelemetrySettings { listen: Some(free) };
-    let addr = telemetry.serve(&settings, &tasks.tasks(), &cores, "1.2.3");
-    let addr = addr.expect("a free port").expect("it was asked for");
-    Observed { telemetry, addr, tasks, _cores: cores }
+    let settings = TelemetrySettings { listen: Some(free), ..TelemetrySettings::default() };
+    let telemetry = TelemetryOwner::start(&settings, &cores, "1.2.3").expect("a free port");
+    let addr = telemetry.metrics_addr().expect("it was asked for");
+    Observed { telemetry, addr, _cores: cores }
 }
 
 /// The whole answer to one request on a connection of its own.
@@ -68,7 +63,7 @@ async fn metrics_and_probes_are_answered() {
 
 #[tokio::test]
 async fn a_crowd_waits_and_a_stop_ends_it() {
-    let Observed { addr, tasks, telemetry: _telemetry, _cores } = observed();
+    let Observed { addr, telemetry, _cores } = observed();
     let mut idle = Vec::new();
     for _ in 0..CONNECTIONS_MAX {
         let mut io = TcpStream::connect(addr).await.expect("it listens");
@@ -83,5 +78,8 @@ async fn a_crowd_waits_and_a_stop_ends_it() {
     assert!(early.is_err(), "there was a seat too many");
     idle.pop();
     assert!(late.await.starts_with("HTTP/1.1 200"));
-    assert_eq!(tasks.drain(Duration::from_secs(10)).await.left, 0);
+    telemetry.drain(Duration::from_secs(10)).await;
+    let gone = async { idle[0].read_to_end(&mut Vec::new()).await };
+    let gone = tokio::time::timeout(Duration::from_secs(10), gone).await;
+    assert!(gone.is_ok(), "a connection has outlived its owner");
 }
