@@ -47,12 +47,24 @@ pub struct Config {
     pub catalog: CatalogSettings,
     /// Streams of order states and of what is left.
     pub watch: WatchSettings,
+    /// Pages of other origins.
+    pub cors: CorsSettings,
     /// Listeners and connections.
     pub server: ServerSettings,
     /// What the process is seen by, for whoever makes the telemetry of the seams.
     pub telemetry: TelemetrySettings,
     /// For whoever connects the journal that is handed in with the seams.
     pub journal: journal::Settings,
+}
+
+/// Pages of other origins, in browsers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorsSettings {
+    /// Whose pages may call, such as `https://shop.example`.
+    pub allowed_origins: Vec<String>,
+    /// How long a browser may remember that, in seconds.
+    pub max_age_s: u32,
 }
 
 impl Config {
@@ -117,6 +129,7 @@ impl Config {
             channel::check(addresses)
                 .map_err(|error| ConfigError::new(format!("upstream.{knob}: {error}")))?;
         }
+        crate::edge::cors::check(&self.cors)?;
         self.journal.check()?;
         self.telemetry.check()?;
         self.server.check()

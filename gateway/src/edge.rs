@@ -3,12 +3,15 @@
 //! statuses in [`status`] alone.
 
 mod buy;
+pub(crate) mod cors;
+pub(crate) mod http;
 mod input;
 mod look_up;
 mod people;
 mod shop_window;
 pub(crate) mod status;
 mod streams;
+pub(crate) mod web;
 mod wish;
 
 use std::{sync::Arc, time::Duration};

@@ -28,8 +28,8 @@ mod upstream;
 mod watch;
 
 pub use config::{
-    CatalogSettings, ClientSettings, Config, IdentitySettings, PurchaseSettings, StockSettings,
-    TicketSettings, UpstreamSettings, WatchSettings,
+    CatalogSettings, ClientSettings, Config, CorsSettings, IdentitySettings, PurchaseSettings,
+    StockSettings, TicketSettings, UpstreamSettings, WatchSettings,
 };
 pub use tickets::KeyError;
 

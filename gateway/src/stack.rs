@@ -4,8 +4,9 @@
 //! still refuse. Everything here says no at once; nothing waits.
 //!
 //! The transport part (connections, streams, time-outs, the deadline of each call) is the
-//! chassis's. [`routes`] puts on the layers that need headers alone. The rest is typed and shared
-//! by gRPC and JSON: a handler turns its request into a [`Call`] and sends it through [`Stack`].
+//! chassis's. [`routes`] puts on the layers that need headers alone. The rest is typed: a handler
+//! turns its request into a [`Call`] and sends it through [`Stack`]. JSON's requests become gRPC's
+//! ([`crate::edge::http`]) and go through all of it.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tower::{Layer as _, ServiceBuilder};
 use crate::{
     batches::Batches,
     config::Config,
-    edge::{self, Edge, OnCore, Reception, Shop},
+    edge::{self, Edge, OnCore, Reception, Shop, cors, http, web::Web},
     layers::{
         client_address::ClientAddressLayer,
         genuine::{Genuine, GenuineLayer},
@@ -81,5 +82,12 @@ pub(crate) fn routes(routes: Routes, edge: Edge, reception: Reception, config: &
         .layer(InFlightLayer::new(config.calls_per_core_max));
     // The decoder bounds the size of a message: tickets are small.
     let (edge, reception) = edge::services(edge, reception);
-    routes.add_service(layers.service(edge)).add_service(layers.service(reception)).prepare()
+    let cors = cors::layer(&config.cors);
+    // gRPC-web is outside, so that pages can read what the layers refuse.
+    let grpc = routes
+        .add_service(Web::new(layers.service(edge), cors.as_ref()))
+        .add_service(Web::new(layers.service(reception), cors.as_ref()))
+        .prepare();
+    // JSON comes in through the same services.
+    http::routes(grpc, cors.as_ref(), config.purchase.answer_margin() / 2)
 }

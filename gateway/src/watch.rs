@@ -1,7 +1,7 @@
 //! Who waits to hear of something: of an order ([`orders`]) or of what is left of an item
-//! ([`items`]). One job asks for everything that is watched, however many watch it, and each of them
-//! is told. Bounded in number, and a watcher who leaves is forgotten at once. It doesn't know how
-//! long somebody may watch.
+//! ([`items`]). One job asks for everything that is watched, however many watch it, and each of
+//! them is told. Bounded in number, and a watcher who leaves is forgotten at once. It doesn't know
+//! how long somebody may watch.
 
 pub(crate) mod items;
 pub(crate) mod orders;

@@ -33,6 +33,15 @@ pub(crate) fn status(refusal: Refusal) -> Status {
     detailed(refusal).into_status()
 }
 
+/// The status of a request of which this part can't be accepted.
+pub(super) fn invalid(field: impl Into<String>, says: impl Into<String>) -> Status {
+    let (field, says) = (field.into(), says.into());
+    let message = format!("{field} {says}");
+    Detailed::new(Code::InvalidArgument, reason_text(InvalidInput), ERROR_DOMAIN, message)
+        .field(field, says)
+        .into_status()
+}
+
 fn detailed(refusal: Refusal) -> Detailed {
     let says = |code, reason: ErrorReason, message: &str| {
         Detailed::new(code, reason_text(reason), ERROR_DOMAIN, message)

@@ -359,6 +359,16 @@ impl OrderService for Stub {
     }
 }
 
+/// Of somebody, for some time.
+fn session() -> user::RefreshSessionResponse {
+    user::RefreshSessionResponse {
+        user_id: ids::UserId::from_bytes([7; 16]).to_string(),
+        expires_at: Some(prost_types::Timestamp::default()),
+        session_expires_at: Some(prost_types::Timestamp::default()),
+        ..Default::default()
+    }
+}
+
 #[tonic::async_trait]
 impl UserService for Stub {
     async fn register(
@@ -384,7 +394,17 @@ impl UserService for Stub {
         let from = from.iter().map(|address| address.to_str().unwrap().to_owned());
         *lock(&self.0.signed_in_from) = from.collect();
         let access_token = format!("token of {}", request.get_ref().email);
-        Ok(Response::new(user::SignInResponse { access_token, ..Default::default() }))
+        let user::RefreshSessionResponse { expires_at, user_id, session_expires_at, .. } =
+            session();
+        let refresh_token = "the first".into();
+        let session = user::SignInResponse {
+            access_token,
+            expires_at,
+            user_id,
+            refresh_token,
+            session_expires_at,
+        };
+        Ok(Response::new(session))
     }
 
     async fn refresh_session(
@@ -393,7 +413,7 @@ impl UserService for Stub {
     ) -> Result<Response<user::RefreshSessionResponse>, Status> {
         up(&self.0.is_user_down)?;
         let refresh_token = format!("after {}", request.get_ref().refresh_token);
-        Ok(Response::new(user::RefreshSessionResponse { refresh_token, ..Default::default() }))
+        Ok(Response::new(user::RefreshSessionResponse { refresh_token, ..session() }))
     }
 
     async fn sign_out(

@@ -1,0 +1,133 @@
+//! Refusals of plain HTTP: passed on as the handlers behind said them, or made here where a request
+//! doesn't come as far. All have one form, `google.rpc.Status`.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header::CONTENT_TYPE};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::super::status as edge;
+use crate::domain::refusal::Refusal;
+
+/// A refusal on its way out.
+pub(super) struct Refused {
+    status: tonic::Status,
+    /// Where HTTP has a better word than that of the code.
+    http: StatusCode,
+}
+
+impl Refused {
+    /// A part of the request that can't be accepted, and what would be right.
+    pub(super) fn field(field: impl Into<String>, says: impl Into<String>) -> Self {
+        edge::invalid(field, says).into()
+    }
+
+    /// The same with a status of HTTP that says more.
+    pub(super) fn under(self, http: StatusCode) -> Self {
+        Self { http, ..self }
+    }
+}
+
+impl From<tonic::Status> for Refused {
+    fn from(status: tonic::Status) -> Self {
+        Self { status, http: StatusCode::OK }
+    }
+}
+
+impl IntoResponse for Refused {
+    /// In gRPC's shape; what comes out of it, [`chassis::plain_http`] says.
+    fn into_response(self) -> Response {
+        let Self { status, http } = self;
+        // Headers of the call behind aren't anybody's business.
+        let details = status.details().to_vec().into();
+        let status = tonic::Status::with_details(status.code(), status.message(), details);
+        let mut answer = status.into_http::<Body>();
+        *answer.status_mut() = http;
+        answer
+    }
+}
+
+/// Where no route leads.
+pub(super) async fn unknown_path(request: Request) -> Response {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    let is_grpc = content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
+    if is_grpc {
+        // As gRPC wants it of a method that isn't there.
+        return Refused::from(tonic::Status::unimplemented("there is no such method"))
+            .into_response();
+    }
+    Refused::from(edge::status(Refusal::NotFound("path"))).into_response()
+}
+
+/// A path that can be asked in another way. The router adds `allow`.
+pub(super) async fn wrong_method() -> Refused {
+    let says = "must be one of those that the header `allow` names";
+    Refused::field("method", says).under(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+/// Why a request is refused: `google.rpc.Status` in the JSON of proto3. Programs read the reason in
+/// the `ErrorInfo`.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RpcStatus {
+    /// Of `google.rpc.Code`.
+    #[schema(example = 9)]
+    code: i32,
+    /// For people.
+    #[schema(example = "fewer units are left than the ticket asks for")]
+    message: String,
+    /// An `ErrorInfo`, and what fits the reason.
+    details: Vec<Detail>,
+}
+
+/// One of the messages of `google/rpc/error_details.proto`.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(tag = "@type", deny_unknown_fields)]
+enum Detail {
+    /// Why, for programs.
+    #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
+    ErrorInfo {
+        /// Of `seckill.error.v1.ErrorReason`, without its prefix: `SOLD_OUT`.
+        reason: String,
+        /// `seckill`.
+        domain: String,
+        /// Such as `opens_at` of NOT_OPEN, `limit` of LIMIT_REACHED.
+        metadata: BTreeMap<String, String>,
+    },
+    /// When to come back; the header `retry-after` says the same in whole seconds.
+    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo", rename_all = "camelCase")]
+    RetryInfo {
+        /// Seconds, as `0.300s`.
+        retry_delay: String,
+    },
+    /// What of the request is wrong.
+    #[serde(rename = "type.googleapis.com/google.rpc.BadRequest", rename_all = "camelCase")]
+    BadRequest { field_violations: Vec<FieldViolation> },
+    /// Which limit was reached.
+    #[serde(rename = "type.googleapis.com/google.rpc.QuotaFailure")]
+    QuotaFailure { violations: Vec<QuotaViolation> },
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct FieldViolation {
+    /// A field of the message, or `body`, `query`, `method`, a header.
+    field: String,
+    /// What would be right.
+    description: String,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct QuotaViolation {
+    /// Whose limit.
+    subject: String,
+    /// Which.
+    description: String,
+}
