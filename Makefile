@@ -1,6 +1,6 @@
 # Short targets; each calls a script of the same name, whose head says what it promises.
 .DEFAULT_GOAL := help
-.PHONY: demo rehearse-real test check model bench stores stores-down help
+.PHONY: demo rehearse-real test check model bench soak stores stores-down help
 
 demo: ## build, let 20,000 shoppers buy 1,000 units, audit the books
 	@scripts/demo
@@ -19,6 +19,9 @@ model: ## search the protocol's model in larger sizes than the tests do
 
 bench: ## how fast it is, everything in one run: a table, and target/bench.json (takes a long build)
 	@scripts/bench
+
+soak: ## an hour of mixed load (or MINUTES=5): memory and tasks stay flat, the books are audited
+	@scripts/soak
 
 stores: ## install and start Redis, MariaDB, Kafka and MySQL for tests, on ports of their own
 	@scripts/stores

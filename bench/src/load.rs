@@ -121,8 +121,13 @@ impl Fleet {
         merged(done)
     }
 
+    /// Threads that don't send calls of a round.
+    pub(crate) fn background(&self) -> &Handle {
+        self.cores.background()
+    }
+
     /// Runs `work` on a thread of the fleet.
-    async fn on<T: Send + 'static>(
+    pub(crate) async fn on<T: Send + 'static>(
         &self,
         handle: &Handle,
         work: impl Future<Output = T> + Send + 'static,

@@ -2,13 +2,20 @@
 //! real program as a user would, loads it from the same machine, and counts afterwards what is in
 //! the books. It changes no setting but those that it says.
 
+mod run;
+
+mod books;
 mod echo;
+mod ledger;
+mod purchases;
+mod stock;
+
+mod soak;
+
 mod failure;
 mod figures;
 mod load;
 mod process;
-mod purchases;
-mod run;
 mod sale;
 mod shop;
 
@@ -29,6 +36,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Run(Box<run::RunArgs>),
+    Soak(soak::SoakArgs),
     /// Serve the bare echo that the others are compared with
     Echo,
 }
@@ -40,6 +48,7 @@ fn main() -> ExitCode {
     }
     let done = match cli.command {
         Command::Run(args) => block_on(run::run(*args)),
+        Command::Soak(args) => block_on(soak::run(args)),
         Command::Echo => {
             let cores = available_parallelism().map_or(1, usize::from);
             block_on(echo::serve(cores, |address| say(format!("echo listens on {address}"))))

@@ -48,18 +48,19 @@ impl Process {
             .spawn()
             .map_err(failed(format!("can't start {}", program.display())))?;
         let mut process = Self { child, log };
-        let address = process.await_address().await?;
+        let address = process.said_after(LISTENS).await?;
         Ok((process, address))
     }
 
-    async fn await_address(&mut self) -> Result<String, Failure> {
+    /// Waits for a line with `beginning` in it, and answers what follows in that line.
+    pub(crate) async fn said_after(&mut self, beginning: &str) -> Result<String, Failure> {
         let clock = Clock::system();
         let give_up = clock.now() + START_WITHIN;
         while clock.now() < give_up {
             let said = fs::read_to_string(&self.log).unwrap_or_default();
-            let line = said.lines().find_map(|line| line.split_once(LISTENS));
-            if let Some((_, address)) = line.filter(|_| said.ends_with('\n')) {
-                return Ok(address.trim().to_owned());
+            let line = said.lines().find_map(|line| line.split_once(beginning));
+            if let Some((_, rest)) = line.filter(|_| said.ends_with('\n')) {
+                return Ok(rest.trim().to_owned());
             }
             if self.has_ended() {
                 break;

@@ -1,15 +1,20 @@
 //! `seckill-bench run`: all measurements of one run, in rounds that take turns, so that whatever
 //! the machine does besides falls on all of them alike.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, thread::available_parallelism};
+use std::{
+    collections::BTreeSet, fs, path::PathBuf, thread::available_parallelism, time::Duration,
+};
 
 use crate::{
+    books::{self, Ground},
     failure::{Failure, failed},
     figures::{Figures, table},
+    ledger,
     load::Fleet,
     purchases::{Echo, Market},
     say,
     shop::{Shop, Stores},
+    stock,
 };
 
 /// Measure everything in one run
@@ -69,6 +74,15 @@ pub(crate) async fn run(mut args: RunArgs) -> Result<(), Failure> {
     }
     if wanted("real") {
         bench.real().await?;
+    }
+    if wanted("books") {
+        bench.books().await?;
+    }
+    if wanted("ledger") {
+        bench.ledger().await?;
+    }
+    if wanted("stock") {
+        bench.stock().await?;
     }
     let Bench { args, figures, .. } = bench;
     figures.write(&args.json)?;
@@ -139,5 +153,47 @@ impl Bench {
         }
         echo.stop().await?;
         market.shop.close().await
+    }
+
+    /// Orders persisted.
+    async fn books(&mut self) -> Result<(), Failure> {
+        let Self { args, fleet, figures } = self;
+        let Some(url) = &args.stores.mariadb else { return Ok(()) };
+        let mut ground = Ground::prepare(fleet, url).await?;
+        let size = if args.quick {
+            books::Size { orders: 4_096, each_for: Duration::from_millis(200) }
+        } else {
+            books::Size { orders: 65_536, each_for: Duration::from_secs(1) }
+        };
+        for round in 1..=args.rounds {
+            say(format!("the books, round {round} of {}", args.rounds));
+            ground.round(fleet, figures, size).await?;
+        }
+        Ok(())
+    }
+
+    /// The ledger in process.
+    async fn ledger(&mut self) -> Result<(), Failure> {
+        let calls = if self.args.quick { 2_000 } else { 200_000 };
+        for _ in 0..self.args.rounds {
+            ledger::round(&mut self.figures, calls).await?;
+        }
+        Ok(())
+    }
+
+    /// Ways of making stock atomic.
+    async fn stock(&mut self) -> Result<(), Failure> {
+        let Self { args, fleet, figures } = self;
+        let (sql, redis) = if args.quick { (500, 4_000) } else { (5_000, 100_000) };
+        for round in 1..=args.rounds {
+            say(format!("ways of taking a unit, round {round} of {}", args.rounds));
+            if let Some(url) = &args.stores.mariadb {
+                stock::sql::round(fleet, figures, url, sql).await?;
+            }
+            if let Some(url) = &args.stores.redis {
+                stock::redis::round(fleet, figures, url, redis).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -29,7 +29,7 @@ use crate::{
 pub(crate) const PURCHASE: &str = "/seckill.gateway.v1.GatewayService/Purchase";
 const ISSUE_TICKET: &str = "/seckill.gateway.v1.GatewayService/IssueTicket";
 
-const OPEN_FOR_MS: u64 = 24 * 60 * 60 * 1_000;
+const OPEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const TOKEN_LIFETIME_S: u32 = 3_600;
 /// For a shard to be loaded, or for the books to catch up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,6 +50,14 @@ pub(crate) struct Offer {
     pub(crate) sale_id: String,
     pub(crate) item_id: String,
     pub(crate) shard_no: u32,
+}
+
+/// What an item is sold by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SaleTerms {
+    pub(crate) units: u32,
+    pub(crate) limit_per_user: u32,
+    pub(crate) open_for: Duration,
 }
 
 /// What a shard has come to.
@@ -149,6 +157,11 @@ fn ticket(answer: &Answer) -> Result<String, String> {
 impl Shop {
     /// A sale of its own of one item, open from now on, loaded and admitting.
     pub(crate) async fn open(&mut self, units: u32) -> Result<Offer, Failure> {
+        self.open_with(SaleTerms { units, limit_per_user: 1, open_for: OPEN_FOR }).await
+    }
+
+    /// The same by other terms.
+    pub(crate) async fn open_with(&mut self, terms: SaleTerms) -> Result<Offer, Failure> {
         let created = CreateSaleRequest {
             request_id: uuid::Uuid::new_v4().to_string(),
             title: "Bench".into(),
@@ -156,8 +169,8 @@ impl Shop {
                 sku: "BENCH".into(),
                 title: "One of many".into(),
                 price: Some(Money { currency: "EUR".into(), minor_units: 4_900 }),
-                total_units: units,
-                limit_per_user: 1,
+                total_units: terms.units,
+                limit_per_user: terms.limit_per_user,
                 pay_within_seconds: 0,
                 lease_ms: 0,
             }],
@@ -169,10 +182,11 @@ impl Shop {
         let item = item.ok_or_else(|| Failure("CreateSale answered no item".into()))?;
         let shard_no = item.shards.first().map_or(0, |shard| shard.shard_no);
         let now_ms = Clock::system().wall_ms();
+        let open_for_ms = u64::try_from(terms.open_for.as_millis()).unwrap_or(u64::MAX);
         let scheduled = ScheduleSaleRequest {
             sale_id: sale.sale_id.clone(),
             opens_at: Some(timestamp(now_ms)),
-            closes_at: Some(timestamp(now_ms + OPEN_FOR_MS)),
+            closes_at: Some(timestamp(now_ms + open_for_ms)),
             warm_up_seconds: 0,
         };
         let request = self.operators(scheduled);

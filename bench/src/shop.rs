@@ -46,6 +46,8 @@ pub(crate) struct Shop {
     pub(crate) ledger: InventoryServiceClient<Channel>,
     pub(crate) books: OrderServiceClient<Channel>,
     pub(crate) operators: OperatorServiceClient<Channel>,
+    /// Where metrics of the embedded one are read, without a scheme.
+    pub(crate) metrics: String,
     operator: MetadataValue<Ascii>,
     /// Databases that go with it.
     _databases: Vec<testbed::Database>,
@@ -70,9 +72,11 @@ impl Shop {
     ) -> Result<Self, Failure> {
         renew(&dir)?;
         let data = dir.join("data");
-        let arguments = ["dev", "--listen", "127.0.0.1:0", "--data", &data.display().to_string()]
-            .map(str::to_owned);
-        let (process, _) = Process::start(seckill, &arguments, knobs, dir.join("dev.log")).await?;
+        let (free, shown) = ("127.0.0.1:0", data.display().to_string());
+        let arguments = ["dev", "--listen", free, "--metrics", free, "--data", &shown];
+        let arguments = arguments.map(str::to_owned);
+        let log = dir.join("dev.log");
+        let (mut process, _) = Process::start(seckill, &arguments, knobs, log).await?;
         let addresses = read(&data.join("addresses.json"))?;
         let addresses: serde_json::Value =
             serde_json::from_str(&addresses).map_err(failed("the addresses of the shop"))?;
@@ -84,7 +88,10 @@ impl Shop {
             user: place("user"),
         };
         let token = read(&data.join("operator.token"))?;
-        Self::connect(vec![process], &places, token.trim(), Vec::new()).await
+        let metrics = process.said_after("metrics at http://").await?;
+        let metrics = metrics.trim_end_matches("/metrics").to_owned();
+        let shop = Self::connect(vec![process], &places, token.trim(), Vec::new()).await?;
+        Ok(Self { metrics, ..shop })
     }
 
     async fn connect(
@@ -102,6 +109,7 @@ impl Shop {
             ledger: InventoryServiceClient::new(inventory),
             books: OrderServiceClient::new(connect(&places.order).await?),
             operators: OperatorServiceClient::new(connect(&places.user).await?),
+            metrics: String::new(),
             operator: bearer(operator)?,
             _databases: databases,
         })

@@ -1,7 +1,7 @@
 //! One unary gRPC call over HTTP/2: its headers, its frame, and what came back. Knows no message;
 //! a refusal is named by the reason in its details.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::{RecvStream, client::SendRequest};
@@ -10,7 +10,7 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE, TE},
 };
 use prost::Message;
-use tonic::Status;
+use tonic::{Extensions, Status, metadata::MetadataMap};
 
 use crate::failure::{Failure, failed};
 
@@ -53,6 +53,17 @@ impl Caller {
             .expect("digits and dots may stand in a header");
         address.set_sensitive(true);
         Ok(Self { bearer, address })
+    }
+
+    /// A call of this buyer's by a full client.
+    pub(crate) fn request<T>(&self, message: T, within: Duration) -> tonic::Request<T> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, self.bearer.clone());
+        headers.insert(FORWARDED_FOR, self.address.clone());
+        let metadata = MetadataMap::from_headers(headers);
+        let mut request = tonic::Request::from_parts(metadata, Extensions::new(), message);
+        request.set_timeout(within);
+        request
     }
 }
 

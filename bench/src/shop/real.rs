@@ -17,6 +17,9 @@ use crate::{
     process::Process,
 };
 
+/// Roles of other shops may be on this machine.
+const FREE_METRICS: &str = "[telemetry]\nlisten = \"127.0.0.1:0\"\n";
+
 /// Where the stores are.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Stores {
@@ -109,14 +112,14 @@ fn configurations(
     let journal = format!(
         "[journal]\nbrokers = {:?}\ntopic = \"seckill.bench.{}\"\n\
          # One broker: what a measurement has, and a real sale has not.\n\
-         replication_factor = 1\nmin_insync_replicas = 1\n",
+         replication_factor = 1\nmin_insync_replicas = 1\n{FREE_METRICS}",
         stores.kafka,
         Uuid::new_v4().simple(),
     );
     let (ledger, keys) = (format!("{}/2", stores.redis.trim_end_matches('/')), keys.display());
     let user = format!(
         "{}accounts_url = {:?}\nsigning_key_file = \"{keys}/signing.pem\"\n\
-         rehearsal_allowed = true\n",
+         rehearsal_allowed = true\n{FREE_METRICS}",
         listen(&at.user),
         databases[0].url(),
     );
