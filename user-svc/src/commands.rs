@@ -11,8 +11,8 @@ pub(crate) use people::People;
 pub(crate) use sessions::{Granted, SessionDesk};
 
 use crate::{
-    accounts::AccountsError, domain::Violation, passwords::PasswordError, tokens::SigningError,
-    workroom::Overloaded,
+    accounts::AccountsError, domain::Violation, lockout::TooMany, passwords::PasswordError,
+    tokens::SigningError, workroom::Overloaded,
 };
 
 /// Why nothing was done, by our rules.
@@ -26,6 +26,8 @@ pub(crate) enum Refusal {
     BadCredentials,
     /// The refresh token continues no session: nobody is told why.
     SessionEnded,
+    /// Too many sign-ins have failed: whose, nobody is told.
+    TooManyFailures(TooMany),
     /// Too much is waiting; nothing was done.
     Overloaded,
     /// No operator's token, or one that doesn't hold.
@@ -61,6 +63,12 @@ impl From<Refusal> for NotDone {
 impl From<Vec<Violation>> for NotDone {
     fn from(violations: Vec<Violation>) -> Self {
         Self::Refused(Refusal::InvalidInput(violations))
+    }
+}
+
+impl From<TooMany> for NotDone {
+    fn from(too_many: TooMany) -> Self {
+        Self::Refused(Refusal::TooManyFailures(too_many))
     }
 }
 

@@ -12,7 +12,10 @@ use chassis::{ServerSettings, TelemetrySettings, config::ConfigError};
 use serde::Deserialize;
 use store::PoolSettings;
 
-use crate::domain::SessionRules;
+use crate::{
+    domain::{Patience, SessionRules},
+    lockout::LockoutRules,
+};
 
 const DEFAULTS: &str = include_str!("../config.default.toml");
 const ENV_PREFIX: &str = "SECKILL_USER";
@@ -44,6 +47,8 @@ pub struct Config {
     pub drain_ms_max: u64,
     /// Sessions and their refresh tokens.
     pub sessions: SessionSettings,
+    /// Failures to sign in.
+    pub lockout: LockoutSettings,
     /// Password hashes.
     pub hashing: Hashing,
     /// Listeners and connections.
@@ -66,6 +71,30 @@ pub struct SessionSettings {
     pub lost_answer_s: u32,
     /// Sessions of one user.
     pub per_user_max: u32,
+}
+
+/// How failures to sign in are counted, and what they cost.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockoutSettings {
+    /// Free failures of an account from one neighbourhood.
+    pub pair_failures_max: u32,
+    /// Of an account from anywhere.
+    pub account_failures_max: u32,
+    /// Of a neighbourhood at any account.
+    pub neighbourhood_failures_max: u32,
+    /// After this long one failure less counts for an account, in seconds.
+    pub forgiven_after_s: u32,
+    /// The same for a neighbourhood.
+    pub neighbourhood_forgiven_after_s: u32,
+    /// The wait after the first failure too many, in milliseconds.
+    pub first_wait_ms: u32,
+    /// The longest wait, in seconds.
+    pub wait_s_max: u32,
+    /// How long it is remembered where a user has signed in, in seconds.
+    pub home_s: u32,
+    /// Tallies of each kind.
+    pub entries_max: u64,
 }
 
 /// What a password hash costs, and how many are made at once.
@@ -118,6 +147,7 @@ impl Config {
             ));
         }
         self.sessions.check(lifetime_s)?;
+        self.lockout.check()?;
         if self.hashing.wait_ms_max == 0 {
             return wrong("hashing.wait_ms_max must be above 0");
         }
@@ -170,6 +200,46 @@ impl SessionSettings {
     }
 }
 
+impl LockoutSettings {
+    fn check(&self) -> Result<(), ConfigError> {
+        let above_zero = [
+            ("pair_failures_max", self.pair_failures_max),
+            ("account_failures_max", self.account_failures_max),
+            ("neighbourhood_failures_max", self.neighbourhood_failures_max),
+            ("forgiven_after_s", self.forgiven_after_s),
+            ("neighbourhood_forgiven_after_s", self.neighbourhood_forgiven_after_s),
+            ("first_wait_ms", self.first_wait_ms),
+            ("wait_s_max", self.wait_s_max),
+            ("home_s", self.home_s),
+        ];
+        match above_zero.iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => wrong(format!("lockout.{name} must be above 0")),
+            None if self.entries_max == 0 => wrong("lockout.entries_max must be above 0"),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn rules(&self) -> LockoutRules {
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        let patience = |failures_max, forgiven_after_s| Patience {
+            failures_max,
+            forgiven_after: seconds(forgiven_after_s),
+            first_wait: Duration::from_millis(u64::from(self.first_wait_ms)),
+            wait_max: seconds(self.wait_s_max),
+        };
+        LockoutRules {
+            pair: patience(self.pair_failures_max, self.forgiven_after_s),
+            account: patience(self.account_failures_max, self.forgiven_after_s),
+            neighbourhood: patience(
+                self.neighbourhood_failures_max,
+                self.neighbourhood_forgiven_after_s,
+            ),
+            home: seconds(self.home_s),
+            entries_max: self.entries_max,
+        }
+    }
+}
+
 impl Hashing {
     pub(crate) fn parallel(&self, serving_cores: NonZeroUsize) -> NonZeroUsize {
         NonZeroUsize::new(self.parallel_max).unwrap_or(serving_cores)
@@ -205,7 +275,7 @@ mod tests {
             ..Config::load(None).unwrap()
         };
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 11] = [
+        let table: [(Spoil, &str); 13] = [
             (|config| config.accounts_url = "postgres://me@db/people".to_owned(), "accounts_url"),
             (|config| config.accounts_url = "mysql://me@db".to_owned(), "accounts_url"),
             (|config| config.issuer.clear(), "issuer"),
@@ -215,6 +285,8 @@ mod tests {
             (|config| config.sessions.life_s_max = 1_000, "sessions.life_s_max"),
             (|config| config.sessions.lost_answer_s = 61, "sessions.lost_answer_s"),
             (|config| config.sessions.per_user_max = 0, "sessions.per_user_max"),
+            (|config| config.lockout.pair_failures_max = 0, "lockout.pair_failures_max"),
+            (|config| config.lockout.entries_max = 0, "lockout.entries_max"),
             (|config| config.hashing.wait_ms_max = 0, "hashing.wait_ms_max"),
             (|config| config.server.default_deadline_ms = 0, "server.default_deadline_ms"),
         ];

@@ -3,14 +3,18 @@
 //! nothing of tokens, tables or messages.
 
 mod email;
+mod neighbourhood;
 mod operator_name;
 mod password;
 mod session;
+mod tally;
 
 pub(crate) use email::Email;
+pub(crate) use neighbourhood::Neighbourhood;
 pub(crate) use operator_name::OperatorName;
 pub(crate) use password::Password;
 pub(crate) use session::{SecretHash, Session, SessionId, SessionRules, Shown, Spent, Wrapped};
+pub(crate) use tally::{Patience, Tally};
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 

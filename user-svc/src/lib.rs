@@ -14,6 +14,7 @@ mod domain;
 mod grpc;
 mod jobs;
 pub mod keys;
+mod lockout;
 pub mod operator;
 mod passwords;
 mod refresh_tokens;
@@ -21,7 +22,7 @@ mod sessions;
 mod tokens;
 mod workroom;
 
-pub use config::{Config, Hashing, SessionSettings};
+pub use config::{Config, Hashing, LockoutSettings, SessionSettings};
 pub use tokens::{BUYERS, OPERATORS, SigningError, Token};
 
 use std::{error::Error, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -36,6 +37,7 @@ use crate::{
     accounts::Accounts,
     commands::{Operators, People, Rehearsal, SessionDesk},
     grpc::{OperatorHandlers, UserHandlers},
+    lockout::Lockout,
     passwords::{Cost, Passwords},
     sessions::Sessions,
     tokens::Signer,
@@ -129,6 +131,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     let people = People {
         accounts: Arc::clone(&accounts),
         passwords: passwords(&config, &seams.cores)?,
+        lockout: Lockout::new(config.lockout.rules(), seams.clock.clone()),
         desk: SessionDesk {
             sessions: Arc::clone(&sessions),
             signer: Arc::clone(&signer),

@@ -9,7 +9,8 @@ use ids::UserId;
 use super::{Granted, NotDone, Refusal, SessionDesk};
 use crate::{
     accounts::{Accounts, Added, NewAccount},
-    domain::Credentials,
+    domain::{Credentials, Neighbourhood},
+    lockout::Lockout,
     passwords::Passwords,
 };
 
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) struct People {
     pub(crate) accounts: Arc<dyn Accounts>,
     pub(crate) passwords: Passwords,
+    pub(crate) lockout: Arc<Lockout>,
     pub(crate) desk: SessionDesk,
     pub(crate) clock: Clock,
 }
@@ -42,14 +44,26 @@ impl People {
     }
 
     /// Opens a session for whoever knows the password.
-    pub(crate) async fn sign_in(&self, credentials: Credentials) -> Result<Granted, NotDone> {
+    pub(crate) async fn sign_in(
+        &self,
+        credentials: Credentials,
+        from: Option<Neighbourhood>,
+    ) -> Result<Granted, NotDone> {
+        // Before the hash, which is what a guesser makes us pay for.
+        let attempt = self.lockout.begin(&credentials.email, from)?;
         let login = self.accounts.find(&credentials.email).await?;
         let stored = login.as_ref().map(|login| login.password_hash.clone());
         // Before it is known whether there is an account: exactly one check on either path.
         let is_theirs = self.passwords.check(credentials.password, stored).await?;
         match login {
-            Some(login) if is_theirs => self.desk.open(login.user).await,
-            _ => Err(Refusal::BadCredentials.into()),
+            Some(login) if is_theirs => {
+                attempt.succeeded();
+                self.desk.open(login.user).await
+            }
+            _ => {
+                attempt.failed();
+                Err(Refusal::BadCredentials.into())
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use crate::{
     accounts::AccountsError,
     commands::{Fault, NotDone, Refusal},
+    lockout::TooMany,
 };
 
 /// Around the time that a full queue takes to pass; jittered, so that those who were sent away
@@ -48,6 +49,14 @@ pub(crate) fn of_refusal(refusal: Refusal) -> Status {
             ErrorReason::BadCredentials,
             "e-mail and password don't belong together",
         )
+        .into_status(),
+        Refusal::TooManyFailures(TooMany { wait }) => details(
+            Code::ResourceExhausted,
+            ErrorReason::RateLimited,
+            "too many sign-ins have failed",
+        )
+        .retry_after(wait)
+        .quota("sign_in", "sign-ins that fail make the next one wait, longer each time")
         .into_status(),
         Refusal::SessionEnded => details(
             Code::Unauthenticated,

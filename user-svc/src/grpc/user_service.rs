@@ -8,15 +8,19 @@ use proto::user::v1::{
     RefreshSessionResponse, RegisterRequest, RegisterResponse, SignInRequest, SignInResponse,
     SignOutRequest, SignOutResponse, user_service_server::UserService,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::status;
 use crate::{
     commands::{People, Refusal},
-    domain::{Credentials, Violation},
+    domain::{Credentials, Neighbourhood, Violation},
     keys,
     refresh_tokens::RefreshToken,
 };
+
+/// Where a gateway says who asks it. Believed, since only gateways reach this service; they don't
+/// pass on what a client says there.
+const CLIENT_ADDRESS: &str = "x-seckill-client-address";
 
 /// Handles `seckill.user.v1.UserService`.
 #[derive(Clone)]
@@ -55,10 +59,11 @@ impl UserService for UserHandlers {
         &self,
         request: Request<SignInRequest>,
     ) -> Result<Response<SignInResponse>, Status> {
+        let from = neighbourhood(request.metadata());
         let SignInRequest { email, password } = request.into_inner();
         let credentials =
             Credentials::parse(&email, password).map_err(|broken| status::of(broken.into()))?;
-        let granted = self.people.sign_in(credentials).await.map_err(status::of)?;
+        let granted = self.people.sign_in(credentials, from).await.map_err(status::of)?;
         Ok(Response::new(SignInResponse {
             access_token: granted.access.token.expose().to_owned(),
             expires_at: Some(super::timestamp(granted.access.expires_at_s)),
@@ -105,4 +110,9 @@ fn refresh_token(text: &str) -> Result<RefreshToken, Status> {
         let violation = Violation { field: "refresh_token", description: broken.to_string() };
         status::of_refusal(Refusal::InvalidInput(vec![violation]))
     })
+}
+
+fn neighbourhood(metadata: &MetadataMap) -> Option<Neighbourhood> {
+    let address = metadata.get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()?;
+    Some(Neighbourhood::of(address))
 }

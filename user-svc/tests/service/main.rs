@@ -6,6 +6,7 @@
 mod accounts;
 mod crash;
 mod house;
+mod lockout;
 mod logs;
 mod operators;
 mod rehearsal;

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::*;
 use crate::{
+    Config,
     accounts::{AccountsError, Login, MIGRATIONS, SqliteAccounts},
     domain::{Email, SessionRules},
     keys,
@@ -31,6 +32,7 @@ fn people(dir: &TempDir, accounts: Arc<dyn Accounts>, db: Sqlite) -> People {
     People {
         accounts,
         passwords: Passwords::new(cost, Workroom::new(bounds, Handle::current())).unwrap(),
+        lockout: Lockout::new(Config::load(None).unwrap().lockout.rules(), clock.clone()),
         desk: SessionDesk {
             sessions: Arc::new(SqliteSessions::new(db)),
             signer: Arc::new(Signer::new(key, "seckill".to_owned(), clock.clone())),
@@ -72,14 +74,14 @@ async fn an_unknown_address_costs_what_a_wrong_password_costs() {
     people.register(credentials("ann@example.org", "correct horse")).await.unwrap();
     assert_eq!(people.passwords.checks(), 0);
 
-    let wrong = people.sign_in(credentials("ann@example.org", "battery staple")).await;
+    let wrong = people.sign_in(credentials("ann@example.org", "battery staple"), None).await;
     assert_eq!(people.passwords.checks(), 1);
-    let unknown = people.sign_in(credentials("bob@example.org", "battery staple")).await;
+    let unknown = people.sign_in(credentials("bob@example.org", "battery staple"), None).await;
     assert_eq!(people.passwords.checks(), 2);
     assert_eq!(refusal(wrong), Refusal::BadCredentials);
     assert_eq!(refusal(unknown), Refusal::BadCredentials);
 
-    people.sign_in(credentials("ann@example.org", "correct horse")).await.unwrap();
+    people.sign_in(credentials("ann@example.org", "correct horse"), None).await.unwrap();
     assert_eq!(people.passwords.checks(), 3);
 }
 
@@ -109,4 +111,23 @@ async fn the_store_decides_between_rivals_for_an_address() {
     people.register(credentials("ann@example.org", "correct horse")).await.unwrap();
     let second = people.register(credentials("ann@example.org", "battery staple")).await;
     assert_eq!(refusal(second), Refusal::EmailTaken);
+}
+
+#[tokio::test]
+async fn who_has_failed_too_often_costs_no_hash_whether_there_is_an_account_or_not() {
+    let dir = TempDir::new().unwrap();
+    let people = with_sqlite(&dir).await;
+    people.register(credentials("ann@example.org", "correct horse")).await.unwrap();
+    let free = u64::from(Config::load(None).unwrap().lockout.pair_failures_max);
+    for email in ["ann@example.org", "bob@example.org"] {
+        let before = people.passwords.checks();
+        for _ in 0..free {
+            let wrong = people.sign_in(credentials(email, "battery staple"), None).await;
+            assert_eq!(refusal(wrong), Refusal::BadCredentials);
+        }
+        // Even the right password isn't looked at.
+        let waits = people.sign_in(credentials(email, "correct horse"), None).await;
+        assert!(matches!(refusal(waits), Refusal::TooManyFailures(_)));
+        assert_eq!(people.passwords.checks() - before, free);
+    }
 }
