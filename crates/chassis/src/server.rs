@@ -8,6 +8,7 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tonic::service::Routes;
 
@@ -55,8 +56,9 @@ pub fn serve(
         let calls = calls::stack(routes(core), settings, words, sight.clone(), stopper);
         let connections = Arc::new(Connections::new(calls, settings, tasks));
         let seats = Seats::new(settings.connections_per_core_max, Arc::clone(&neighbours));
+        let send_idle_max = settings.send_idle();
         tasks.spawn_on(&handles[core], Kind::Essential, "server", async move {
-            serve_core(listener, seats, connections, core).await;
+            serve_core(listener, seats, send_idle_max, connections, core).await;
         });
     }
 }
@@ -64,6 +66,7 @@ pub fn serve(
 async fn serve_core<S: calls::Stack>(
     listener: TcpListener,
     seats: Seats,
+    send_idle_max: Duration,
     connections: Arc<Connections<S>>,
     core: usize,
 ) {
@@ -74,7 +77,7 @@ async fn serve_core<S: calls::Stack>(
     tokio::select! {
         biased;
         () = connections.stopped() => {}
-        never = accept(listener, seats, |io, peer, seat| connections.open(io, peer, seat)) => {
+        never = accept(listener, seats, send_idle_max, |io, peer, seat| connections.open(io, peer, seat)) => {
             match never {}
         }
     }

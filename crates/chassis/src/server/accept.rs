@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::seats::{Seat, Seats};
@@ -20,15 +21,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(super) async fn accept(
     listener: TcpListener,
     seats: Seats,
+    send_idle_max: Duration,
     open: impl Fn(TcpStream, SocketAddr, Seat),
 ) -> Infallible {
     loop {
         match listener.accept().await {
             Ok((io, peer)) => match seats.take(peer.ip()) {
                 Ok(seat) => {
-                    // Answers are small: waiting to fill a segment only adds latency. It fails on a
-                    // connection that is gone already, which its first read will say.
-                    let _ = io.set_nodelay(true);
+                    // These fail on a connection that is gone already, as its first read will say.
+                    let _ = prepare(&io, send_idle_max);
                     open(io, peer, seat);
                 }
                 Err(_full) => turn_away(&io),
@@ -40,6 +41,12 @@ pub(super) async fn accept(
             }
         }
     }
+}
+
+fn prepare(io: &TcpStream, send_idle_max: Duration) -> io::Result<()> {
+    // Answers are small: waiting to fill a segment only adds latency.
+    io.set_nodelay(true)?;
+    SockRef::from(io).set_tcp_user_timeout(Some(send_idle_max))
 }
 
 /// Closes by a reset: the client knows at once, and the kernel keeps nothing.

@@ -76,6 +76,7 @@ impl Bakery {
             Routes::new(health)
                 .into_axum_router()
                 .route("/shop", get(shop_window))
+                .route("/flour", get(flour))
                 .route("/shop", post(deliver).with_state(self.inside.clone()))
                 .into()
         })
@@ -107,6 +108,11 @@ pub(crate) fn open(
 async fn shop_window(request: http::Request<axum::body::Body>) -> String {
     let peer = request.extensions().get::<Peer>().expect("everybody has one");
     format!("bread for {}", peer.0)
+}
+
+/// More than two sockets hold.
+async fn flour() -> Vec<u8> {
+    vec![b'.'; 64 * 1024 * 1024]
 }
 
 /// Takes what is delivered, and says how much it was.

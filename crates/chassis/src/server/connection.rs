@@ -218,3 +218,26 @@ impl<F: Future<Output = ()>> Future for UnlessAborted<F> {
         if this.abort.is_cancelled() { Poll::Ready(()) } else { this.call.poll(cx) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn call_of_a_dead_owner_is_not_polled_again() {
+        let abort = Arc::new(CancellationToken::new());
+        let mut polls = 0;
+        let call = std::future::poll_fn(|_| {
+            polls += 1;
+            Poll::<()>::Pending
+        });
+        let mut call = Box::pin(UnlessAborted { abort: Arc::clone(&abort), call });
+        assert!(call.as_mut().now_or_never().is_none());
+        abort.cancel();
+        assert!(call.as_mut().now_or_never().is_some());
+        drop(call);
+        assert_eq!(polls, 1);
+    }
+}

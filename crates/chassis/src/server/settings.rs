@@ -45,6 +45,9 @@ pub struct ServerSettings {
     /// A body of a request of which nothing comes for so long fails. 5 s: a lost packet is sent
     /// again three times by then.
     pub body_idle_ms: u64,
+    /// A connection whose peer takes nothing of what we send for so long is cut, by the kernel.
+    /// 30 s: as long as a ping and its time-out take, which HTTP/1 doesn't have.
+    pub send_idle_ms: u32,
     /// Idle time before a ping. 20 s: below the shortest idle time-outs of NATs and balancers.
     pub keepalive_interval_ms: u64,
     /// An unanswered ping ends the connection. 10 s: longer than a radio's hand-over.
@@ -98,6 +101,7 @@ impl Default for ServerSettings {
             header_read_ms: 10_000,
             http1_idle_ms: 75_000,
             body_idle_ms: 5_000,
+            send_idle_ms: 30_000,
             keepalive_interval_ms: 20_000,
             keepalive_timeout_ms: 10_000,
             header_list_bytes_max: 16 * 1024,
@@ -131,6 +135,7 @@ impl ServerSettings {
             ("header_read_ms", self.header_read_ms),
             ("http1_idle_ms", self.http1_idle_ms),
             ("body_idle_ms", self.body_idle_ms),
+            ("send_idle_ms", u64::from(self.send_idle_ms)),
             ("keepalive_interval_ms", self.keepalive_interval_ms),
             ("keepalive_timeout_ms", self.keepalive_timeout_ms),
             ("header_list_bytes_max", u64::from(self.header_list_bytes_max)),
@@ -176,6 +181,10 @@ impl ServerSettings {
 
     pub(super) fn body_idle(&self) -> Duration {
         Duration::from_millis(self.body_idle_ms)
+    }
+
+    pub(super) fn send_idle(&self) -> Duration {
+        Duration::from_millis(self.send_idle_ms.into())
     }
 
     pub(super) fn keepalive_interval(&self) -> Duration {
