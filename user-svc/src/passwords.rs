@@ -7,15 +7,15 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use argon2::{
-    Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash,
-};
+use argon2::{Algorithm, Argon2, Params, Version, password_hash};
 
+use self::memory::Memory;
 use crate::{
     domain::Password,
     workroom::{Overloaded, Workroom},
 };
+
+mod memory;
 
 /// What one hash costs; each hash carries its own cost, so this can change while accounts exist.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,7 @@ pub(crate) enum PasswordError {
 /// Makes and checks hashes; shared by all cores.
 pub(crate) struct Passwords {
     argon2: Arc<Argon2<'static>>,
+    memory: Arc<Memory>,
     /// What a password is checked against when there is no account. It is of 256 random bits that
     /// nobody knows, so no password fits.
     nobody: StoredHash,
@@ -71,14 +72,18 @@ impl Passwords {
         let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
             .map_err(|broken| PasswordError::Hash(broken.into()))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody = hash(&argon2, &rand::random::<[u8; 32]>()).map_err(PasswordError::Hash)?;
-        Ok(Self { argon2: Arc::new(argon2), nobody, room, checks: Arc::default() })
+        let memory = Memory::default();
+        let nobody = memory.hash(&argon2, &rand::random::<[u8; 32]>());
+        let nobody = StoredHash(nobody.map_err(PasswordError::Hash)?);
+        let (argon2, memory) = (Arc::new(argon2), Arc::new(memory));
+        Ok(Self { argon2, memory, nobody, room, checks: Arc::default() })
     }
 
     /// A new hash under a new salt.
     pub(crate) async fn hash(&self, password: Password) -> Result<StoredHash, PasswordError> {
-        let argon2 = Arc::clone(&self.argon2);
-        self.room.run(move || hash(&argon2, password.expose())).await?.map_err(PasswordError::Hash)
+        let (argon2, memory) = (Arc::clone(&self.argon2), Arc::clone(&self.memory));
+        let made = self.room.run(move || memory.hash(&argon2, password.expose())).await?;
+        made.map(StoredHash).map_err(PasswordError::Hash)
     }
 
     /// Whether it is the password of this hash; never, but in the same time, for `None`.
@@ -88,17 +93,12 @@ impl Passwords {
         stored: Option<StoredHash>,
     ) -> Result<bool, PasswordError> {
         let against = stored.unwrap_or_else(|| self.nobody.clone());
-        let (argon2, checks) = (Arc::clone(&self.argon2), Arc::clone(&self.checks));
+        let (memory, checks) = (Arc::clone(&self.memory), Arc::clone(&self.checks));
         let work = move || {
             checks.fetch_add(1, Ordering::Relaxed);
-            let against = PasswordHash::new(&against.0).map_err(password_hash::Error::from)?;
-            argon2.verify_password(password.expose(), &against)
+            memory.verify(password.expose(), &against.0)
         };
-        match self.room.run(work).await? {
-            Ok(()) => Ok(true),
-            Err(password_hash::Error::PasswordInvalid) => Ok(false),
-            Err(broken) => Err(PasswordError::Hash(broken)),
-        }
+        self.room.run(work).await?.map_err(PasswordError::Hash)
     }
 
     /// How many checks were made since the start.
@@ -106,10 +106,6 @@ impl Passwords {
     pub(crate) fn checks(&self) -> u64 {
         self.checks.load(Ordering::Relaxed)
     }
-}
-
-fn hash(argon2: &Argon2<'_>, password: &[u8]) -> Result<StoredHash, password_hash::Error> {
-    argon2.hash_password(password).map(|made| StoredHash(made.to_string()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
+use argon2::{Algorithm, Argon2, Params, PasswordVerifier, Version};
 use tokio::runtime::Handle;
 
 use super::{Cost, PasswordError, Passwords, StoredHash};
@@ -50,6 +51,37 @@ async fn nobody_costs_the_same_one_check_and_never_fits() {
     assert_eq!(cost(&passwords.nobody), cost(&stored));
     assert_eq!(cost(&stored), "m=8,t=1,p=1");
     assert!(stored.as_text().starts_with("$argon2id$v=19$"), "{}", stored.as_text());
+}
+
+#[tokio::test]
+async fn memory_is_used_again_whatever_a_hash_costs() {
+    let passwords = passwords(CHEAP).unwrap();
+    // Of another implementation: 16 KiB, where new ones have 8.
+    let foreign = argon2::PasswordHasher::hash_password(
+        &Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(16, 2, 1, None).unwrap()),
+        b"correct horse",
+    );
+    let foreign = StoredHash::from_text(foreign.unwrap().to_string());
+    for _ in 0..3 {
+        let stored = passwords.hash(password("correct horse")).await.unwrap();
+        for stored in [stored, foreign.clone()] {
+            let again = Some(stored.clone());
+            assert!(passwords.check(password("correct horse"), Some(stored)).await.unwrap());
+            assert!(!passwords.check(password("Correct horse"), again).await.unwrap());
+        }
+    }
+    assert_eq!(passwords.memory.pieces(), 1, "one at a time needs one piece");
+}
+
+#[tokio::test]
+async fn what_is_made_here_others_can_read() {
+    let passwords = passwords(CHEAP).unwrap();
+    let stored = passwords.hash(password("correct horse")).await.unwrap();
+    let verifies = |password: &[u8]| {
+        PasswordVerifier::<str>::verify_password(&Argon2::default(), password, stored.as_text())
+    };
+    assert!(verifies(b"correct horse").is_ok());
+    assert!(verifies(b"Correct horse").is_err());
 }
 
 #[tokio::test]
