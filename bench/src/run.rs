@@ -17,6 +17,8 @@ use crate::{
     stock,
 };
 
+mod surroundings;
+
 /// Measure everything in one run
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
@@ -84,7 +86,8 @@ pub(crate) async fn run(mut args: RunArgs) -> Result<(), Failure> {
     if wanted("stock") {
         bench.stock().await?;
     }
-    let Bench { args, figures, .. } = bench;
+    let Bench { args, mut figures, .. } = bench;
+    figures.remark("measured on", surroundings::of(&args.stores).await);
     figures.write(&args.json)?;
     let table = table::table(&figures);
     say(&table);

@@ -31,6 +31,9 @@ use verdict::Trend;
 
 /// Sales that are open at the same time.
 const SALES: u32 = 3;
+/// So many sales follow each other. What was sold stays in the ledger in memory, which forgets no
+/// shard: each sale costs a quarter of a MiB, all together less than is let pass below.
+const RENEWALS: u32 = 12;
 const UNITS: u32 = 500;
 /// Some of a buyer's wishes are one too many.
 const LIMIT_PER_USER: u32 = 2;
@@ -101,8 +104,7 @@ async fn watch(
 ) -> Result<Vec<Sample>, Failure> {
     let clock = Clock::system();
     let from = clock.now();
-    // Some sixty sales, whatever the time; but each long enough to be seen.
-    let renew_every = (lasting / 60).clamp(Duration::from_secs(5), Duration::from_secs(300));
+    let renew_every = lasting / RENEWALS;
     let sample_every = Duration::from_secs(args.every_s);
     let open_for = renew_every * SALES;
     let (mut renew_at, mut sample_at) = (from, from + sample_every);

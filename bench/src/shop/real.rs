@@ -140,7 +140,9 @@ fn configurations(
     let gateway = format!(
         "{}[upstream]\ninventory = {:?}\norder = {:?}\nuser = {:?}\n\
          [tickets]\nkey_file = \"{keys}/ticket.key\"\norder_id_key_file = \"{keys}/order-id.key\"\n\
-         [identity]\nrehearsal_allowed = true\n{journal}",
+         [identity]\nrehearsal_allowed = true\n\
+         # Buyers of a measurement say their addresses as a proxy of ours would.\n\
+         [clients]\ntrusted_proxies = [\"127.0.0.0/8\"]\n{journal}",
         listen(&at.gateway),
         at.inventory,
         at.order,
