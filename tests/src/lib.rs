@@ -8,6 +8,7 @@
 mod faults;
 mod generic_client;
 mod house;
+mod plain_client;
 mod shop;
 mod stories;
 mod tidy;

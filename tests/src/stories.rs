@@ -10,4 +10,5 @@ mod lost_ledger;
 mod lost_records;
 mod one_ticket;
 mod sells_out;
+mod three_ways;
 mod two_loaders;

@@ -42,6 +42,8 @@ enum Fault<'a> {
     TooLong { found: &'a str, limit: &'a str },
     /// Not framed as gRPC frames a message.
     Frame,
+    /// gRPC-web's text that isn't one.
+    Base64,
     /// The header isn't one.
     Timeout,
 }
@@ -57,6 +59,7 @@ impl<'a> Fault<'a> {
             Code::Internal => match message {
                 "Missing request message." | "Unexpected EOF decoding stream." => Some(Self::Frame),
                 _ if is_flag_refused(message) => Some(Self::Frame),
+                _ if is_base64_refused(message) => Some(Self::Base64),
                 _ => message
                     .strip_prefix("failed to decode Protobuf message: ")
                     .map(Self::Undecodable),
@@ -81,6 +84,9 @@ impl<'a> Fault<'a> {
                 ("message", format!("must have at most {limit} bytes, not {found}"))
             }
             Self::Frame => ("message", "must be one whole gRPC frame".to_owned()),
+            Self::Base64 => {
+                ("message", "must be gRPC frames in base64, and nothing else".to_owned())
+            }
             Self::Timeout => {
                 let form = "must be 1 to 8 digits and one of the units H M S m u n";
                 ("grpc-timeout", form.to_owned())
@@ -92,6 +98,12 @@ impl<'a> Fault<'a> {
 fn is_flag_refused(message: &str) -> bool {
     message.starts_with("protocol error: received message with invalid compression flag: ")
         && message.ends_with(", while sending request")
+}
+
+/// By tonic-web, or by what it decodes with.
+fn is_base64_refused(message: &str) -> bool {
+    let why = message.strip_prefix("tonic-web: ");
+    why.is_some_and(|why| why.starts_with("malformed base64") || why.starts_with("Invalid "))
 }
 
 #[cfg(test)]

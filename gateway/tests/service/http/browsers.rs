@@ -1,5 +1,6 @@
 //! What pages may do: those of the origins that are allowed, by JSON and by gRPC-web.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use prost::Message;
 use proto::gateway::v1::{
     GetSaleRequest, GetSaleResponse, IssueTicketRequest, IssueTicketResponse, PurchaseRequest,
@@ -133,6 +134,29 @@ async fn grpc_web_reads_refusals_wherever_they_come_from() {
     let sale = GetSaleRequest { sale_id: stage.sale.to_string() };
     let (sale, _): (GetSaleResponse, _) = read(&web("GetSale", &sale).send_unchecked(&stage).await);
     assert_eq!(sale.sale.unwrap().sale_id, stage.sale.to_string());
+}
+
+#[tokio::test]
+async fn grpc_web_comes_as_text_too() {
+    let stage = Stage::open().await;
+    let ask = async |body: &str| {
+        let path = format!("{GATEWAY}/GetSale");
+        let ask = Ask::new("POST", path).body("application/grpc-web-text", body);
+        let ask = ask.header("accept", "application/grpc-web-text");
+        ask.send_unchecked(&stage).await
+    };
+    let message = GetSaleRequest { sale_id: stage.sale.to_string() }.encode_to_vec();
+    let mut frame = vec![0, 0, 0, 0, u8::try_from(message.len()).unwrap()];
+    frame.extend_from_slice(&message);
+    let good = BASE64_STANDARD.encode(&frame);
+    let shown = ask(&good).await;
+    assert_eq!(shown.header("content-type"), Some("application/grpc-web-text+proto"));
+    let first = BASE64_STANDARD.decode(&shown.body[..8]).unwrap();
+    assert_eq!((shown.header("grpc-status"), first[0]), (None, 0), "a frame with a message");
+    for bad in [format!("{good}\n"), "a".into(), "~~~~".into()] {
+        let refused = ask(&bad).await;
+        assert_eq!(refused.header("grpc-status"), Some("3"), "{bad}: {refused:?}");
+    }
 }
 
 #[tokio::test]
