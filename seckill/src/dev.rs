@@ -14,6 +14,7 @@ use chassis::{
     Clock, Cores, TelemetryOwner, TelemetrySettings,
     logs::{self, LogFormat, LogSettings},
 };
+use proto::inventory::v1::Sale;
 use tonic::transport::Endpoint;
 
 use self::{
@@ -136,11 +137,13 @@ async fn show_around(
     let channel = connect(&endpoint).await?;
     let sale =
         demo_sale::open_demo_sale(channel, operator, args.lease_ms, &Clock::system()).await?;
-    say(visitor_guide(&sale.sale_id, sale.items.len(), address, data));
+    say(visitor_guide(&sale, address, data));
     Ok(())
 }
 
-fn visitor_guide(sale_id: &str, items: usize, address: SocketAddr, data: &DataDir) -> String {
+fn visitor_guide(sale: &Sale, address: SocketAddr, data: &DataDir) -> String {
+    let (sale_id, items) = (&sale.sale_id, sale.items.len());
+    let item_id = sale.items.first().map_or("…", |item| &item.item_id);
     let dir = data.path().display();
     let keeps = if data.is_temporary() { "removed at the end" } else { "kept" };
     let (units, limit) = (demo_sale::UNITS, demo_sale::LIMIT_PER_USER);
@@ -152,6 +155,9 @@ fn visitor_guide(sale_id: &str, items: usize, address: SocketAddr, data: &DataDi
   look       grpcurl -plaintext {address} list
              grpcurl -plaintext {address} seckill.gateway.v1.GatewayService/ListSales
              grpcurl -plaintext {address} describe seckill.gateway.v1.GatewayService
+  by HTTP    curl http://{address}/v1/sales/{sale_id}
+             curl -N http://{address}/v1/items/{item_id}/events
+             curl http://{address}/openapi.json
   rehearse   seckill rehearse --data {dir}
   audit      seckill audit --data {dir}
   end        Ctrl-C drains; a second one ends at once
