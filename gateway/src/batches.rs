@@ -17,12 +17,14 @@ use journal::{Command, Journal, PlacedHold, Record};
 use tokio::sync::oneshot;
 
 use crate::{
+    breaker::Fared,
     coalesce::{Arrival, Batch, Bounds, Coalescer},
     domain::{
         admission::Admitted,
         item::Shard,
         purchase::{Answer, Entry, EntryAnswer, Hold, Recorded, ReserveOutcome, Reserved, answers},
     },
+    layers::breakers::Breakers,
     under_way::{Mark, UnderWay},
     upstream::Inventory,
 };
@@ -68,6 +70,8 @@ pub(crate) struct Road {
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) pause: PausePoints,
+    /// Are told how each call fared.
+    pub(crate) breakers: Arc<Breakers>,
 }
 
 impl Batches {
@@ -152,12 +156,21 @@ impl Road {
     /// One answer for each entry, in their order.
     async fn answers(&self, shard: Shard, entries: &[Entry]) -> Vec<Answer> {
         let all = |answer| vec![answer; entries.len()];
-        if !self.journal.has_room(shard.partition) {
+        // Some gathered before the journal failed: a hold that can't be recorded helps nobody.
+        if !self.journal.has_room(shard.partition) || self.breakers.is_journal_open(shard.partition)
+        {
             return all(Answer::Overloaded);
         }
         // Before the call is sent: the lease counts from here, whenever the call arrives.
         let before = self.clock.now();
         let outcome = self.inventory.reserve(shard.no, entries, reserve_limit(shard.lease)).await;
+        self.breakers.saw_inventory(match &outcome {
+            ReserveOutcome::Unknown => Fared::Failed,
+            ReserveOutcome::Answered(_)
+            | ReserveOutcome::Loading
+            | ReserveOutcome::Retired
+            | ReserveOutcome::Malformed => Fared::Answered(self.since(before)),
+        });
         self.pause.reach("gateway.after_reserve").await;
         match outcome {
             ReserveOutcome::Answered(reserved) => self.told(shard, before, reserved).await,
@@ -175,12 +188,16 @@ impl Road {
         } else {
             let command = Command::HoldsPlaced { epoch, holds };
             let record = Record { command_id: CommandId::random(), shard: shard.no, command };
+            let sent = self.clock.now();
             let appended = self.journal.append(shard.partition, &record).await;
+            let fared = match &appended {
+                Ok(_offset) => Fared::Answered(self.since(sent)),
+                Err(_unknown) => Fared::Failed,
+            };
+            self.breakers.saw_journal(shard.partition, fared);
             self.pause.reach("gateway.after_produce").await;
             match appended {
-                Ok(_offset) if self.clock.now().saturating_sub(before) < shard.lease => {
-                    Recorded::InsideLease
-                }
+                Ok(_offset) if self.since(before) < shard.lease => Recorded::InsideLease,
                 Ok(_offset) => Recorded::Unsure,
                 Err(error) => {
                     // The holds stay open; a retry or the roll-forward publishes them.
@@ -190,6 +207,10 @@ impl Road {
             }
         };
         answers(&stored, lease_lapsed, recorded)
+    }
+
+    fn since(&self, moment: Duration) -> Duration {
+        self.clock.now().saturating_sub(moment)
     }
 }
 

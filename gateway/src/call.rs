@@ -2,9 +2,11 @@
 //! what the transport said about the caller. Each layer hands on a value that says what it has
 //! checked, and only that layer can make it.
 
+use std::net::IpAddr;
+
 use tonic::{Extensions, Request, metadata::MetadataMap};
 
-use crate::identity::Authenticated;
+use crate::{identity::Authenticated, layers::client_address::ClientAddress};
 
 /// Of a W3C `traceparent`, version 00.
 const TRACEPARENT_LEN: usize = 55;
@@ -40,6 +42,11 @@ impl Caller {
     /// What the layers below us have left.
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.extensions
+    }
+
+    /// Where the call came from, as far as our own proxies can be believed.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.extensions.get().map(|ClientAddress(address)| *address)
     }
 
     /// The caller's trace, if it is one; a malformed one is nobody's problem.

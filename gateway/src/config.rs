@@ -2,6 +2,7 @@
 //! `config.default.toml`; no knob has a second default in code.
 
 mod clients;
+mod limits;
 mod people;
 mod purchase;
 mod reads;
@@ -13,6 +14,7 @@ use chassis::{ServerSettings, TelemetrySettings, channel, config::ConfigError};
 use serde::Deserialize;
 
 pub use clients::ClientSettings;
+pub use limits::{Allowance, BreakerSettings, ConcurrencySettings, RateSettings};
 pub use people::{IdentitySettings, TicketSettings};
 pub use purchase::{PurchaseSettings, StockSettings};
 pub use reads::{CatalogSettings, WatchSettings};
@@ -41,6 +43,12 @@ pub struct Config {
     pub identity: IdentitySettings,
     /// Admission and batches.
     pub purchase: PurchaseSettings,
+    /// How many calls at once.
+    pub concurrency: ConcurrencySettings,
+    /// How often somebody may call.
+    pub rates: RateSettings,
+    /// When a store isn't asked any more.
+    pub breakers: BreakerSettings,
     /// The view of what is left.
     pub stock: StockSettings,
     /// What is remembered of the catalog.
@@ -115,6 +123,7 @@ impl Config {
             ("identity.keys_interval_ms", self.identity.keys_interval_ms),
             ("identity.keys_ms_max", self.identity.keys_ms_max),
             ("watch.poll_ms", self.watch.poll_ms),
+            ("rates.forget_ms", self.rates.forget_ms),
             ("watch.item_ms", self.watch.item_ms),
             ("watch.stream_ms_max", self.watch.stream_ms_max),
         ];
@@ -130,6 +139,11 @@ impl Config {
                 .map_err(|error| ConfigError::new(format!("upstream.{knob}: {error}")))?;
         }
         crate::edge::cors::check(&self.cors)?;
+        let limits =
+            [self.concurrency.complaint(), self.rates.complaint(), self.breakers.complaint()];
+        if let Some(sentence) = limits.into_iter().flatten().next() {
+            return wrong(sentence);
+        }
         self.journal.check()?;
         self.telemetry.check()?;
         self.server.check()

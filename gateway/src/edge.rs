@@ -34,7 +34,9 @@ use crate::{
     domain::refusal::Refusal,
     identity::Identity,
     items::Items,
+    layers::adaptive::Class,
     orders::Inquiry,
+    rates::Rates,
     sales::Sales,
     sent::Sent,
     stack::Stack,
@@ -58,6 +60,7 @@ pub(crate) struct Shop {
     pub(crate) order_watchers: Arc<watch::orders::Watchers>,
     pub(crate) item_watchers: Arc<watch::items::Watchers>,
     pub(crate) sent: Sent,
+    pub(crate) rates: Arc<Rates>,
 }
 
 /// Something of all cores, with a count of references of this core's own: a count that all cores
@@ -81,15 +84,30 @@ impl Edge {
     /// Lets a call that needs a token through the stack to `handler`.
     async fn for_buyer<M, A, F>(
         &self,
+        class: Class,
         request: Request<M>,
         handler: impl Fn(Known<M>) -> F + Clone + Send + 'static,
-    ) -> Result<A, Refusal>
+    ) -> Result<Response<A>, Status>
     where
         M: Send + 'static,
-        A: 'static,
+        A: Send + 'static,
         F: Future<Output = Result<A, Refusal>> + Send,
     {
-        self.stack.for_buyers(service_fn(handler)).oneshot(Call::from(request)).await
+        let service = self.stack.for_buyers(class, service_fn(handler));
+        answer(service.oneshot(Call::from(request)).await)
+    }
+
+    /// The same for a call that needs none: the shop window.
+    async fn for_everybody<M, A, F>(
+        &self,
+        request: Request<M>,
+        handler: impl Fn(Call<M>) -> F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: Future<Output = Result<A, Refusal>>,
+    {
+        let service = self.stack.for_everybody(Class::Browse, service_fn(handler));
+        answer(service.oneshot(Call::from(request)).await)
     }
 }
 
@@ -152,22 +170,25 @@ impl GatewayService for Edge {
         &self,
         request: Request<wire::ListSalesRequest>,
     ) -> Result<Response<wire::ListSalesResponse>, Status> {
-        answer(shop_window::list_sales(&self.shop, request.into_inner()).await)
+        let list = |call: Call<_>| shop_window::list_sales(&self.shop, call.message);
+        self.for_everybody(request, list).await
     }
 
     async fn get_sale(
         &self,
         request: Request<wire::GetSaleRequest>,
     ) -> Result<Response<wire::GetSaleResponse>, Status> {
-        answer(shop_window::get_sale(&self.shop, &request.into_inner()).await)
+        let get = |call: Call<_>| shop_window::get_sale(&self.shop, call.message);
+        self.for_everybody(request, get).await
     }
 
     async fn watch_item(
         &self,
         request: Request<wire::WatchItemRequest>,
     ) -> Result<Response<Self::WatchItemStream>, Status> {
-        let request = request.into_inner();
-        answer(shop_window::watch_item(&self.shop, self.stopper.clone(), &request).await)
+        let watch =
+            |call: Call<_>| shop_window::watch_item(&self.shop, self.stopper.clone(), call.message);
+        self.for_everybody(request, watch).await
     }
 
     async fn issue_ticket(
@@ -175,9 +196,8 @@ impl GatewayService for Edge {
         request: Request<wire::IssueTicketRequest>,
     ) -> Result<Response<wire::IssueTicketResponse>, Status> {
         let shop = Arc::clone(&self.shop);
-        answer(
-            self.for_buyer(request, move |call| wish::issue_ticket(Arc::clone(&shop), call)).await,
-        )
+        let issue = move |call| wish::issue_ticket(Arc::clone(&shop), call);
+        self.for_buyer(Class::Ticket, request, issue).await
     }
 
     async fn purchase(
@@ -192,9 +212,8 @@ impl GatewayService for Edge {
         request: Request<wire::GetOrderRequest>,
     ) -> Result<Response<wire::GetOrderResponse>, Status> {
         let shop = Arc::clone(&self.shop);
-        answer(
-            self.for_buyer(request, move |call| look_up::get_order(Arc::clone(&shop), call)).await,
-        )
+        let get = move |call| look_up::get_order(Arc::clone(&shop), call);
+        self.for_buyer(Class::Status, request, get).await
     }
 
     async fn list_orders(
@@ -202,10 +221,8 @@ impl GatewayService for Edge {
         request: Request<wire::ListOrdersRequest>,
     ) -> Result<Response<wire::ListOrdersResponse>, Status> {
         let shop = Arc::clone(&self.shop);
-        answer(
-            self.for_buyer(request, move |call| look_up::list_orders(Arc::clone(&shop), call))
-                .await,
-        )
+        let list = move |call| look_up::list_orders(Arc::clone(&shop), call);
+        self.for_buyer(Class::Status, request, list).await
     }
 
     async fn watch_order(
@@ -214,6 +231,6 @@ impl GatewayService for Edge {
     ) -> Result<Response<Self::WatchOrderStream>, Status> {
         let (shop, stopper) = (Arc::clone(&self.shop), self.stopper.clone());
         let watch = move |call| look_up::watch_order(Arc::clone(&shop), stopper.clone(), call);
-        answer(self.for_buyer(request, watch).await)
+        self.for_buyer(Class::Status, request, watch).await
     }
 }

@@ -8,15 +8,20 @@
 //! [`build`] is the wiring, read top to bottom.
 
 mod batches;
+mod breaker;
+mod bulkhead;
 mod call;
 mod coalesce;
+mod concurrency;
 mod config;
 mod domain;
 mod edge;
 mod identity;
 mod items;
 mod layers;
+mod metrics;
 mod orders;
+mod rates;
 mod sales;
 mod sent;
 mod stack;
@@ -28,8 +33,9 @@ mod upstream;
 mod watch;
 
 pub use config::{
-    CatalogSettings, ClientSettings, Config, CorsSettings, IdentitySettings, PurchaseSettings,
-    StockSettings, TicketSettings, UpstreamSettings, WatchSettings,
+    Allowance, BreakerSettings, CatalogSettings, ClientSettings, ConcurrencySettings, Config,
+    CorsSettings, IdentitySettings, PurchaseSettings, RateSettings, StockSettings, TicketSettings,
+    UpstreamSettings, WatchSettings,
 };
 pub use tickets::KeyError;
 
@@ -62,9 +68,10 @@ use crate::{
     identity::{Identity, keep_keys},
     items::Items,
     orders::Inquiry,
+    rates::Rates,
     sales::Sales,
     sent::Sent,
-    stack::Stack,
+    stack::{Senses, Stack},
     stock::StockView,
     tickets::Tickets,
     under_way::UnderWay,
@@ -116,6 +123,8 @@ pub struct App {
     users: Users,
     /// One for each serving core: a connection of its own, on its own runtime.
     inventories: Vec<Inventory>,
+    /// The same: what its layers count and learn.
+    senses: Vec<Senses>,
     stock: Arc<StockView>,
     health: Health,
     routes: Routes,
@@ -176,10 +185,13 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         order_watchers: watch::orders::Watchers::new(config.watch.watchers_max),
         item_watchers: watch::items::Watchers::new(config.watch.item_watchers_max),
         sent: Sent::new(config.purchase.sent_orders_max),
+        rates: Arc::new(Rates::new(&config.rates, seams.clock.clone())),
         config,
     };
     let shop = Arc::new(shop);
-    Ok(App { seams, listeners, shop, users, inventories, stock, health, routes })
+    let senses: Vec<_> = seams.cores.serving().iter().map(|_core| Senses::new(&shop)).collect();
+    metrics::show_limits(seams.telemetry.metrics(), senses.clone(), Arc::clone(&shop.rates));
+    Ok(App { seams, listeners, shop, users, inventories, senses, stock, health, routes })
 }
 
 impl App {
@@ -222,21 +234,25 @@ impl App {
             (Arc::clone(&self.shop), self.users.clone(), self.routes.clone());
         let (inventories, seams, tasks) =
             (self.inventories.clone(), self.seams.clone(), tasks.clone());
+        let senses = self.senses.clone();
         move |core| {
+            let config = &shop.config;
+            let senses = senses[core].clone();
             let road = Road {
                 inventory: inventories[core].clone(),
                 journal: seams.journal.clone(),
                 clock: seams.clock.clone(),
                 pause: seams.pause.clone(),
+                breakers: Arc::clone(&senses.breakers),
             };
-            let purchase = &shop.config.purchase;
+            let purchase = &config.purchase;
             let under_way = Arc::clone(&shop.inquiry.under_way);
             let (bounds, lanes_max) = (purchase.bounds(), purchase.lanes_max);
             let batches = Batches::new(bounds, lanes_max, under_way, road, tasks.clone());
-            let stack = Stack::new(Arc::clone(&shop), batches);
+            let stack = Stack::new(Arc::clone(&shop), senses, batches);
+            let reception = Reception::new(Arc::clone(&shop), stack.clone(), users.clone());
             let edge = Edge::new(Arc::clone(&shop), stack, tasks.stopper().clone());
-            let reception = Reception::new(Arc::clone(&shop), users.clone());
-            stack::routes(routes.clone(), edge, reception, &shop.config)
+            stack::routes(routes.clone(), edge, reception, config)
         }
     }
 
@@ -254,6 +270,13 @@ impl App {
             self.shop.config.upstream.read_limit(),
         );
         tasks.spawn_on(background, Kind::Disposable, "listen to stock", stock);
+
+        let (shop, until) = (Arc::clone(&self.shop), stopper.clone());
+        let forget = async move {
+            let interval = shop.config.rates.forget_interval();
+            every(interval, &until, async || shop.rates.forget()).await;
+        };
+        tasks.spawn_on(background, Kind::Disposable, "forget allowances", forget);
 
         let (shop, until) = (Arc::clone(&self.shop), stopper.clone());
         let poll = async move {

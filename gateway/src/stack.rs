@@ -18,47 +18,86 @@ use crate::{
     config::Config,
     edge::{self, Edge, OnCore, Reception, Shop, cors, http, web::Web},
     layers::{
+        adaptive::{Adaptive, AdaptiveLayer, Class, Limiter},
+        breakers::{Breakers, BreakersLayer, Guarded},
         client_address::ClientAddressLayer,
         genuine::{Genuine, GenuineLayer},
         identify::{Identify, IdentifyLayer},
         in_flight::InFlightLayer,
         local_view::{LocalView, LocalViewLayer},
+        per_sale::{PerSale, PerSaleLayer, Shares},
+        rates::{Limited, RatesLayer},
         wanted::{FindWanted, WantedLayer},
     },
+    rates::Rates,
     till::Till,
 };
 
-/// The way of a purchase, as a type.
-pub(crate) type Purchase = LocalView<Genuine<Identify<FindWanted<Till>>>>;
+/// The way of a purchase, as a type: the outermost layer first.
+pub(crate) type Purchase =
+    LocalView<Adaptive<Genuine<Identify<Limited<FindWanted<PerSale<Guarded<Till>>>>>>>>;
+
+/// What the layers of one core count and learn.
+#[derive(Debug, Clone)]
+pub(crate) struct Senses {
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) breakers: Arc<Breakers>,
+}
+
+impl Senses {
+    /// Nothing was learnt yet.
+    pub(crate) fn new(shop: &Shop) -> Self {
+        let Shop { config, clock, .. } = shop;
+        Self {
+            limiter: Limiter::new(config.concurrency.clone(), clock.clone()),
+            breakers: Breakers::new(config.breakers.rules(), clock.clone()),
+        }
+    }
+}
 
 /// What calls pass on one serving core.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stack {
     shop: OnCore<Shop>,
+    rates: OnCore<Rates>,
+    limiter: Arc<Limiter>,
     purchase: Purchase,
 }
 
 impl Stack {
-    /// In front of `shop` and the batches of the core.
-    pub(crate) fn new(shop: Arc<Shop>, batches: Batches) -> Self {
+    /// In front of `shop` and the batches of the core, which tell the breakers how they fare.
+    pub(crate) fn new(shop: Arc<Shop>, senses: Senses, batches: Batches) -> Self {
+        let Senses { limiter, breakers } = senses;
+        let rates = Arc::new(Arc::clone(&shop.rates));
         let shop = Arc::new(shop);
         let on_core = || Arc::clone(&shop);
+        let shares = Shares::new(Arc::clone(&limiter), shop.clock.clone());
         let purchase = ServiceBuilder::new()
-            // Sold out, closed, loading, paused: most of a sale's traffic, answered from memory,
-            // for less than a call is worth. First, since everything below costs more than the
-            // answer.
+            // Sold out, closed, loading, paused: most of a sale's traffic, answered from memory for
+            // less than a call is worth. First, since everything below costs more than the answer,
+            // and since it must go on when everything below is overloaded.
             .layer(LocalViewLayer::new(on_core()))
+            // No more at once than can be done in time. Before anything is computed, so that what
+            // is shed costs nothing; above the checks, so that a flood of forged tickets is shed
+            // too.
+            .layer(AdaptiveLayer::new(Class::Purchase, Arc::clone(&limiter)))
             // Is the ticket one of ours? A microsecond; a forger gets no further, and hasn't made
             // us check a token, which costs fifty.
             .layer(GenuineLayer::new(on_core()))
             // Who is it? Nearly always a look into a cache.
             .layer(IdentifyLayer::new(on_core()))
-            // Is it their ticket, and what does it buy? Needs both of the layers above, and the
-            // limits below need to know the sale.
+            // Not too often, by user and network: what those are is known from here on.
+            .layer(RatesLayer::new(Arc::clone(&rates)))
+            // Is it their ticket, and what does it buy? The bounds of a sale need to know the sale.
             .layer(WantedLayer::new(on_core()))
+            // No sale takes what others need: its rate, and its share of the places above.
+            .layer(PerSaleLayer::new(Arc::clone(&rates), shares))
+            // Do the stores answer? The last thing before a hold, since probes are let through
+            // here.
+            .layer(BreakersLayer::new(breakers))
             // Reserve and record, in the shard's next batch.
-            .service(Till::new(on_core(), batches));
-        Self { shop, purchase }
+            .service(Till::new(on_core(), Arc::clone(&limiter), batches));
+        Self { shop, rates, limiter, purchase }
     }
 
     /// The way of a purchase.
@@ -67,8 +106,19 @@ impl Stack {
     }
 
     /// The way of every other call that needs a token, to `handler`.
-    pub(crate) fn for_buyers<S>(&self, handler: S) -> Identify<S> {
-        IdentifyLayer::new(Arc::clone(&self.shop)).layer(handler)
+    pub(crate) fn for_buyers<S>(&self, class: Class, handler: S) -> Adaptive<Identify<Limited<S>>> {
+        ServiceBuilder::new()
+            // While purchases leave it room, by what such calls are worth.
+            .layer(AdaptiveLayer::new(class, Arc::clone(&self.limiter)))
+            .layer(IdentifyLayer::new(Arc::clone(&self.shop)))
+            .layer(RatesLayer::new(Arc::clone(&self.rates)))
+            .service(handler)
+    }
+
+    /// The way of calls that need none. They are known by their network alone.
+    pub(crate) fn for_everybody<S>(&self, class: Class, handler: S) -> Adaptive<Limited<S>> {
+        let limited = RatesLayer::new(Arc::clone(&self.rates)).layer(handler);
+        AdaptiveLayer::new(class, Arc::clone(&self.limiter)).layer(limited)
     }
 }
 

@@ -1,8 +1,10 @@
-//! The till: the innermost service of a purchase, behind all layers. It looks once more at what this
-//! gateway can say by itself, then puts the wish into the shard's next batch and waits. What may have
-//! taken a hold is answered ACCEPTED, with the stored refusal, or PROCESSING; never with a failure.
+//! The till: the innermost service of a purchase, behind all layers. It looks once more at what
+//! this gateway can say by itself, then puts the wish into the shard's next batch and waits. What
+//! may have taken a hold is answered ACCEPTED, with the stored refusal, or PROCESSING; never with a
+//! failure.
 
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,6 +16,7 @@ use tower::Service;
 use crate::{
     batches::{Batches, Overloaded},
     call::Known,
+    concurrency::Ended,
     domain::{
         admission::{Admitted, Verdict, View, look},
         item::{Item, Shard},
@@ -22,7 +25,7 @@ use crate::{
         refusal::Refusal,
     },
     edge::{OnCore, Shop},
-    layers::wanted::Wanted,
+    layers::{adaptive::Limiter, wanted::Wanted},
     tickets::Terms,
     upstream::Until,
 };
@@ -47,13 +50,15 @@ pub(crate) enum Stands {
 #[derive(Debug, Clone)]
 pub(crate) struct Till {
     shop: OnCore<Shop>,
+    limiter: Arc<Limiter>,
     batches: Batches,
 }
 
 impl Till {
-    /// Puts wishes into `batches`, which are those of the core that calls.
-    pub(crate) fn new(shop: OnCore<Shop>, batches: Batches) -> Self {
-        Self { shop, batches }
+    /// Puts wishes into `batches`, which are those of the core that calls, and tells `limiter` how
+    /// long they took.
+    pub(crate) fn new(shop: OnCore<Shop>, limiter: Arc<Limiter>, batches: Batches) -> Self {
+        Self { shop, limiter, batches }
     }
 }
 
@@ -67,32 +72,70 @@ impl Service<Known<Wanted>> for Till {
     }
 
     fn call(&mut self, call: Known<Wanted>) -> Self::Future {
-        let Self { shop, batches } = self.clone();
-        Box::pin(async move { buy(&shop, &batches, call).await })
+        let till = self.clone();
+        Box::pin(async move { till.buy(call).await })
     }
 }
 
-async fn buy(shop: &Shop, batches: &Batches, call: Known<Wanted>) -> Result<Told, Refusal> {
-    let terms = *call.message.ticket.terms();
-    let facts = &call.message.item.facts;
-    let extensions = call.caller.extensions();
-    let (shard, verdict) = judge(shop, &call);
-    let stands = match verdict {
-        Verdict::Refuse(refusal) => return Err(refusal),
-        Verdict::Expired(entry) => expired(shop, facts, &entry, shop.until(extensions)).await?,
-        Verdict::Admit(admitted) => {
-            match ask(shop, batches, shard, admitted, shop.remaining(extensions)).await? {
-                Answer::Accepted => Stands::Accepted,
-                Answer::Processing => Stands::Processing,
-                Answer::Retired => retired(shop, &terms, shop.until(extensions)).await?,
-                Answer::Refused(why) => return Err(refusal(why, facts)),
-                Answer::Rejected => return Err(Refusal::Rejected),
-                Answer::Loading => return Err(Refusal::Loading),
-                Answer::Overloaded => return Err(Refusal::Overloaded),
+impl Till {
+    async fn buy(&self, call: Known<Wanted>) -> Result<Told, Refusal> {
+        let Self { shop, .. } = self;
+        let terms = *call.message.ticket.terms();
+        let facts = &call.message.item.facts;
+        let extensions = call.caller.extensions();
+        let (shard, verdict) = judge(shop, &call);
+        let stands = match verdict {
+            Verdict::Refuse(refusal) => return Err(refusal),
+            Verdict::Expired(entry) => expired(shop, facts, &entry, shop.until(extensions)).await?,
+            Verdict::Admit(admitted) => {
+                match self.ask(shard, admitted, shop.remaining(extensions)).await? {
+                    Answer::Accepted => Stands::Accepted,
+                    Answer::Processing => Stands::Processing,
+                    Answer::Retired => retired(shop, &terms, shop.until(extensions)).await?,
+                    Answer::Refused(why) => return Err(refusal(why, facts)),
+                    Answer::Rejected => return Err(Refusal::Rejected),
+                    Answer::Loading => return Err(Refusal::Loading),
+                    Answer::Overloaded => return Err(Refusal::Overloaded),
+                }
             }
+        };
+        Ok(Told { order: terms.order, stands })
+    }
+
+    /// Waits for the batch's answer, at most the lease or the caller's patience. The batch goes on
+    /// without us.
+    async fn ask(
+        &self,
+        shard: Shard,
+        admitted: Admitted,
+        patience: Duration,
+    ) -> Result<Answer, Refusal> {
+        let Self { shop, limiter, batches } = self;
+        shop.sent.insert(admitted.order());
+        let began_at = shop.clock.now();
+        let reply = batches.place(shard, admitted).map_err(|Overloaded| Refusal::Overloaded)?;
+        let margin = shop.config.purchase.answer_margin();
+        let wait = shard.lease.min(patience.saturating_sub(margin));
+        let answer = match tokio::time::timeout(wait, reply).await {
+            Ok(Ok(answer)) => answer,
+            // Nobody will tell, or not in time: a hold may exist.
+            Ok(Err(_)) | Err(_) => Answer::Processing,
+        };
+        let took = shop.clock.now().saturating_sub(began_at);
+        if let Some(ended) = ended(answer, took) {
+            limiter.saw(ended);
         }
-    };
-    Ok(Told { order: terms.order, stands })
+        Ok(answer)
+    }
+}
+
+/// What an answer says about how busy ledger and journal are: nothing, if it didn't need them.
+fn ended(answer: Answer, took: Duration) -> Option<Ended> {
+    match answer {
+        Answer::Accepted | Answer::Refused(_) | Answer::Rejected => Some(Ended::Answered(took)),
+        Answer::Processing => Some(Ended::Unknown),
+        Answer::Loading | Answer::Retired | Answer::Overloaded => None,
+    }
 }
 
 /// What this gateway can say by itself.
@@ -116,26 +159,6 @@ fn judge(shop: &Shop, call: &Known<Wanted>) -> (Shard, Verdict) {
         heard,
     };
     (shard, look(entry, &view))
-}
-
-/// Waits for the batch's answer, at most the lease or the caller's patience. The batch goes on
-/// without us.
-async fn ask(
-    shop: &Shop,
-    batches: &Batches,
-    shard: Shard,
-    admitted: Admitted,
-    patience: Duration,
-) -> Result<Answer, Refusal> {
-    shop.sent.insert(admitted.order());
-    let reply = batches.place(shard, admitted).map_err(|Overloaded| Refusal::Overloaded)?;
-    let margin = shop.config.purchase.answer_margin();
-    let wait = shard.lease.min(patience.saturating_sub(margin));
-    match tokio::time::timeout(wait, reply).await {
-        Ok(Ok(answer)) => Ok(answer),
-        // Nobody will tell, or not in time: a hold may exist.
-        Ok(Err(_)) | Err(_) => Ok(Answer::Processing),
-    }
 }
 
 /// An authentic ticket past its end: the order's state, if an order came of it in time.

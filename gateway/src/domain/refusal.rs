@@ -1,6 +1,8 @@
 //! Why the door says no. A refusal is an answer, not an error; the edge turns it into a status in
 //! one place.
 
+use std::time::Duration;
+
 /// A field of a request that can't be accepted, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadField {
@@ -31,6 +33,11 @@ pub(crate) enum Refusal {
     Rejected,
     Loading,
     Paused,
+    /// Somebody's allowance of calls is used up; whose, in a word.
+    RateLimited {
+        whose: &'static str,
+        wait: Duration,
+    },
     /// More work waits than can be done in time; nothing was done.
     Overloaded,
     /// A service behind the door could not answer a read.

@@ -6,21 +6,25 @@ use std::{future::Future, sync::Arc, time::Duration};
 use chassis::status::reason_of;
 use proto::user::v1::{self as wire, user_service_server::UserService};
 use tonic::{Extensions, Request, Response, Status};
+use tower::{ServiceExt as _, service_fn};
 
 use super::{Shop, status::status};
-use crate::{domain::refusal::Refusal, layers::client_address::ClientAddress, upstream::Users};
+use crate::{
+    call::Call, domain::refusal::Refusal, layers::adaptive::Class, stack::Stack, upstream::Users,
+};
 
 /// Passes calls on to user-svc.
 #[derive(Debug)]
 pub(crate) struct Reception {
     shop: Arc<Shop>,
+    stack: Stack,
     users: Users,
 }
 
 impl Reception {
     /// In front of `users`.
-    pub(crate) fn new(shop: Arc<Shop>, users: Users) -> Self {
-        Self { shop, users }
+    pub(crate) fn new(shop: Arc<Shop>, stack: Stack, users: Users) -> Self {
+        Self { shop, stack, users }
     }
 
     fn limit(&self, extensions: &Extensions) -> Duration {
@@ -28,10 +32,31 @@ impl Reception {
         let patience = self.shop.remaining(extensions).saturating_sub(margin);
         patience.min(self.shop.config.upstream.sign_in_limit())
     }
+
+    /// Lets a call through the stack and passes it on by `send`, who is told how long it may take.
+    async fn pass<M, A, F>(
+        &self,
+        class: Class,
+        request: Request<M>,
+        send: impl Fn(Call<M>, Duration) -> F,
+    ) -> Result<Response<A>, Status>
+    where
+        F: Future<Output = Result<A, Status>>,
+    {
+        let service = self.stack.for_everybody(
+            class,
+            service_fn(|call: Call<M>| {
+                let limit = self.limit(call.caller.extensions());
+                let answer = send(call, limit);
+                async { Ok(told(answer.await)) }
+            }),
+        );
+        service.oneshot(Call::from(request)).await.unwrap_or_else(|why| Err(status(why)))
+    }
 }
 
-async fn pass<T>(call: impl Future<Output = Result<T, Status>>) -> Result<Response<T>, Status> {
-    call.await.map(Response::new).map_err(|answer| {
+fn told<T>(answer: Result<T, Status>) -> Result<Response<T>, Status> {
+    answer.map(Response::new).map_err(|answer| {
         // A refusal keeps its details. Headers of the call behind aren't anybody's business.
         if reason_of(&answer).is_some() {
             let details = answer.details().to_vec().into();
@@ -48,40 +73,41 @@ impl UserService for Reception {
         &self,
         request: Request<wire::RegisterRequest>,
     ) -> Result<Response<wire::RegisterResponse>, Status> {
-        let limit = self.limit(request.extensions());
-        pass(self.users.register(request.into_inner(), limit)).await
+        let send = |call: Call<_>, limit| self.users.register(call.message, limit);
+        self.pass(Class::SignIn, request, send).await
     }
 
     async fn sign_in(
         &self,
         request: Request<wire::SignInRequest>,
     ) -> Result<Response<wire::SignInResponse>, Status> {
-        let limit = self.limit(request.extensions());
-        let from = request.extensions().get().map(|ClientAddress(address)| *address);
-        pass(self.users.sign_in(request.into_inner(), from, limit)).await
+        let send =
+            |Call { caller, message }, limit| self.users.sign_in(message, caller.address(), limit);
+        self.pass(Class::SignIn, request, send).await
     }
 
     async fn refresh_session(
         &self,
         request: Request<wire::RefreshSessionRequest>,
     ) -> Result<Response<wire::RefreshSessionResponse>, Status> {
-        let limit = self.limit(request.extensions());
-        pass(self.users.refresh_session(request.into_inner(), limit)).await
+        let send = |call: Call<_>, limit| self.users.refresh_session(call.message, limit);
+        // Whoever is in the shop already goes before those who want to come in.
+        self.pass(Class::Ticket, request, send).await
     }
 
     async fn sign_out(
         &self,
         request: Request<wire::SignOutRequest>,
     ) -> Result<Response<wire::SignOutResponse>, Status> {
-        let limit = self.limit(request.extensions());
-        pass(self.users.sign_out(request.into_inner(), limit)).await
+        let send = |call: Call<_>, limit| self.users.sign_out(call.message, limit);
+        self.pass(Class::SignIn, request, send).await
     }
 
     async fn list_public_keys(
         &self,
         request: Request<wire::ListPublicKeysRequest>,
     ) -> Result<Response<wire::ListPublicKeysResponse>, Status> {
-        let limit = self.limit(request.extensions());
-        pass(self.users.list_public_keys(limit)).await
+        let send = |_: Call<_>, limit| self.users.list_public_keys(limit);
+        self.pass(Class::Browse, request, send).await
     }
 }

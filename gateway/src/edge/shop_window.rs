@@ -36,7 +36,7 @@ pub(super) async fn list_sales(
 
 pub(super) async fn get_sale(
     shop: &Shop,
-    request: &wire::GetSaleRequest,
+    request: wire::GetSaleRequest,
 ) -> Result<wire::GetSaleResponse, Refusal> {
     let id = input::id("sale_id", &request.sale_id)?;
     let view = shop.sales.sale(id).await.map_err(|error| no_result(error, "sale"))?;
@@ -47,7 +47,7 @@ pub(super) async fn get_sale(
 pub(super) async fn watch_item(
     shop: &Arc<Shop>,
     stopper: Stopper,
-    request: &wire::WatchItemRequest,
+    request: wire::WatchItemRequest,
 ) -> Result<Stream, Refusal> {
     let id = input::id("item_id", &request.item_id)?;
     let item = shop.items.get(id).await.map_err(|error| no_result(error, "item"))?;

@@ -22,6 +22,8 @@ const PAUSED_WAIT: Duration = Duration::from_secs(2);
 const OVERLOADED_WAIT: Duration = Duration::from_millis(300);
 /// A service that restarts needs a moment.
 const UNAVAILABLE_WAIT: Duration = Duration::from_millis(500);
+/// Those who were refused together for their rate come back within about this.
+const RATE_SPREAD: Duration = Duration::from_millis(200);
 
 /// How malformed requests are refused before they come to a handler.
 pub(crate) fn words() -> Words {
@@ -81,6 +83,13 @@ fn detailed(refusal: Refusal) -> Detailed {
         Refusal::Overloaded => {
             later(Overloaded, "more work is waiting than can be done in time", OVERLOADED_WAIT)
         }
+        Refusal::RateLimited { whose, wait } => {
+            let message = format!("the allowance of calls of this {whose} is used up");
+            says(Code::ResourceExhausted, RateLimited, &message)
+                .quota(whose, "more calls than it may make in this time")
+                // Not before there is some of it again.
+                .retry_after(wait + jittered(RATE_SPREAD))
+        }
         Refusal::UpstreamUnavailable => {
             later(UpstreamUnavailable, "a service behind the door can't answer", UNAVAILABLE_WAIT)
         }
@@ -108,8 +117,8 @@ mod tests {
     #[test]
     fn every_refusal_has_its_code_and_reason() {
         use Code::{
-            FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated,
-            Unavailable,
+            FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted,
+            Unauthenticated, Unavailable,
         };
         let table = [
             (Refusal::Unauthenticated("why"), Unauthenticated, "UNAUTHENTICATED"),
@@ -127,13 +136,22 @@ mod tests {
             (Refusal::Paused, Unavailable, "PAUSED"),
             (Refusal::Overloaded, Unavailable, "OVERLOADED"),
             (Refusal::UpstreamUnavailable, Unavailable, "UPSTREAM_UNAVAILABLE"),
+            (rate_limited(), ResourceExhausted, "RATE_LIMITED"),
         ];
         for (refusal, code, reason) in table {
             let status = status(refusal);
             assert_eq!((status.code(), reason_of(&status).as_deref()), (code, Some(reason)));
             let waits = retry_after_of(&status).is_some();
-            assert_eq!(waits, code == Unavailable, "{reason}: only what passes says when");
+            assert_eq!(
+                waits,
+                matches!(code, Unavailable | ResourceExhausted),
+                "{reason}: only what passes says when"
+            );
         }
+    }
+
+    fn rate_limited() -> Refusal {
+        Refusal::RateLimited { whose: "network", wait: Duration::from_secs(3) }
     }
 
     #[test]
@@ -146,6 +164,10 @@ mod tests {
         let details = tonic_types::StatusExt::get_details_bad_request(&field).unwrap();
         assert_eq!(details.field_violations[0].field, "quantity");
         assert_eq!(field.message(), "quantity must be 1 to 2");
+        let often = status(rate_limited());
+        assert!(retry_after_of(&often).unwrap() >= Duration::from_secs(3));
+        let quota = tonic_types::StatusExt::get_details_quota_failure(&often).unwrap();
+        assert_eq!(quota.violations[0].subject, "network");
     }
 
     #[test]

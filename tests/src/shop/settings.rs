@@ -53,7 +53,8 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
     let of_gateway = format!(
         "[upstream]\ninventory = \"{}\"\norder = \"{}\"\nuser = \"http://{user}\"\n\
          [tickets]\nkey_file = {}\norder_id_key_file = {}\n\
-         [identity]\nrehearsal_allowed = true\n{journal}",
+         [identity]\nrehearsal_allowed = true\n\
+         [clients]\ntrusted_proxies = [\"127.0.0.0/8\"]\n{journal}",
         urls(&inventories),
         urls(&orders),
         key("ticket.key"),

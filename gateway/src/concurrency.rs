@@ -1,0 +1,164 @@
+//! How many purchases one core may have under way: learnt from how long they take, since any number
+//! that somebody writes down is wrong by the time it matters. A gradient on measured latency, after
+//! Netflix's and Envoy's: while purchases take about as long as on an idle system the limit grows,
+//! and when they take `stretch` times as long it shrinks in proportion. It comes to rest near
+//! capacity x time, with a queue of a root of that behind the door. No clock and no I/O: it is told
+//! what ended and when. It doesn't know who asks; see `layers/adaptive.rs` for that.
+
+use std::time::Duration;
+
+/// What a [`Limit`] goes by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rules {
+    /// Before anything was learnt.
+    pub(crate) places_first: usize,
+    /// Never fewer, or nothing could be learnt any more.
+    pub(crate) places_min: usize,
+    pub(crate) places_max: usize,
+    /// How many times the unloaded latency is no overload yet: purchases wait for the batch before
+    /// theirs, which alone doubles it.
+    pub(crate) stretch: f64,
+    /// A latency that nobody minds, whatever multiple of the unloaded one it is.
+    pub(crate) unhurried: Duration,
+    /// What ends in one window is judged together; it lasts longer until enough has ended.
+    pub(crate) window: Duration,
+    pub(crate) samples_min: u32,
+    /// After so long above the unloaded latency it is measured anew: perhaps everything has become
+    /// slower for good.
+    pub(crate) doubt_after: Duration,
+}
+
+/// How a purchase ended that went all the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// With an answer, after so long.
+    Answered(Duration),
+    /// Nobody can say how; it took too long, or a store failed.
+    Unknown,
+}
+
+/// The limit of one core.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    rules: Rules,
+    places: f64,
+    /// The shortest mean of a window, which follows slowly where nothing presses.
+    unloaded: Option<Duration>,
+    /// When latency was last near that.
+    confirmed_at: Duration,
+    phase: Phase,
+    window: Window,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Steady,
+    /// A quarter of the places for two windows: the first drains, the second measures.
+    Measuring {
+        has_drained: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    began_at: Duration,
+    answered: u32,
+    unknown: u32,
+    sum: Duration,
+    in_flight_max: usize,
+}
+
+impl Limit {
+    /// Has learnt nothing yet.
+    pub(crate) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            places: rules.places_first as f64,
+            unloaded: None,
+            confirmed_at: Duration::ZERO,
+            phase: Phase::Steady,
+            window: Window::default(),
+        }
+    }
+
+    /// How many may be under way now.
+    pub(crate) fn places(&self) -> usize {
+        let places = match self.phase {
+            Phase::Steady => self.places,
+            Phase::Measuring { .. } => self.places / 4.0,
+        };
+        // Within the bounds of a usize, since the rules' are.
+        (places as usize).clamp(self.rules.places_min, self.rules.places_max)
+    }
+
+    /// A purchase ended, of `in_flight` with itself.
+    pub(crate) fn saw(&mut self, ended: Ended, in_flight: usize, now: Duration) {
+        let window = &mut self.window;
+        match ended {
+            Ended::Answered(took) => {
+                window.answered += 1;
+                window.sum += took;
+            }
+            Ended::Unknown => window.unknown += 1,
+        }
+        window.in_flight_max = window.in_flight_max.max(in_flight);
+        let is_over = now.saturating_sub(window.began_at) >= self.rules.window
+            && window.answered + window.unknown >= self.rules.samples_min;
+        if is_over {
+            let window =
+                std::mem::replace(&mut self.window, Window { began_at: now, ..Window::default() });
+            self.learn(window, now);
+        }
+    }
+
+    fn learn(&mut self, window: Window, now: Duration) {
+        // One in ten without an answer says more than how long the others took.
+        if window.unknown * 10 >= window.answered + window.unknown {
+            self.set(self.places * 0.8);
+            return;
+        }
+        let mean = window.sum / window.answered;
+        match &mut self.phase {
+            Phase::Measuring { has_drained: has_drained @ false } => *has_drained = true,
+            Phase::Measuring { has_drained: true } => {
+                self.unloaded = Some(mean);
+                self.confirmed_at = now;
+                self.phase = Phase::Steady;
+            }
+            Phase::Steady => self.adapt(mean, window.in_flight_max, now),
+        }
+    }
+
+    fn adapt(&mut self, mean: Duration, in_flight_max: usize, now: Duration) {
+        // What wasn't used by half says nothing about the limit, but it shows an unloaded system.
+        let was_used = in_flight_max as f64 * 2.0 >= self.places;
+        let unloaded = match self.unloaded {
+            Some(known) if mean > known && was_used => known,
+            Some(known) if mean > known => known.mul_f64(0.9) + mean.mul_f64(0.1),
+            Some(_) | None => mean,
+        };
+        self.unloaded = Some(unloaded);
+        let near = unloaded.mul_f64(self.rules.stretch);
+        if mean <= near {
+            self.confirmed_at = now;
+        } else if now.saturating_sub(self.confirmed_at) >= self.rules.doubt_after {
+            self.phase = Phase::Measuring { has_drained: false };
+            return;
+        }
+        let allowed = near.max(self.rules.unhurried).as_secs_f64();
+        let gradient = (allowed / mean.as_secs_f64().max(1e-9)).clamp(0.5, 1.0);
+        if gradient < 1.0 || was_used {
+            let target = self.places * gradient + self.places.sqrt();
+            // Half of the way: one window may be an accident.
+            self.set(f64::midpoint(self.places, target));
+        }
+    }
+
+    fn set(&mut self, places: f64) {
+        let Rules { places_min, places_max, .. } = self.rules;
+        self.places = places.clamp(places_min as f64, places_max as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests;

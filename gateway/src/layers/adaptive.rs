@@ -1,0 +1,165 @@
+//! Adaptive concurrency: more than can be done in time is refused at once, and never waits. The
+//! limit is learnt from purchases alone ([`Limit`]), the one kind of call that takes the whole way
+//! to ledger and journal; other calls wait for other services, whose latency says nothing about it.
+//!
+//! Other kinds may begin only while purchases leave them room, each up to its share of the places,
+//! so under load the lowest is shed first. They never take a purchase's place: a user-svc that
+//! hangs must not end the sale. Each core has a limit of its own: what it shares with no other is
+//! the first thing to be overloaded, and what they share shows in the latency of all.
+
+use std::{
+    future::{Ready, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use chassis::Clock;
+use futures::future::Either;
+use tower::{Layer, Service};
+
+use super::held::Held;
+use crate::{
+    concurrency::{Ended, Limit},
+    config::ConcurrencySettings,
+    domain::refusal::Refusal,
+};
+
+/// Kinds of calls, those that are shed last first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// What became of an order: who asks may hold a promise already.
+    Status,
+    Purchase,
+    Ticket,
+    Browse,
+    SignIn,
+}
+
+/// One of each, to count them by.
+const CLASSES: usize = 5;
+
+/// The places of one core.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    clock: Clock,
+    settings: ConcurrencySettings,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: Limit,
+    in_flight: [usize; CLASSES],
+}
+
+impl Limiter {
+    /// Nothing is under way.
+    pub(crate) fn new(settings: ConcurrencySettings, clock: Clock) -> Arc<Self> {
+        let limit = Limit::new(settings.rules());
+        let state = Mutex::new(State { limit, in_flight: [0; CLASSES] });
+        Arc::new(Self { clock, settings, state })
+    }
+
+    /// How many purchases may be under way now.
+    pub(crate) fn places(&self) -> usize {
+        self.lock().limit.places()
+    }
+
+    /// How many are.
+    pub(crate) fn purchases(&self) -> usize {
+        self.lock().in_flight[Class::Purchase as usize]
+    }
+
+    /// A purchase that went all the way has ended.
+    pub(crate) fn saw(&self, ended: Ended) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let in_flight = state.in_flight[Class::Purchase as usize];
+        state.limit.saw(ended, in_flight, now);
+    }
+
+    fn enter(self: &Arc<Self>, class: Class) -> Option<Place> {
+        let mut state = self.lock();
+        let (places, own) = (state.limit.places(), state.in_flight[class as usize]);
+        let purchases = state.in_flight[Class::Purchase as usize];
+        let part = |percent: usize| places * percent / 100;
+        let is_free = match class {
+            Class::Status => own < self.settings.status_max,
+            Class::Purchase => own < places,
+            Class::Ticket => purchases + own < part(self.settings.ticket_percent),
+            Class::Browse => purchases + own < part(self.settings.browse_percent),
+            Class::SignIn => purchases + own < part(self.settings.sign_in_percent),
+        };
+        is_free.then(|| {
+            state.in_flight[class as usize] += 1;
+            Place { class, limiter: Arc::clone(self) }
+        })
+    }
+
+    // Only this core comes here, so nobody waits.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One call's place. Dropping it frees it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    class: Class,
+    limiter: Arc<Limiter>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.limiter.lock().in_flight[self.class as usize] -= 1;
+    }
+}
+
+/// Puts the limit in front of calls of one class.
+#[derive(Debug, Clone)]
+pub(crate) struct AdaptiveLayer {
+    class: Class,
+    limiter: Arc<Limiter>,
+}
+
+impl AdaptiveLayer {
+    /// For calls of `class`.
+    pub(crate) fn new(class: Class, limiter: Arc<Limiter>) -> Self {
+        Self { class, limiter }
+    }
+}
+
+impl<S> Layer<S> for AdaptiveLayer {
+    type Service = Adaptive<S>;
+
+    fn layer(&self, inner: S) -> Adaptive<S> {
+        Adaptive { layer: self.clone(), inner }
+    }
+}
+
+/// A service behind the limit.
+#[derive(Debug, Clone)]
+pub(crate) struct Adaptive<S> {
+    layer: AdaptiveLayer,
+    inner: S,
+}
+
+impl<R, S> Service<R> for Adaptive<S>
+where
+    S: Service<R, Error = Refusal>,
+{
+    type Response = S::Response;
+    type Error = Refusal;
+    type Future = Either<Ready<Result<S::Response, Refusal>>, Held<S::Future, Place>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        match self.layer.limiter.enter(self.layer.class) {
+            Some(place) => Either::Right(Held::new(self.inner.call(request), place)),
+            None => Either::Left(ready(Err(Refusal::Overloaded))),
+        }
+    }
+}
