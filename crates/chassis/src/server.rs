@@ -30,6 +30,7 @@ mod http1;
 mod listen;
 mod seats;
 mod settings;
+mod whole;
 
 pub use calls::Peer;
 pub use listen::{BindError, Listeners};
@@ -74,12 +75,11 @@ async fn serve_core<S: calls::Stack>(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, core, "the listener can't be used"),
     };
+    let open = |io, peer, seat| connections.open(io, peer, seat);
     tokio::select! {
         biased;
         () = connections.stopped() => {}
-        never = accept(listener, seats, send_idle_max, |io, peer, seat| connections.open(io, peer, seat)) => {
-            match never {}
-        }
+        never = accept(listener, seats, send_idle_max, open) => match never {},
     }
 }
 

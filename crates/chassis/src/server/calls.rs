@@ -20,6 +20,7 @@ use crate::plain_http::PlainHttpLayer;
 use crate::server::body::Patient;
 use crate::server::guard::GuardLayer;
 use crate::server::settings::ServerSettings;
+use crate::server::whole::WholeLayer;
 use crate::stop::Stopper;
 use crate::telemetry::SightLayer;
 
@@ -78,6 +79,8 @@ pub(super) fn stack(
         .layer(MapResponseLayer::new(move |answer| explained(words, answer)))
         // Work that is too late is neither begun nor finished.
         .layer(DeadlineLayer::new(settings.default_deadline(), settings.max_deadline()))
+        // A request that isn't all here yet takes no place of those that are worked on.
+        .layer(WholeLayer::new(settings.request_bytes_max))
         .service(routes.prepare())
 }
 

@@ -45,6 +45,9 @@ pub struct ServerSettings {
     /// A body of a request of which nothing comes for so long fails. 5 s: a lost packet is sent
     /// again three times by then.
     pub body_idle_ms: u64,
+    /// Requests have at most so many bytes, and are taken whole before anything is done for them.
+    /// Absent: their bodies flow while they are worked on, as our own roles' batches may.
+    pub request_bytes_max: Option<usize>,
     /// A connection whose peer takes nothing of what we send for so long is cut, by the kernel.
     /// 30 s: as long as a ping and its time-out take, which HTTP/1 doesn't have.
     pub send_idle_ms: u32,
@@ -101,6 +104,7 @@ impl Default for ServerSettings {
             header_read_ms: 10_000,
             http1_idle_ms: 75_000,
             body_idle_ms: 5_000,
+            request_bytes_max: None,
             send_idle_ms: 30_000,
             keepalive_interval_ms: 20_000,
             keepalive_timeout_ms: 10_000,

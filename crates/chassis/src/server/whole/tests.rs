@@ -1,0 +1,82 @@
+//! What of a request has to be there before it is a call.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::FutureExt;
+use futures::channel::mpsc;
+use futures::stream::{Stream, StreamExt};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tower::{ServiceExt, service_fn};
+
+use super::*;
+use crate::malformed::explained;
+use crate::server::bakery::WORDS;
+
+fn request(parts: impl Stream<Item = &'static [u8]> + Send + 'static) -> Request<Body> {
+    let parts = parts.map(|part| Ok::<_, Infallible>(Frame::data(Bytes::from_static(part))));
+    Request::new(Body::new(StreamBody::new(parts)))
+}
+
+/// Answers with the request's body, and counts the calls.
+fn echo(
+    calls: &Arc<AtomicUsize>,
+) -> impl Service<
+    Request<Body>,
+    Response = Response<Body>,
+    Error = Infallible,
+    Future: Future<Output = Result<Response<Body>, Infallible>>,
+> + Clone {
+    let calls = Arc::clone(calls);
+    service_fn(move |request: Request<Body>| {
+        calls.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(Response::new(request.into_body())) }
+    })
+}
+
+#[tokio::test]
+async fn call_begins_when_all_of_the_request_is_there() {
+    let calls = Arc::default();
+    let (parts, body) = mpsc::unbounded::<&'static [u8]>();
+    let answer = WholeLayer::new(Some(8)).layer(echo(&calls)).oneshot(request(body));
+    let mut answer = Box::pin(answer);
+    for part in [b"a" as &[u8], b"bc", b"", b"defgh"] {
+        assert!((&mut answer).now_or_never().is_none());
+        parts.unbounded_send(part).unwrap();
+    }
+    assert!((&mut answer).now_or_never().is_none());
+    assert_eq!(calls.load(Ordering::SeqCst), 0, "it isn't over yet");
+    drop(parts);
+    let answer = answer.now_or_never().expect("it is over").unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "abcdefgh");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn request_that_is_too_long_is_refused_and_told_the_bound() {
+    let calls = Arc::default();
+    let whole = WholeLayer::new(Some(8)).layer(echo(&calls));
+    let endless = request(futures::stream::repeat(b"abc" as &[u8]));
+    let admitted = Request::new(Body::new(Full::new(Bytes::from_static(b"123456789"))));
+    for request in [endless, admitted] {
+        let Ok(answer) = whole.clone().oneshot(request).await;
+        let told = Status::from_header_map(explained(WORDS, answer).headers()).unwrap();
+        assert_eq!(told.code(), tonic::Code::InvalidArgument);
+        let message = told.message();
+        assert!(message.ends_with("must have at most 8 bytes, not 9"), "{message}");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn bodies_flow_where_no_bound_is_set_and_empty_ones_always() {
+    for (bytes_max, body) in
+        [(None, request(futures::stream::pending())), (Some(8), Request::new(Body::empty()))]
+    {
+        let calls = Arc::default();
+        let answer = WholeLayer::new(bytes_max).layer(echo(&calls)).oneshot(body);
+        answer.now_or_never().expect("at once").unwrap();
+    }
+}
