@@ -20,14 +20,14 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     handler::Handler,
-    middleware::{Next, from_fn_with_state, map_response},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::Response,
     routing::{MethodFilter, MethodRouter, on},
 };
-use chassis::Deadline;
-use http::{HeaderValue, Method, header::CACHE_CONTROL};
+use chassis::{Deadline, telemetry};
+use http::{HeaderValue, Method, StatusCode, header::CACHE_CONTROL};
 use proto::{
     gateway::v1::gateway_service_client::GatewayServiceClient,
     user::v1::user_service_client::UserServiceClient,
@@ -63,6 +63,7 @@ pub(crate) fn routes(grpc: Routes, cors: Option<&CorsLayer>, margin: Duration) -
     if let Some(cors) = cors {
         plain = plain.layer(cors.clone());
     }
+    let plain = plain.layer(from_fn(named));
     let all = grpc.into_axum_router().merge(plain).fallback(errors::unknown_path);
     Routes::from(all).prepare()
 }
@@ -103,6 +104,19 @@ where
 {
     let filter = MethodFilter::try_from(method.clone()).expect("a method that routers know");
     Route { method, path, handler: on(filter, handler) }
+}
+
+/// Leaves the pattern of the path for the server's metrics and spans: paths hold ids. A method that
+/// a caller has made up is no name either.
+async fn named(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let mut answer = next.run(request).await;
+    if let Some(path) = path
+        && answer.status() != StatusCode::METHOD_NOT_ALLOWED
+    {
+        answer.extensions_mut().insert(telemetry::Route(path.as_str().to_owned()));
+    }
+    answer
 }
 
 /// The deadline's own layer is outside of the one for pages of other origins, and a page couldn't

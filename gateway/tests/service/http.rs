@@ -9,3 +9,4 @@ mod document;
 mod events;
 mod people;
 mod refusals;
+pub(crate) mod secrets;

@@ -13,6 +13,7 @@ use tonic::Status;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::{
+    http::secrets,
     stage::{Buyer, Stage, Ticket, reason},
     stubs::lock,
 };
@@ -80,6 +81,7 @@ async fn no_secret_and_no_address_is_ever_logged() {
     come_in(&stage, email, password).await.unwrap();
     let buyer = stage.buyer().await;
     let ticket = buyer.ticket(1, "mine").await;
+    secrets::show(&stage, &buyer, &ticket, (email, password)).await;
     buy(&stage, &buyer, &ticket).await;
     stage.world.is_user_down.store(true, Ordering::SeqCst);
     come_in(&stage, email, password).await.unwrap_err();

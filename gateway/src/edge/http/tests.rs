@@ -1,8 +1,9 @@
-//! The document of OpenAPI and the table of routes say the same.
+//! The document of OpenAPI and the table of routes say the same; calls are named by their routes.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use tower::ServiceExt as _;
 
 use super::*;
 
@@ -44,4 +45,20 @@ fn what_the_document_refers_to_is_there() {
     };
     assert!(needs_token("/v1/purchases", "post") && needs_token("/v1/orders", "get"));
     assert!(!needs_token("/v1/sales", "get") && !needs_token("/v1/sessions", "post"));
+}
+
+#[tokio::test]
+async fn calls_are_named_by_the_pattern_of_their_path() {
+    let routes = routes(Routes::default(), None, Duration::ZERO);
+    let name = async |method: &str, path: &str| {
+        let request = http::Request::builder().method(method).uri(path);
+        let request = request.body(tonic::body::Body::empty()).unwrap();
+        let Ok(answer) = routes.clone().oneshot(request).await;
+        answer.extensions().get::<telemetry::Route>().map(|route| route.0.clone())
+    };
+    assert_eq!(name("GET", "/v1/sales/17").await.as_deref(), Some("/v1/sales/{sale_id}"));
+    assert_eq!(name("GET", "/openapi.json").await.as_deref(), Some("/openapi.json"));
+    for (method, path) in [("GET", "/17"), ("INVENTED", "/v1/sales/17"), ("GET", "/v1/sales/1/2")] {
+        assert_eq!(name(method, path).await, None, "{method} {path}");
+    }
 }

@@ -42,3 +42,14 @@ async fn refusals_of_user_svc_come_with_their_details() {
     let down = Ask::post("/v1/sessions", &credentials).send(&stage).await;
     assert_eq!(down.refused(), (503, "UPSTREAM_UNAVAILABLE".into(), true));
 }
+
+#[tokio::test]
+async fn user_svc_is_told_where_a_sign_in_comes_from_and_no_caller_can_say_so() {
+    let stage = Stage::open().await;
+    let credentials = json!({ "email": "ann@example.test", "password": "secret" });
+    let ask = Ask::post("/v1/sessions", &credentials);
+    let ask = ask.header("x-forwarded-for", "192.0.2.1").header("forwarded", "for=192.0.2.1");
+    let ask = ask.header("x-seckill-client-address", "192.0.2.1");
+    assert_eq!(ask.send(&stage).await.status, 201);
+    assert_eq!(*lock(&stage.world.signed_in_from), ["127.0.0.1"]);
+}
