@@ -3,6 +3,8 @@
 //! request: a buyer who leaves cancels nothing. ACCEPTED is told only for what the journal has
 //! acknowledged before the lease ran out (I-2).
 
+mod hop;
+
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
@@ -10,12 +12,16 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Clock, Kind, PausePoints, Tasks};
+use chassis::{
+    Clock, Kind, PausePoints, Tasks, Traced as _,
+    telemetry::{Members, SpanKind, Tracer, names},
+};
 use futures::FutureExt as _;
 use ids::{CommandId, ShardNo};
 use journal::{Command, Journal, PlacedHold, Record};
 use tokio::sync::oneshot;
 
+use self::hop::Hop;
 use crate::{
     breaker::Fared,
     coalesce::{Arrival, Batch, Bounds, Coalescer},
@@ -25,6 +31,7 @@ use crate::{
         purchase::{Answer, Entry, EntryAnswer, Hold, Recorded, ReserveOutcome, Reserved, answers},
     },
     layers::breakers::Breakers,
+    metrics::Instruments,
     under_way::{Mark, UnderWay},
     upstream::Inventory,
 };
@@ -72,6 +79,8 @@ pub(crate) struct Road {
     pub(crate) pause: PausePoints,
     /// Are told how each call fared.
     pub(crate) breakers: Arc<Breakers>,
+    pub(crate) tracer: Tracer,
+    pub(crate) instruments: Instruments,
 }
 
 impl Batches {
@@ -142,7 +151,11 @@ impl Carrier {
 impl Road {
     async fn carry(&self, shard: Shard, batch: Batch<Waiter>) {
         let Batch { entries, waiters } = batch;
-        let told = self.answers(shard, &entries).await;
+        let members = Members::of(entries.iter().map(|entry| entry.traceparent.as_str()));
+        let mut span = members.batch(&self.tracer, SpanKind::Internal, "carry batch");
+        span.set("seckill.batch.len", i64::try_from(entries.len()).unwrap_or(i64::MAX));
+        let told = self.answers(shard, &entries, &members).at(span.context()).await;
+        drop(span);
         for (waiters, answer) in waiters.into_iter().zip(told) {
             for Waiter { reply, mark } in waiters {
                 // Before the answer: who has it may ask what became of the order.
@@ -154,7 +167,7 @@ impl Road {
     }
 
     /// One answer for each entry, in their order.
-    async fn answers(&self, shard: Shard, entries: &[Entry]) -> Vec<Answer> {
+    async fn answers(&self, shard: Shard, entries: &[Entry], members: &Members) -> Vec<Answer> {
         let all = |answer| vec![answer; entries.len()];
         // Some gathered before the journal failed: a hold that can't be recorded helps nobody.
         if !self.journal.has_room(shard.partition) || self.breakers.is_journal_open(shard.partition)
@@ -163,7 +176,10 @@ impl Road {
         }
         // Before the call is sent: the lease counts from here, whenever the call arrives.
         let before = self.clock.now();
+        let reserve = Hop::begin(self, SpanKind::Client, "reserve");
         let outcome = self.inventory.reserve(shard.no, entries, reserve_limit(shard.lease)).await;
+        reserve.end(self, &self.instruments.reserve, members, |_| {});
+        self.instruments.batch_holds.observe_size(entries.len());
         self.breakers.saw_inventory(match &outcome {
             ReserveOutcome::Unknown => Fared::Failed,
             ReserveOutcome::Answered(_)
@@ -173,14 +189,20 @@ impl Road {
         });
         self.pause.reach("gateway.after_reserve").await;
         match outcome {
-            ReserveOutcome::Answered(reserved) => self.told(shard, before, reserved).await,
+            ReserveOutcome::Answered(reserved) => self.told(shard, before, reserved, members).await,
             ReserveOutcome::Loading | ReserveOutcome::Malformed => all(Answer::Loading),
             ReserveOutcome::Retired => all(Answer::Retired),
             ReserveOutcome::Unknown => all(Answer::Processing),
         }
     }
 
-    async fn told(&self, shard: Shard, before: Duration, reserved: Reserved) -> Vec<Answer> {
+    async fn told(
+        &self,
+        shard: Shard,
+        before: Duration,
+        reserved: Reserved,
+        members: &Members,
+    ) -> Vec<Answer> {
         let Reserved { epoch, lease_lapsed, answers: stored } = reserved;
         let holds: Vec<_> = stored.iter().filter_map(placed).collect();
         let recorded = if holds.is_empty() {
@@ -189,7 +211,14 @@ impl Road {
             let command = Command::HoldsPlaced { epoch, holds };
             let record = Record { command_id: CommandId::random(), shard: shard.no, command };
             let sent = self.clock.now();
+            let append = Hop::begin(self, SpanKind::Producer, "append");
             let appended = self.journal.append(shard.partition, &record).await;
+            append.end(self, &self.instruments.append, members, |span| {
+                span.set(names::MESSAGING_SYSTEM, "kafka");
+                span.set(names::MESSAGING_OPERATION_NAME, "send");
+                let partition = shard.partition.to_string();
+                span.set(names::MESSAGING_DESTINATION_PARTITION_ID, partition);
+            });
             let fared = match &appended {
                 Ok(_offset) => Fared::Answered(self.since(sent)),
                 Err(_unknown) => Fared::Failed,

@@ -8,9 +8,6 @@ use tonic::{Extensions, Request, metadata::MetadataMap};
 
 use crate::{identity::Authenticated, layers::client_address::ClientAddress};
 
-/// Of a W3C `traceparent`, version 00.
-const TRACEPARENT_LEN: usize = 55;
-
 /// What came with a call.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -47,16 +44,6 @@ impl Caller {
     /// Where the call came from, as far as our own proxies can be believed.
     pub(crate) fn address(&self) -> Option<IpAddr> {
         self.extensions.get().map(|ClientAddress(address)| *address)
-    }
-
-    /// The caller's trace, if it is one; a malformed one is nobody's problem.
-    pub(crate) fn traceparent(&self) -> String {
-        let text = self.metadata.get("traceparent").and_then(|value| value.to_str().ok());
-        let is_one = |text: &&str| {
-            let is_of_trace = |byte: u8| byte == b'-' || matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-            text.len() == TRACEPARENT_LEN && text.bytes().all(is_of_trace)
-        };
-        text.filter(is_one).unwrap_or_default().to_owned()
     }
 }
 

@@ -35,6 +35,7 @@ use crate::{
     identity::Identity,
     items::Items,
     layers::adaptive::Class,
+    metrics::Instruments,
     orders::Inquiry,
     rates::Rates,
     sales::Sales,
@@ -52,6 +53,7 @@ pub(crate) use people::Reception;
 pub(crate) struct Shop {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
+    pub(crate) instruments: Instruments,
     pub(crate) identity: Arc<Identity>,
     pub(crate) tickets: Tickets,
     pub(crate) items: Arc<Items>,
@@ -94,7 +96,7 @@ impl Edge {
         F: Future<Output = Result<A, Refusal>> + Send,
     {
         let service = self.stack.for_buyers(class, service_fn(handler));
-        answer(service.oneshot(Call::from(request)).await)
+        self.shop.answer(service.oneshot(Call::from(request)).await)
     }
 
     /// The same for a call that needs none: the shop window.
@@ -107,7 +109,7 @@ impl Edge {
         F: Future<Output = Result<A, Refusal>>,
     {
         let service = self.stack.for_everybody(Class::Browse, service_fn(handler));
-        answer(service.oneshot(Call::from(request)).await)
+        self.shop.answer(service.oneshot(Call::from(request)).await)
     }
 }
 
@@ -139,6 +141,15 @@ impl Shop {
         deadline.map_or(self.config.upstream.read_limit(), |deadline| deadline.remaining())
     }
 
+    /// The answer, or the refusal, which is counted and never logged.
+    pub(crate) fn answer<T>(&self, result: Result<T, Refusal>) -> Result<Response<T>, Status> {
+        result.map(Response::new).map_err(|refusal| {
+            let told = status::detailed(refusal);
+            self.instruments.refusals.with([told.reason()]).inc();
+            told.into_status()
+        })
+    }
+
     /// When a read on behalf of the caller must be over.
     pub(crate) fn until(&self, extensions: &Extensions) -> Until {
         let limit = self.remaining(extensions).min(self.config.upstream.read_limit());
@@ -155,10 +166,6 @@ fn no_result(error: ReadError, what: &'static str) -> Refusal {
         }
         ReadError::Unavailable => Refusal::UpstreamUnavailable,
     }
-}
-
-fn answer<T>(result: Result<T, Refusal>) -> Result<Response<T>, Status> {
-    result.map(Response::new).map_err(status::status)
 }
 
 #[tonic::async_trait]
@@ -204,7 +211,7 @@ impl GatewayService for Edge {
         &self,
         request: Request<wire::PurchaseRequest>,
     ) -> Result<Response<wire::PurchaseResponse>, Status> {
-        answer(buy::purchase(&self.stack, request).await)
+        self.shop.answer(buy::purchase(&self.stack, &self.shop.instruments, request).await)
     }
 
     async fn get_order(

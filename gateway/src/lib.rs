@@ -67,6 +67,7 @@ use crate::{
     edge::{Edge, Reception, Shop},
     identity::{Identity, keep_keys},
     items::Items,
+    metrics::Instruments,
     orders::Inquiry,
     rates::Rates,
     sales::Sales,
@@ -176,6 +177,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     seams.telemetry.show(&health);
     let routes = reflection(edge::OFFERED)?.add_service(health_service);
     let shop = Shop {
+        instruments: Instruments::new(seams.telemetry.metrics()),
         clock: clock.clone(),
         identity: Identity::new(config.identity.clone(), users.clone(), clock),
         tickets,
@@ -244,6 +246,8 @@ impl App {
                 clock: seams.clock.clone(),
                 pause: seams.pause.clone(),
                 breakers: Arc::clone(&senses.breakers),
+                tracer: seams.telemetry.tracer().clone(),
+                instruments: shop.instruments.clone(),
             };
             let purchase = &config.purchase;
             let under_way = Arc::clone(&shop.inquiry.under_way);

@@ -1,31 +1,70 @@
-//! Every instrument of the gateway, named once. Nothing that names a person, a ticket or an address
-//! becomes a label.
+//! Every instrument of the gateway, named once; calls by method and status are the chassis's. Nothing
+//! that names a person, a ticket or an address becomes a label.
 
 use std::sync::Arc;
 
-use chassis::metrics::Metrics;
+use chassis::metrics::{Counters, Histogram, Metrics};
 
 use crate::{rates::Rates, stack::Senses};
+
+/// What the gateway counts and measures. Clones count together.
+#[derive(Debug, Clone)]
+pub(crate) struct Instruments {
+    /// Purchases that were answered with a state.
+    pub(crate) purchases: Counters<1>,
+    /// Everything that was answered with no, by the reason that its caller is told.
+    pub(crate) refusals: Counters<1>,
+    /// Purchases that went to the ledger together.
+    pub(crate) batch_holds: Histogram,
+    /// From a batch's Reserve call to its answer.
+    pub(crate) reserve: Histogram,
+    /// From a batch's record to the broker's acknowledgement.
+    pub(crate) append: Histogram,
+}
+
+impl Instruments {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            purchases: metrics.counters(
+                "seckill_gateway_purchases",
+                "Purchases that were answered, by the state they were told",
+                ["state"],
+            ),
+            refusals: metrics.counters(
+                "seckill_gateway_refusals",
+                "Calls that were refused, by the reason they were told",
+                ["reason"],
+            ),
+            batch_holds: metrics
+                .sizes("seckill_gateway_batch_holds", "Purchases of one Reserve call"),
+            reserve: metrics.latency("seckill_gateway_reserve_seconds", "A batch's Reserve call"),
+            append: metrics.latency(
+                "seckill_gateway_append_seconds",
+                "A batch's record, until the journal has acknowledged it",
+            ),
+        }
+    }
+}
 
 /// Shows what the limits have learnt and how far they are used, each time that somebody looks.
 pub(crate) fn show_limits(metrics: &Metrics, cores: Vec<Senses>, rates: Arc<Rates>) {
     let places = metrics.gauges(
-        "gateway_places",
+        "seckill_gateway_places",
         "Purchases that a core may have under way at once, as it has learnt",
         ["core"],
     );
     let purchases = metrics.gauges(
-        "gateway_purchases_under_way",
+        "seckill_gateway_purchases_under_way",
         "Purchases that a core has under way",
         ["core"],
     );
     let open = metrics.gauges(
-        "gateway_breakers_open",
+        "seckill_gateway_breakers_open",
         "Breakers that let nobody through, towards inventory-svc and the journal's partitions",
         ["core", "store"],
     );
     let remembered = metrics.gauges(
-        "gateway_allowances_remembered",
+        "seckill_gateway_allowances_remembered",
         "Users, networks and sales whose allowance of calls isn't whole",
         ["whose"],
     );

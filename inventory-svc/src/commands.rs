@@ -10,13 +10,14 @@ pub mod watch;
 
 use std::sync::Arc;
 
-use chassis::PausePoints;
+use chassis::{PausePoints, telemetry::Tracer};
 use ids::{Epoch, ShardNo};
 
 use crate::{
     lease::LeaseView,
     ledger::{Error, Ledger},
     loading::{LoadRequests, Why},
+    metrics::Instruments,
 };
 
 /// What the commands on the ledger work with. Clones are the same one.
@@ -30,6 +31,10 @@ pub struct Inventory {
     pub loads: LoadRequests,
     /// Where tests hold a command.
     pub pause: PausePoints,
+    /// Makes spans.
+    pub tracer: Tracer,
+    /// What is counted and measured.
+    pub instruments: Instruments,
 }
 
 impl Inventory {

@@ -71,7 +71,7 @@ impl Jobs {
         let refresh_lease = self.refresh_lease();
         let Self { config, rooms, inventory, stock, operators, health, loader } = self;
         let Rooms { catalog, ledger, journal, books, clock, .. } = rooms;
-        let Inventory { leases, loads, .. } = inventory;
+        let Inventory { leases, loads, instruments, .. } = inventory;
         let (loading, roll_forward) = (config.loading, config.roll_forward);
         let stopper = tasks.stopper();
         let spawn = Spawn { tasks, background };
@@ -99,7 +99,12 @@ impl Jobs {
         };
         spawn.every("open_due", loading.look(), open);
         let loader_lease = loading.loader_lease();
-        let take_over = TakeOverDead { catalog: Arc::clone(&catalog), loader, clock, loader_lease };
+        let take_over = TakeOverDead {
+            catalog: Arc::clone(&catalog),
+            loader,
+            clock: clock.clone(),
+            loader_lease,
+        };
         spawn.every("take_over_dead", loading.look(), take_over);
         let keeper = WatchKeeper {
             ledger: Arc::clone(&ledger),
@@ -111,7 +116,16 @@ impl Jobs {
         let compare = CompareBooks { view: leases, books: books.clone(), requests: loads.clone() };
         spawn.every("compare_books", loading.compare(), compare);
         let budget = roll_forward::budget(roll_forward.holds_per_s_max, roll_forward.interval());
-        let roll = RollForward { catalog, ledger, books, journal, requests: loads, budget };
+        let roll = RollForward {
+            catalog,
+            ledger,
+            books,
+            journal,
+            requests: loads,
+            budget,
+            clock: clock.clone(),
+            instruments,
+        };
         spawn.every("roll_forward", roll_forward.interval(), roll);
     }
 }

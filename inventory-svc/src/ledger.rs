@@ -147,6 +147,11 @@ pub async fn open(config: &Config, runtime: &Handle) -> Result<Arc<dyn Ledger>, 
 /// says.
 #[async_trait::async_trait]
 pub trait Ledger: Send + Sync + 'static {
+    /// What keeps it, as traces name it.
+    fn system(&self) -> &'static str {
+        "memory"
+    }
+
     /// Who keeps the ledger now.
     async fn identity(&self) -> Result<Identity, Error>;
 

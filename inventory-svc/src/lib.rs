@@ -13,6 +13,8 @@ pub mod domain;
 mod grpc;
 mod jobs;
 
+pub mod metrics;
+
 pub mod commands;
 pub mod lease;
 pub mod loading;
@@ -41,6 +43,7 @@ use crate::{
     lease::LeaseView,
     ledger::Ledger,
     loading::{LoadRequests, Loader, Rooms},
+    metrics::Instruments,
     upstream::{books::Books, operators::Operators},
 };
 
@@ -130,6 +133,8 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         leases: LeaseView::new(clock.clone()),
         loads: LoadRequests::default(),
         pause: pause.clone(),
+        tracer: telemetry.tracer().clone(),
+        instruments: Instruments::new(telemetry.metrics()),
     };
     let (health, health_service) = Health::new();
     telemetry.show(&health);
@@ -185,6 +190,7 @@ impl App {
             tasks.clone(),
             cores.background().clone(),
             inventory.loads.clone(),
+            inventory.instruments.loads.clone(),
         );
         let jobs = Jobs { config, rooms, inventory, stock, operators, health, loader };
         // The lease is there before the first call: buyers needn't be told to come back.

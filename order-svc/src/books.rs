@@ -28,6 +28,9 @@ pub const SNAPSHOT_PAGE_LEN_MAX: usize = 4096;
 /// list of them may come from a replica, if there is one, and be a little old.
 #[async_trait]
 pub trait Books: Send + Sync {
+    /// What keeps them, as traces name it.
+    fn system(&self) -> &'static str;
+
     /// Whether the store answers.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Clock, PausePoints, Stopper, job::Backoff};
+use chassis::{Clock, PausePoints, Stopper, TraceContext, Traced as _, job::Backoff};
 use journal::{Command, PartitionReader, Raw, ReadError};
 use serde::Deserialize;
 
@@ -20,8 +20,14 @@ use crate::{
 };
 
 mod place;
+mod seen;
 
 pub use place::{Place, place};
+pub(crate) use seen::Sight;
+
+/// How often a partition's end is looked at. 5 s: a question to the broker each time, and metrics
+/// are read less often.
+const LAG_EVERY: Duration = Duration::from_secs(5);
 
 /// How partitions are read. The reasons stand in `config.default.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -74,6 +80,8 @@ pub(crate) struct Consumer {
     pub clock: Clock,
     /// Has `order.after_commit`.
     pub pause: PausePoints,
+    /// How it is seen.
+    pub sight: Sight,
     /// See there.
     pub settings: ConsumerSettings,
 }
@@ -143,15 +151,24 @@ impl Consumer {
         self.reader.committed(position.next_offset);
         let wait = Duration::from_millis(self.settings.read_wait_ms);
         let records_max = self.settings.batch_records_max.max(1);
+        let mut looked = self.clock.now();
         loop {
+            if self.clock.now().saturating_sub(looked) >= LAG_EVERY {
+                looked = self.clock.now();
+                self.show_lag(position.next_offset).await;
+            }
             let batch = tokio::select! {
                 biased;
                 () = stopper.stopped() => return Ok(()),
                 batch = self.reader.next_batch(records_max, wait) => batch?,
             };
+            let appended: Vec<_> = batch
+                .iter()
+                .filter_map(|raw| raw.appended_at.map(|place| (raw.offset, place)))
+                .collect();
             let entries: Vec<_> = batch.into_iter().map(entry).collect();
             for batch in batches(&entries, self.settings.batch_holds_max) {
-                position = self.commit(&position, batch).await?;
+                position = self.commit(&position, batch, &appended).await?;
                 backoff.reset();
                 // The partition may have a new reader already, which would have to fight for it.
                 if stopper.is_stopped() {
@@ -166,6 +183,7 @@ impl Consumer {
         let partition = self.reader.partition();
         let (low, high) = self.reader.watermarks().await?;
         let next_offset = position.next_offset;
+        self.set_lag(high, next_offset);
         let is_same = match place(next_offset, low, high) {
             Place::UnreadGone => return Err(Setback::UnreadGone { next_offset, low }),
             Place::NothingBefore => true,
@@ -189,13 +207,41 @@ impl Consumer {
         rewound.ok_or(Setback::PositionMoved)
     }
 
-    async fn commit(&self, expected: &Position, batch: &[Entry]) -> Result<Position, Setback> {
+    /// How far the books are behind. Only a look: one that fails changes nothing.
+    async fn show_lag(&self, next_offset: u64) {
+        if let Ok((_, high)) = self.reader.watermarks().await {
+            self.set_lag(high, next_offset);
+        }
+    }
+
+    fn set_lag(&self, high: u64, next_offset: u64) {
+        let unread = u32::try_from(high.saturating_sub(next_offset)).unwrap_or(u32::MAX);
+        let partition = self.reader.partition().to_string();
+        self.sight.instruments.unread.with([partition]).set(unread.into());
+    }
+
+    async fn commit(
+        &self,
+        expected: &Position,
+        batch: &[Entry],
+        appended: &[(u64, TraceContext)],
+    ) -> Result<Position, Setback> {
         let partition = self.reader.partition();
         let now_ms = self.clock.wall_ms();
-        let applied = self.books.apply(partition, expected, batch, now_ms).await?;
-        let Applied::Committed { position, outcome } = applied else {
-            return Err(Setback::PositionMoved);
+        let seen = self.sight.begin(batch, appended);
+        let applied = self.books.apply(partition, expected, batch, now_ms).at(seen.place()).await;
+        let (position, outcome) = match applied {
+            Ok(Applied::Committed { position, outcome }) => (position, outcome),
+            Ok(Applied::PositionMoved) => {
+                seen.failed("the position has moved");
+                return Err(Setback::PositionMoved);
+            }
+            Err(error) => {
+                seen.failed("the books gave no answer");
+                return Err(error.into());
+            }
         };
+        seen.committed(self.books.system(), &outcome);
         self.reader.committed(position.next_offset);
         self.pause.reach("order.after_commit").await;
         alarm(partition, &outcome);

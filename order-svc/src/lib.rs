@@ -13,6 +13,8 @@ use tonic::service::Routes;
 
 mod domain;
 
+mod metrics;
+
 pub mod fold;
 
 pub mod books;
@@ -36,9 +38,10 @@ pub use grpc::SnapshotSettings;
 pub use upstream::inventory::SettleSettings;
 
 use books::Books;
-use consumer::{Consumer, Halted};
+use consumer::{Consumer, Halted, Sight};
 use consumers::Consumers;
 use grpc::OrderApi;
+use metrics::Instruments;
 use settle::{LeftOver, Settles};
 
 /// What a caller may put in.
@@ -155,11 +158,20 @@ impl App {
         let background = cores.background();
 
         let log_every = Duration::from_secs(config.settle.log_every_s);
-        let left_over = LeftOver::new(clock.clone(), log_every);
+        let instruments = Instruments::new(telemetry.metrics());
+        let told = instruments.settle.clone();
+        let left_over = LeftOver::new(clock.clone(), log_every, instruments.left_over.clone());
+        let sight = Sight { tracer: telemetry.tracer().clone(), instruments };
         let (settles, entries) = Settles::new(config.settle.queue_len_max, left_over.clone());
         let stopper = tasks.stopper().clone();
-        let telling =
-            upstream::inventory::settle_all(entries, inventory, config.settle, left_over, stopper);
+        let telling = upstream::inventory::settle_all(
+            entries,
+            inventory,
+            config.settle,
+            left_over,
+            told,
+            stopper,
+        );
         tasks.spawn_on(background, Kind::Drained, "settle", telling);
 
         let halted = Halted::default();
@@ -176,6 +188,7 @@ impl App {
                     halted: marks.clone(),
                     clock: clock.clone(),
                     pause: pause.clone(),
+                    sight: sight.clone(),
                     settings: settings.clone(),
                 };
                 consumer.run(stopper)

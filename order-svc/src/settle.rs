@@ -4,14 +4,11 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use chassis::Clock;
+use chassis::{Clock, metrics::Counter};
 use ids::{Epoch, ShardNo};
 use tokio::sync::mpsc;
 
@@ -65,26 +62,26 @@ pub(crate) struct LeftOver {
 struct Inner {
     clock: Clock,
     log_every: Duration,
-    holds: AtomicU64,
+    holds: Counter,
     logged_at: Mutex<HashMap<ShardNo, Duration>>,
 }
 
 impl LeftOver {
-    /// Logs once for each shard in `log_every`.
-    pub(crate) fn new(clock: Clock, log_every: Duration) -> Self {
+    /// Logs once for each shard in `log_every`; `holds` counts.
+    pub(crate) fn new(clock: Clock, log_every: Duration, holds: Counter) -> Self {
         let logged_at = Mutex::default();
-        Self { inner: Arc::new(Inner { clock, log_every, holds: AtomicU64::new(0), logged_at }) }
+        Self { inner: Arc::new(Inner { clock, log_every, holds, logged_at }) }
     }
 
     /// How many decisions in all.
     pub(crate) fn holds(&self) -> u64 {
-        self.inner.holds.load(Ordering::Relaxed)
+        self.inner.holds.get()
     }
 
     /// One more that the ledger won't hear from here.
     pub(crate) fn note(&self, settle: &Settle, reason: &dyn std::fmt::Display) {
         let count = settle.decisions.len();
-        self.inner.holds.fetch_add(count as u64, Ordering::Relaxed);
+        self.inner.holds.inc_by(count as u64);
         if self.is_to_be_logged(settle.shard) {
             let (shard, total) = (settle.shard.get(), self.holds());
             tracing::warn!(

@@ -43,6 +43,11 @@ impl Refusal {
         }
     }
 
+    /// Why, as programs read it.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
     /// Adds a pair to the metadata of ErrorInfo.
     pub fn meta(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.insert(key.into(), value.into());

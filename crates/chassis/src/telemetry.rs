@@ -6,6 +6,7 @@
 
 mod context;
 mod export;
+mod members;
 mod serving;
 mod span;
 mod tracer;
@@ -15,6 +16,7 @@ pub use opentelemetry_semantic_conventions::attribute as names;
 
 pub use context::{InTrace, TraceContext, Traced};
 pub use export::BadEndpoint;
+pub use members::Members;
 pub use serving::Route;
 pub use span::{Span, SpanKind, wall_time};
 pub use tracer::Tracer;

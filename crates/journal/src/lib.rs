@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod record;
 
 mod client;
+mod header;
 mod journal;
 mod membership;
 mod producer;

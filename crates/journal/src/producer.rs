@@ -20,6 +20,7 @@ use crate::{
     Settings,
     client::{self, Access, EndsElsewhere},
     embedded::Unread,
+    header,
 };
 
 /// Several times what a broker on the loopback takes.
@@ -160,6 +161,10 @@ impl Producer {
         let record = BaseRecord::<(), [u8], _>::with_opaque_to(&self.topic, in_flight)
             .partition(partition_id)
             .payload(payload);
+        let record = match header::here() {
+            Some(headers) => record.headers(headers),
+            None => record,
+        };
         // Counted before it is sent: the acknowledgement may come before this thread goes on.
         if let Some(unread) = &self.unread {
             unread.sent(partition, payload.len());

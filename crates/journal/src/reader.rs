@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use chassis::TraceContext;
 use futures::FutureExt;
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -18,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     client::{Access, EndsElsewhere, FetchWait, NoTasks, Quiet},
     embedded::Host,
+    header,
 };
 
 /// A batch stops growing at this many bytes, whatever its number of records.
@@ -62,6 +64,8 @@ pub struct Raw {
     pub offset: u64,
     /// What [`crate::decode`] reads.
     pub bytes: Bytes,
+    /// Where in a trace it was appended, if its header says so. Nothing is decided by it.
+    pub appended_at: Option<TraceContext>,
 }
 
 impl Raw {
@@ -239,7 +243,8 @@ impl PartitionReader {
             if let Some(host) = &self.embedded {
                 host.unread().seen(self.partition, offset, bytes.len());
             }
-            return Ok(Raw { offset, bytes });
+            let appended_at = header::read(&message);
+            return Ok(Raw { offset, bytes, appended_at });
         }
     }
 

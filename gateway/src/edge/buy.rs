@@ -8,6 +8,7 @@ use tower::ServiceExt as _;
 use crate::{
     call::Call,
     domain::refusal::Refusal,
+    metrics::Instruments,
     stack::Stack,
     tickets::Shown,
     till::{Stands, Told},
@@ -15,6 +16,7 @@ use crate::{
 
 pub(super) async fn purchase(
     stack: &Stack,
+    instruments: &Instruments,
     request: Request<PurchaseRequest>,
 ) -> Result<PurchaseResponse, Refusal> {
     let call = Call::from(request.map(|PurchaseRequest { ticket, attempt }| Shown {
@@ -27,5 +29,8 @@ pub(super) async fn purchase(
         Stands::Accepted => PurchaseState::Accepted,
         Stands::Processing => PurchaseState::Processing,
     };
+    // Its line in the log is found by its trace; at this level because there are so many.
+    tracing::debug!(%order, state = state.as_str_name(), "a purchase is answered");
+    instruments.purchases.with([state.as_str_name()]).inc();
     Ok(PurchaseResponse { state: state.into(), order_id: order.to_string() })
 }

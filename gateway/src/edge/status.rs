@@ -44,7 +44,8 @@ pub(super) fn invalid(field: impl Into<String>, says: impl Into<String>) -> Stat
         .into_status()
 }
 
-fn detailed(refusal: Refusal) -> Detailed {
+/// The same, before it is made.
+pub(crate) fn detailed(refusal: Refusal) -> Detailed {
     let says = |code, reason: ErrorReason, message: &str| {
         Detailed::new(code, reason_text(reason), ERROR_DOMAIN, message)
     };

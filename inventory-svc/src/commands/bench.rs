@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{Clock, ClockShift, PausePoints};
+use chassis::{Clock, ClockShift, PausePoints, telemetry::Tracer};
 use ids::{Epoch, OrderId, ShardNo, UserId};
 
 use super::Inventory;
@@ -17,6 +17,7 @@ use crate::{
         Terms,
     },
     loading::{LoadRequests, Why},
+    metrics::Instruments,
 };
 
 /// L of the shard; the epoch lease is half of it.
@@ -40,6 +41,8 @@ impl Bench {
             leases: LeaseView::new(clock.clone()),
             loads: LoadRequests::default(),
             pause: PausePoints::armed(),
+            tracer: Tracer::default(),
+            instruments: Instruments::new(&chassis::Metrics::new()),
         };
         let bench = Self { inventory, ledger, clock, shift };
         bench.show(Phase::Open, 1);

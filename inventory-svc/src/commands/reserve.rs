@@ -1,12 +1,19 @@
 //! Takes units for a batch, inside the epoch lease. What may be promised about the holds is decided
 //! by whoever asked; here the lease is looked at before the call, and again after the answer (I-2).
 
+use std::time::SystemTime;
+
+use chassis::{
+    TraceContext,
+    telemetry::{Members, SpanKind, names, wall_time},
+};
 use ids::{Epoch, ShardNo};
 
 use super::Inventory;
 use crate::{
     lease::NotLeased,
-    ledger::{Error, ReserveEntry, Reserved},
+    ledger::{EntryAnswer, Error, ReserveEntry, Reserved},
+    metrics::Instruments,
 };
 
 /// What came of a batch.
@@ -44,7 +51,7 @@ pub async fn reserve(
     shard: ShardNo,
     entries: Vec<ReserveEntry>,
 ) -> Reservation {
-    let Inventory { ledger, leases, pause, .. } = inventory;
+    let Inventory { ledger, leases, pause, instruments, .. } = inventory;
     let leased = match leases.check(shard) {
         Ok(leased) => leased,
         Err(NotLeased::Loading) => return Reservation::Refused(ShardRefusal::Loading),
@@ -53,11 +60,60 @@ pub async fn reserve(
         Err(NotLeased::UnknownShard) => return Reservation::Refused(ShardRefusal::UnknownShard),
     };
     pause.reach("inventory.before_ledger").await;
+    let members = Members::of(entries.iter().map(|entry| entry.traceparent.as_str()));
+    let call = LedgerCall::begin();
     let answer = ledger.reserve(shard, leased.epoch, leased.paused, entries).await;
+    call.end(inventory, &members);
     pause.reach("inventory.after_ledger").await;
     match answer {
-        Ok(reserved) => Reservation::Batch { reserved, lease_lapsed: !leases.still_valid(&leased) },
+        Ok(reserved) => {
+            count(instruments, shard, &reserved);
+            Reservation::Batch { reserved, lease_lapsed: !leases.still_valid(&leased) }
+        }
         Err(error) => refused(inventory, shard, leased.epoch, error),
+    }
+}
+
+fn count(instruments: &Instruments, shard: ShardNo, reserved: &Reserved) {
+    instruments.stock_left.with([shard.to_string()]).set(reserved.left.into());
+    for answer in &reserved.answers {
+        match answer {
+            EntryAnswer::Held(_) => instruments.held.inc(),
+            EntryAnswer::Open(_) => instruments.open.inc(),
+            EntryAnswer::Settled(_) => instruments.known.inc(),
+            EntryAnswer::Refused(_) => instruments.refused.inc(),
+        };
+    }
+}
+
+/// The call that takes units: measured, and seen in the batch's trace and in each member's.
+struct LedgerCall {
+    since: SystemTime,
+}
+
+impl LedgerCall {
+    fn begin() -> Self {
+        Self { since: wall_time() }
+    }
+
+    fn end(self, inventory: &Inventory, members: &Members) {
+        let Inventory { ledger, tracer, instruments, .. } = inventory;
+        let (since, now) = (self.since, wall_time());
+        instruments.ledger_reserve.observe_time(now.duration_since(since).unwrap_or_default());
+        let Some(batch) = TraceContext::current() else {
+            return;
+        };
+        let fcall = |parent| {
+            let mut span = tracer.span(SpanKind::Client, "reserve", parent).between(since, now);
+            span.set(names::DB_SYSTEM_NAME, ledger.system());
+            span.set(names::DB_OPERATION_NAME, "FCALL");
+        };
+        fcall(batch);
+        members.tell(tracer, SpanKind::Internal, "take units", (batch, since), |span| {
+            let place = span.context();
+            fcall(place);
+            place.enter(|| tracing::debug!("units were asked of the ledger"));
+        });
     }
 }
 

@@ -46,8 +46,13 @@ where
         }
     }
     match settled {
-        Ok(Settlement::Applied { rejected: 0 } | Settlement::OtherEpoch) => Ok(()),
+        Ok(Settlement::Applied { rejected: 0 }) => {
+            inventory.instruments.settled.inc_by(decisions.len() as u64);
+            Ok(())
+        }
+        Ok(Settlement::OtherEpoch) => Ok(()),
         Ok(Settlement::Applied { rejected }) => {
+            inventory.instruments.settled.inc_by(decisions.len() as u64);
             tracing::error!(%shard, %epoch, rejected, "the books refused holds of an open epoch");
             inventory.loads.request(shard, Why::Rejected(epoch));
             Ok(())

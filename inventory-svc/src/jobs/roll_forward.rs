@@ -4,6 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chassis::Clock;
 use ids::{CommandId, Epoch, OrderId, ShardNo};
 use journal::{AppendError, Journal};
 
@@ -13,6 +14,7 @@ use crate::{
     domain::sale::Phase,
     ledger::{Error, Holds, Ledger, Settlement},
     loading::{LoadRequests, Why},
+    metrics::Instruments,
     roll_forward::{self, Known, Plan},
     upstream::{Silent, books::Books},
 };
@@ -31,6 +33,8 @@ pub(crate) struct RollForward {
     pub(crate) requests: LoadRequests,
     /// Holds that one step may publish, over all shards.
     pub(crate) budget: usize,
+    pub(crate) clock: Clock,
+    pub(crate) instruments: Instruments,
 }
 
 /// Why a shard is left for the next step.
@@ -91,6 +95,7 @@ impl RollForward {
                 self.requests.request(row.shard, Why::StaleEpoch(open));
             }
             let (epoch, count) = (due.epoch, due.holds.len());
+            self.show(row.shard, &due);
             if count == 0 {
                 return Ok(());
             }
@@ -106,6 +111,17 @@ impl RollForward {
             }
         }
         Ok(())
+    }
+
+    /// The ledger is asked anyway, so this is where those that wait too long are seen.
+    fn show(&self, shard: ShardNo, due: &Holds) {
+        let taken_at = due.holds.iter().map(|open| open.hold.taken_at_ms).min();
+        let age_ms = taken_at.map_or(0, |at| self.clock.wall_ms().saturating_sub(at));
+        let Instruments { overdue_holds, oldest_hold_age, .. } = &self.instruments;
+        let count = u32::try_from(due.holds.len()).unwrap_or(u32::MAX);
+        overdue_holds.with([shard.to_string()]).set(count.into());
+        let age = Duration::from_millis(age_ms);
+        oldest_hold_age.with([shard.to_string()]).set(age.as_secs_f64());
     }
 
     async fn ask(&self, shard: ShardNo, due: &Holds) -> Result<Known, Silent> {

@@ -237,6 +237,10 @@ fn bounded(limit: usize) -> usize {
 
 #[async_trait::async_trait]
 impl Ledger for RedisLedger {
+    fn system(&self) -> &'static str {
+        "redis"
+    }
+
     async fn identity(&self) -> Result<Identity, Error> {
         let answer = self.work.call(&Info::question(), self.settings.call_max()).await?;
         if let Value::ServerError(error) = &answer {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Clock, Kind, PausePoints, Tasks};
+use chassis::{Clock, Kind, PausePoints, Tasks, metrics::Counters};
 use ids::{Epoch, ShardNo};
 use journal::Journal;
 use tokio::{runtime::Handle, sync::Semaphore};
@@ -85,6 +85,7 @@ struct Inner {
     tasks: Tasks,
     background: Handle,
     requests: LoadRequests,
+    loads: Counters<1>,
     /// Of those that stream a snapshot. A load doesn't hold one while it waits for leases or for
     /// the books: shards that were lost together are open again together, and shards that can't be
     /// opened are in nobody's way.
@@ -103,8 +104,8 @@ enum Outcome {
 }
 
 impl Loader {
-    /// A loader whose loads are tasks of `tasks` on `background`. A request whose load came to
-    /// nothing goes back to `requests`.
+    /// A loader whose loads are tasks of `tasks` on `background`, counted in `loads` by outcome. A
+    /// request whose load came to nothing goes back to `requests`.
     pub fn new(
         rooms: Rooms,
         settings: Loading,
@@ -112,6 +113,7 @@ impl Loader {
         tasks: Tasks,
         background: Handle,
         requests: LoadRequests,
+        loads: Counters<1>,
     ) -> Self {
         let snapshots = Semaphore::new(settings.snapshots_max);
         let loading = Mutex::default();
@@ -122,6 +124,7 @@ impl Loader {
             tasks,
             background,
             requests,
+            loads,
             snapshots,
             loading,
         }))
@@ -175,21 +178,25 @@ impl Inner {
             match self.attempt(shard, cause, &mut mine).await {
                 Outcome::Ended(End::Opened) => {
                     let epoch = mine.last().map(|epoch: &Epoch| epoch.get());
+                    self.loads.with(["opened"]).inc();
                     tracing::info!(%shard, epoch, ?cause, "a shard was loaded");
                     return;
                 }
                 Outcome::Ended(End::Overtaken) => {
+                    self.loads.with(["overtaken"]).inc();
                     tracing::info!(%shard, ?cause, "someone else loads the shard");
                     return;
                 }
                 Outcome::NothingToDo => return,
                 Outcome::Ended(end @ (End::StartOver(_) | End::OutOfPatience)) => {
+                    self.loads.with(["attempt failed"]).inc();
                     tracing::warn!(%shard, ?end, "an attempt to load a shard has failed");
                 }
                 Outcome::NotBegun => {}
             }
             tokio::time::sleep(backoff.next_wait()).await;
         }
+        self.loads.with(["given up"]).inc();
         tracing::error!(%shard, ?cause, "a shard could not be loaded; it will be tried again");
         // What was told only once must not be lost; the catalog shows the other causes by itself.
         if let Cause::Requested(why) = cause {

@@ -145,6 +145,10 @@ enum Attempt {
 
 #[async_trait]
 impl Books for MySqlBooks {
+    fn system(&self) -> &'static str {
+        "mysql"
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         let look = async |it: &mut MySqlConnection| {
             sqlx::query("SELECT 1 FROM journal_position LIMIT 1").fetch_optional(it).await

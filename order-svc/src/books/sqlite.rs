@@ -100,6 +100,10 @@ enum Attempt {
 
 #[async_trait]
 impl Books for SqliteBooks {
+    fn system(&self) -> &'static str {
+        "sqlite"
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         sqlx::query("SELECT 1 FROM journal_position LIMIT 1")
             .fetch_optional(&self.store.reader)

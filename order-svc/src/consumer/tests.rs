@@ -48,7 +48,8 @@ impl Story {
     /// Starts a consumer; one that runs already crashes.
     fn consume(&mut self) {
         let clock = Clock::system();
-        let left_over = LeftOver::new(clock.clone(), PATIENCE);
+        let left_over =
+            LeftOver::new(clock.clone(), PATIENCE, chassis::metrics::Counter::default());
         let (settles, settled) = Settles::new(1024, left_over);
         let consumer = Consumer {
             books: Arc::clone(&self.fixture.books),
@@ -57,6 +58,10 @@ impl Story {
             halted: self.halted.clone(),
             clock,
             pause: self.fixture.pause.clone(),
+            sight: Sight {
+                tracer: chassis::telemetry::Tracer::default(),
+                instruments: crate::metrics::Instruments::new(&chassis::Metrics::new()),
+            },
             settings: ConsumerSettings {
                 group: String::new(),
                 assignment_wait_ms: 1,
@@ -192,7 +197,11 @@ async fn bytes_that_nobody_understands_are_dead_letters_and_all_else_counts() {
 
 #[tokio::test]
 async fn bytes_that_are_no_record_are_an_entry_with_the_reason() {
-    let read = entry(Raw { offset: 3, bytes: bytes::Bytes::from_static(b"\xff not a record") });
+    let read = entry(Raw {
+        offset: 3,
+        bytes: bytes::Bytes::from_static(b"\xff not a record"),
+        appended_at: None,
+    });
     assert_eq!(read.offset, 3);
     assert!(read.decoded.is_err_and(|reason| reason.contains("is not an envelope")));
 }

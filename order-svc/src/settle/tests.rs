@@ -23,7 +23,11 @@ fn shape(settles: &[Settle]) -> Vec<(u32, i64, u64, usize)> {
 
 #[test]
 fn a_full_queue_leaves_over_and_does_not_wait() {
-    let left_over = LeftOver::new(Clock::system(), Duration::from_secs(60));
+    let left_over = LeftOver::new(
+        Clock::system(),
+        Duration::from_secs(60),
+        chassis::metrics::Counter::default(),
+    );
     let (settles, mut entries) = Settles::new(1, left_over.clone());
     settles.offer(settle(1, 7, 1, 3));
     settles.offer(settle(1, 7, 2, 5));
@@ -35,7 +39,8 @@ fn a_full_queue_leaves_over_and_does_not_wait() {
 #[test]
 fn a_shard_is_logged_once_an_interval() {
     let (clock, shift) = Clock::adjustable();
-    let left_over = LeftOver::new(clock, Duration::from_secs(60));
+    let left_over =
+        LeftOver::new(clock, Duration::from_secs(60), chassis::metrics::Counter::default());
     let [one, two] = [1, 2].map(|number| ShardNo::new(number).unwrap());
     assert!(left_over.is_to_be_logged(one));
     assert!(!left_over.is_to_be_logged(one));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chassis::{Stopper, channel::Balanced, job::Backoff};
+use chassis::{Stopper, channel::Balanced, job::Backoff, metrics::Histogram, telemetry::wall_time};
 use ids::OrderId;
 use law::OrderState;
 use proto::inventory::v1::{
@@ -32,12 +32,13 @@ pub struct SettleSettings {
 }
 
 /// Tells the ledger what comes out of the queue, until its other ends are gone and it is empty.
-/// After a stop each call is tried once.
+/// After a stop each call is tried once. `took` measures all tries for the same decisions together.
 pub(crate) async fn settle_all(
     mut entries: mpsc::Receiver<Settle>,
     channel: Balanced,
     settings: SettleSettings,
     left_over: LeftOver,
+    took: Histogram,
     stopper: Stopper,
 ) {
     /// Entries that are merged at a time. A bound, not a target: nothing waits for it.
@@ -46,9 +47,11 @@ pub(crate) async fn settle_all(
     let mut batch = Vec::new();
     while entries.recv_many(&mut batch, MERGE_MAX).await > 0 {
         for settle in merge(std::mem::take(&mut batch)) {
+            let began = wall_time();
             if let Err(status) = tell(&mut client, &settle, &settings, &stopper).await {
                 left_over.note(&settle, &status);
             }
+            took.observe_time(wall_time().duration_since(began).unwrap_or_default());
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The layer that sees every call of a server: its place in a trace, its span, how long it took and
 //! how it ended.
 //!
-//! A call that isn't recorded costs its ids and one observation, and no allocation but its method's
-//! name. One that fails is recorded even if its trace isn't: its span is made when the failure is
-//! known, with the id that callees have seen, so what they record of the same failure fits under it.
-//! Refusals are no failures. A stream is seen up to its headers.
+//! A call that isn't recorded costs its ids, its method's name and one observation. One that fails
+//! is recorded even if its trace isn't: its span is made when the failure is known, with the id
+//! that callees have seen, so what they record of the same failure fits under it. Refusals are no
+//! failures. A stream is seen up to its headers.
 
 use std::{
     borrow::Cow,

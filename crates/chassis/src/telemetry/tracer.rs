@@ -1,8 +1,8 @@
 //! Who decides which traces are recorded, and makes spans of those.
 //!
-//! The edge takes a client's trace id and decides by itself: a share of all calls, by chance and not
-//! by the id, which the client chooses. Inside, the caller's decision stands. A call that fails is
-//! recorded in any case, by the service where it does (`serving.rs`), so many a second.
+//! The edge takes a client's trace id and decides by itself: a share of all calls, by chance and
+//! not by the id, which the client chooses. Inside, the caller's decision stands. A call that fails
+//! is recorded in any case, by the service where it does (`serving.rs`), so many a second.
 
 use std::{
     borrow::Cow,
@@ -81,20 +81,19 @@ impl Tracer {
         }
     }
 
-    /// Work on behalf of several, in a trace of its own: linked to those of `members` that are
-    /// recorded, and recorded if there are any.
-    pub fn batch(
+    /// Work on behalf of several that are recorded, in a trace of its own and linked to theirs;
+    /// not recorded if there are none.
+    pub(super) fn batch(
         &self,
         kind: SpanKind,
         name: impl Into<Cow<'static, str>>,
         members: &[TraceContext],
     ) -> Span {
-        let mut seen = members.iter().filter(|member| member.is_sampled()).peekable();
-        let context = TraceContext::begin(seen.peek().is_some());
+        let context = TraceContext::begin(!members.is_empty());
         match &self.outlet {
             Some(outlet) if context.is_sampled() => {
                 let mut span = Span::recorded(outlet, kind, name.into(), context, None);
-                seen.for_each(|member| span.link(*member));
+                members.iter().for_each(|member| span.link(*member));
                 span
             }
             Some(_) | None => Span::unseen(context),

@@ -5,7 +5,7 @@ use super::*;
 const KIB: usize = 1024;
 
 fn raw(offset: u64, len: usize) -> Raw {
-    Raw { offset, bytes: vec![0; len].into() }
+    Raw { offset, bytes: vec![0; len].into(), appended_at: None }
 }
 
 /// What is gathered behind record 0 while `there` lasts, and how many of `there` were left.
@@ -37,7 +37,7 @@ fn an_error_behind_records_is_kept_and_nothing_is_taken_after_it() {
 
 #[test]
 fn the_digest_is_sha_256() {
-    let raw = Raw { offset: 0, bytes: Bytes::from_static(b"abc") };
+    let raw = Raw { offset: 0, bytes: Bytes::from_static(b"abc"), appended_at: None };
     let expected = [0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea];
     assert_eq!(raw.digest()[..8], expected, "FIPS 180-2, appendix B.1");
 }

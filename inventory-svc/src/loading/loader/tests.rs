@@ -81,7 +81,9 @@ async fn a_request_whose_load_came_to_nothing_waits_again() {
     let requests = LoadRequests::default();
     let tasks = owner.tasks();
     let address = "memory".to_owned();
-    let loader = Loader::new(rooms, loading, address, tasks, background, requests.clone());
+    let loads = crate::metrics::Instruments::new(&chassis::Metrics::new()).loads;
+    let requested = requests.clone();
+    let loader = Loader::new(rooms, loading, address, tasks, background, requested, loads);
 
     let (shard, why) = (row(Phase::Open, 5).no, Why::Rejected(epoch(5)));
     assert_eq!(loader.start(shard, Cause::Requested(why)), Start::Started);

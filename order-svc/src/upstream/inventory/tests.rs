@@ -104,7 +104,8 @@ impl Way {
             routes.clone()
         });
 
-        let left_over = LeftOver::new(Clock::system(), PATIENCE);
+        let left_over =
+            LeftOver::new(Clock::system(), PATIENCE, chassis::metrics::Counter::default());
         let (settles, entries) = Settles::new(64, left_over.clone());
         let background = cores.background();
         let channel = channel::connect_lazy(background, &address, &Default::default()).unwrap();
@@ -117,7 +118,8 @@ impl Way {
         };
         let owner = TaskOwner::new("settle", Stopper::new());
         let stopper = owner.tasks().stopper().clone();
-        let telling = settle_all(entries, channel, settings, left_over.clone(), stopper);
+        let took = crate::metrics::Instruments::new(&chassis::Metrics::new()).settle;
+        let telling = settle_all(entries, channel, settings, left_over.clone(), took, stopper);
         owner.tasks().spawn_on(background, chassis::Kind::Drained, "settle", telling);
         Self { settles, heard: received, left_over, owner, _ledger: ledger, _cores: cores }
     }
