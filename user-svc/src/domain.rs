@@ -1,6 +1,6 @@
 //! What an account, a session, an operator and a rehearsal may look like. Pure: texts and numbers
-//! come in, values that hold their rules come out, or every rule that was broken, all at once. Knows
-//! nothing of tokens, tables or messages.
+//! come in, values that hold their rules come out, or every rule that was broken, all at once.
+//! Knows nothing of tokens, tables or messages.
 
 mod email;
 mod neighbourhood;

@@ -1,8 +1,8 @@
 //! Who has failed to sign in too often waits. Failures are counted for an account from one
 //! neighbourhood, for an account from anywhere, and for a neighbourhood at any account, in this
-//! order of patience, before anything is hashed. Whether there is such an account is not known here,
-//! so it can't show. Where a user has signed in before, only their own failures from there count:
-//! others can't lock them out of their home.
+//! order of patience, before anything is hashed. Whether there is such an account is not known
+//! here, so it can't show. Where a user has signed in before, only their own failures from there
+//! count: others can't lock them out of their home.
 //!
 //! In memory, each instance for itself, bounded; a restart forgets it.
 
