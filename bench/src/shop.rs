@@ -73,7 +73,8 @@ impl Shop {
         renew(&dir)?;
         let data = dir.join("data");
         let (free, shown) = ("127.0.0.1:0", data.display().to_string());
-        let arguments = ["dev", "--listen", free, "--metrics", free, "--data", &shown];
+        let arguments =
+            ["dev", "--listen", free, "--operators", free, "--metrics", free, "--data", &shown];
         let arguments = arguments.map(str::to_owned);
         let log = dir.join("dev.log");
         let (mut process, _) = Process::start(seckill, &arguments, knobs, log).await?;

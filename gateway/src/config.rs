@@ -29,10 +29,15 @@ const ENV_PREFIX: &str = "SECKILL_GATEWAY";
 pub struct Config {
     /// Where calls are taken, for whoever binds the listeners.
     pub listen: SocketAddr,
+    /// Where operators' calls are taken. None (`""`): nowhere.
+    #[serde(deserialize_with = "chassis::config::address_or_empty")]
+    pub operator_listen: Option<SocketAddr>,
     /// How long a stop waits for calls and batches, in milliseconds.
     pub drain_ms_max: u64,
     /// Calls that one serving core works on at once.
     pub calls_per_core_max: usize,
+    /// The same for operators' calls.
+    pub operator_calls_max: usize,
     /// Where calls come from.
     pub clients: ClientSettings,
     /// The services behind the door.
@@ -111,6 +116,7 @@ impl Config {
         }
         let above_zero = [
             ("calls_per_core_max", self.calls_per_core_max),
+            ("operator_calls_max", self.operator_calls_max),
             ("purchase.gathering_len_max", self.purchase.gathering_len_max),
             ("purchase.batches_in_flight_max", self.purchase.batches_in_flight_max),
             ("purchase.lanes_max", self.purchase.lanes_max),
@@ -120,6 +126,7 @@ impl Config {
             ("tickets.lifetime_s", u64::from(self.tickets.lifetime_s)),
             ("upstream.read_ms_max", self.upstream.read_ms_max),
             ("upstream.sign_in_ms_max", self.upstream.sign_in_ms_max),
+            ("upstream.operator_ms_max", self.upstream.operator_ms_max),
             ("identity.keys_interval_ms", self.identity.keys_interval_ms),
             ("identity.keys_ms_max", self.identity.keys_ms_max),
             ("watch.poll_ms", self.watch.poll_ms),

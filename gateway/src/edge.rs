@@ -7,6 +7,7 @@ pub(crate) mod cors;
 pub(crate) mod http;
 mod input;
 mod look_up;
+pub(crate) mod operators;
 mod people;
 mod shop_window;
 pub(crate) mod status;

@@ -19,8 +19,9 @@ use tonic::metadata::MetadataMap;
 
 use crate::{config::IdentitySettings, domain::refusal::Refusal, upstream::Users};
 
-/// Tokens for buyers name it; operators' tokens name another.
-const AUDIENCE: &str = "seckill";
+/// What tokens for buyers name, and what tokens for operators do.
+const BUYERS: &str = "seckill";
+const OPERATORS: &str = "seckill-operator";
 
 /// A buyer whose token was checked for this call. Made by [`Identity`] only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ struct Known {
 /// Checks access tokens. One for all cores: what one core has checked, all know.
 pub(crate) struct Identity {
     verifier: Verifier,
+    /// Of operators' tokens. They are few, and each is checked each time.
+    of_operators: Verifier,
     /// By the hash of the token: the tokens themselves aren't kept.
     known: moka::sync::Cache<[u8; 32], Known>,
     settings: IdentitySettings,
@@ -62,7 +65,8 @@ impl Identity {
             .time_to_live(settings.known_for())
             .build();
         Arc::new(Self {
-            verifier: Verifier::new(settings.issuer.clone(), AUDIENCE, clock.clone()),
+            verifier: Verifier::new(settings.issuer.clone(), BUYERS, clock.clone()),
+            of_operators: Verifier::new(settings.issuer.clone(), OPERATORS, clock.clone()),
             known,
             settings,
             clock,
@@ -98,6 +102,28 @@ impl Identity {
         self.ask_for_keys(self.settings.unknown_key_pause()).await;
         let hash = Sha256::digest(token.as_bytes()).into();
         self.let_in(self.remember(hash, self.verifier.verify(token))?)
+    }
+
+    /// The token of the operator who calls.
+    pub(crate) async fn check_operator<'a>(
+        &self,
+        metadata: &'a MetadataMap,
+    ) -> Result<&'a str, Refusal> {
+        let none = Refusal::Unauthenticated("an operator's token is needed here");
+        let token = bearer(metadata).ok_or_else(|| none.clone())?;
+        let mut claims = self.of_operators.verify(token);
+        if claims == Err(TokenError::UnknownKey) {
+            self.ask_for_keys(self.settings.unknown_key_pause()).await;
+            claims = self.of_operators.verify(token);
+        }
+        match claims {
+            Ok(_) => Ok(token),
+            // Without any key we can't say that the token is bad.
+            Err(TokenError::UnknownKey) if !self.has_keys.load(Ordering::Relaxed) => {
+                Err(Refusal::UpstreamUnavailable)
+            }
+            Err(_) => Err(none),
+        }
     }
 
     fn remember(
@@ -153,6 +179,7 @@ impl Identity {
                 if !had_keys {
                     tracing::info!(keys = keys.len(), "the keys of access tokens are known");
                 }
+                self.of_operators.set_keys(keys.clone());
                 self.verifier.set_keys(keys);
             }
             Err(status) => {

@@ -64,7 +64,7 @@ use tonic::service::Routes;
 
 use crate::{
     batches::{Batches, Road},
-    edge::{Edge, Reception, Shop},
+    edge::{Edge, Reception, Shop, operators::OperatorDesk},
     identity::{Identity, keep_keys},
     items::Items,
     metrics::Instruments,
@@ -76,7 +76,7 @@ use crate::{
     stock::StockView,
     tickets::Tickets,
     under_way::UnderWay,
-    upstream::{Inventory, Orders, Users},
+    upstream::{Inventory, Office, Orders, Users},
 };
 
 /// What a caller may put in the place of the real thing.
@@ -92,6 +92,22 @@ pub struct Seams {
     pub journal: Journal,
     /// What it is seen by.
     pub telemetry: Telemetry,
+}
+
+/// Where calls are taken.
+#[derive(Debug)]
+pub struct Doors {
+    /// Buyers'.
+    pub public: Listeners,
+    /// Operators'; none: nowhere.
+    pub operators: Option<Listeners>,
+}
+
+impl From<Listeners> for Doors {
+    /// The public's alone.
+    fn from(public: Listeners) -> Self {
+        Self { public, operators: None }
+    }
 }
 
 /// Why the gateway can't be started.
@@ -119,7 +135,7 @@ pub struct RunError(&'static str);
 /// The gateway, built and not yet running.
 pub struct App {
     seams: Seams,
-    listeners: Listeners,
+    doors: Doors,
     shop: Arc<Shop>,
     users: Users,
     /// One for each serving core: a connection of its own, on its own runtime.
@@ -129,6 +145,7 @@ pub struct App {
     stock: Arc<StockView>,
     health: Health,
     routes: Routes,
+    operator_routes: Routes,
 }
 
 /// Reads the keys and puts the parts together. No other service needs to be up. Nothing is served
@@ -136,7 +153,11 @@ pub struct App {
 ///
 /// # Errors
 /// Whatever keeps it from serving, in one sentence.
-pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
+pub async fn build(
+    config: Config,
+    doors: impl Into<Doors>,
+    seams: Seams,
+) -> Result<App, BuildError> {
     config.check()?;
     let tickets = read_keys(&config.tickets)?;
     let clock = seams.clock.clone();
@@ -148,6 +169,8 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     let users = Users::new(connect(background, &urls.user)?);
     let books = Orders::new(connect(background, &urls.order)?, clock.clone());
     let inventory = Inventory::new(connect(background, &urls.inventory)?, clock.clone());
+    let office =
+        Office::new(connect(background, &urls.inventory)?, connect(background, &urls.user)?);
     let inventories = seams.cores.serving().iter().map(|core| {
         let channel = connect(core, &urls.inventory)?;
         Ok(Inventory::new(channel, clock.clone()))
@@ -175,7 +198,8 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
 
     let (health, health_service) = Health::new();
     seams.telemetry.show(&health);
-    let routes = reflection(edge::OFFERED)?.add_service(health_service);
+    let routes = reflection(edge::OFFERED)?.add_service(health_service.clone());
+    let operator_routes = reflection(edge::operators::OFFERED)?.add_service(health_service);
     let shop = Shop {
         instruments: Instruments::new(seams.telemetry.metrics()),
         clock: clock.clone(),
@@ -193,13 +217,31 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     let shop = Arc::new(shop);
     let senses: Vec<_> = seams.cores.serving().iter().map(|_core| Senses::new(&shop)).collect();
     metrics::show_limits(seams.telemetry.metrics(), senses.clone(), Arc::clone(&shop.rates));
-    Ok(App { seams, listeners, shop, users, inventories, senses, stock, health, routes })
+    let desk = OperatorDesk::new(Arc::clone(&shop), office);
+    let operator_routes = stack::operator_routes(operator_routes, desk, &shop.config);
+    Ok(App {
+        seams,
+        doors: doors.into(),
+        shop,
+        users,
+        inventories,
+        senses,
+        stock,
+        health,
+        routes,
+        operator_routes,
+    })
 }
 
 impl App {
     /// Where it is reached.
     pub fn addr(&self) -> SocketAddr {
-        self.listeners.addr()
+        self.doors.public.addr()
+    }
+
+    /// Where operators reach it.
+    pub fn operator_addr(&self) -> Option<SocketAddr> {
+        self.doors.operators.as_ref().map(Listeners::addr)
     }
 
     /// Serves until the stopper stops, lets calls and batches end, and returns. Dropping the future
@@ -214,10 +256,15 @@ impl App {
         let (health, journal) = (self.health.clone(), self.seams.journal.clone());
         let drain_max = self.shop.config.drain_max();
         let settings = self.shop.config.server.clone();
-        let doors = self.doors(&tasks);
+        let routes = self.core_routes(&tasks);
         let (cores, words) = (&self.seams.cores, edge::status::words());
         let telemetry = self.seams.telemetry.at_the_edge();
-        chassis::serve(&tasks, cores, self.listeners, &settings, words, &telemetry, doors);
+        chassis::serve(&tasks, cores, self.doors.public, &settings, words, &telemetry, routes);
+        if let Some(listeners) = self.doors.operators {
+            tracing::info!(addr = %listeners.addr(), "operators are served");
+            let routes = |_| self.operator_routes.clone();
+            chassis::serve(&tasks, cores, listeners, &settings, words, &telemetry, routes);
+        }
         health.set_ready(true).await;
         let ended = tokio::select! {
             biased;
@@ -231,7 +278,7 @@ impl App {
     }
 
     /// The routes of a core.
-    fn doors(&self, tasks: &Tasks) -> impl Fn(usize) -> Routes + use<> {
+    fn core_routes(&self, tasks: &Tasks) -> impl Fn(usize) -> Routes + use<> {
         let (shop, users, routes) =
             (Arc::clone(&self.shop), self.users.clone(), self.routes.clone());
         let (inventories, seams, tasks) =

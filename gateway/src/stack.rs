@@ -16,7 +16,11 @@ use tower::{Layer as _, ServiceBuilder};
 use crate::{
     batches::Batches,
     config::Config,
-    edge::{self, Edge, OnCore, Reception, Shop, cors, http, web::Web},
+    edge::{
+        self, Edge, OnCore, Reception, Shop, cors, http,
+        operators::{self, OperatorDesk},
+        web::Web,
+    },
     layers::{
         adaptive::{Adaptive, AdaptiveLayer, Class, Limiter},
         breakers::{Breakers, BreakersLayer, Guarded},
@@ -140,4 +144,12 @@ pub(crate) fn routes(routes: Routes, edge: Edge, reception: Reception, config: &
         .prepare();
     // JSON comes in through the same services.
     http::routes(grpc, cors.as_ref(), config.purchase.answer_margin() / 2)
+}
+
+/// Adds the operators' services to `routes`. They are few and known, so they share nothing with the
+/// public but the bound on calls, which is one of their own.
+pub(crate) fn operator_routes(routes: Routes, desk: OperatorDesk, config: &Config) -> Routes {
+    let layers = ServiceBuilder::new().layer(InFlightLayer::new(config.operator_calls_max));
+    let (catalog, people) = operators::services(desk);
+    routes.add_service(layers.service(catalog)).add_service(layers.service(people)).prepare()
 }

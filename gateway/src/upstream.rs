@@ -3,6 +3,7 @@
 //! caller makes of that is the caller's business.
 
 pub(crate) mod inventory;
+pub(crate) mod office;
 pub(crate) mod orders;
 pub(crate) mod users;
 
@@ -12,6 +13,7 @@ use chassis::Clock;
 use tonic::{Code, Request, Response, Status};
 
 pub(crate) use inventory::Inventory;
+pub(crate) use office::Office;
 pub(crate) use orders::Orders;
 pub(crate) use users::Users;
 
@@ -49,10 +51,21 @@ async fn call<Q, A, F>(
 where
     F: Future<Output = Result<Response<A>, Status>>,
 {
+    forward(limit, Request::new(message), rpc).await
+}
+
+/// The same for a call whose head says more.
+async fn forward<Q, A, F>(
+    limit: Duration,
+    mut request: Request<Q>,
+    rpc: impl FnOnce(Request<Q>) -> F,
+) -> Result<A, Status>
+where
+    F: Future<Output = Result<Response<A>, Status>>,
+{
     if limit.is_zero() {
         return Err(Status::deadline_exceeded("no time is left to ask"));
     }
-    let mut request = Request::new(message);
     request.set_timeout(limit);
     match tokio::time::timeout(limit, rpc(request)).await {
         Ok(answer) => answer.map(Response::into_inner),

@@ -43,6 +43,9 @@ pub(crate) struct DevArgs {
     /// Where the gateway listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50050")]
     listen: SocketAddr,
+    /// Where the gateway takes operators' calls; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    operators: SocketAddr,
     /// Where metrics are read; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
     metrics: SocketAddr,
@@ -91,10 +94,11 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
     let telemetry = TelemetryOwner::start(&settings, cores, env!("CARGO_PKG_VERSION"))
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let shop = tokio::select! {
-        shop = Shop::build(args.listen, data, cores, &telemetry) => shop?,
+        shop = Shop::build(args.listen, args.operators, data, cores, &telemetry) => shop?,
         () = signals.next() => return Ok(()),
     };
     let (addresses, address) = (shop.addresses(), shop.gateway_addr());
+    let at_operators = shop.operator_addr();
     let token = user_svc::operator::issue(
         &data.signing_key()?,
         shop.issuer(),
@@ -105,6 +109,9 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
     let mut running = shop.run(cores);
     data.publish(&addresses, token.expose())?;
     say(format!("seckill listens on {address}"));
+    if let Some(at_operators) = at_operators {
+        say(format!("operators are served at {at_operators}"));
+    }
     if let Some(metrics) = telemetry.metrics_addr() {
         say(format!("metrics at http://{metrics}/metrics"));
     }

@@ -142,8 +142,11 @@ async fn gateway(
         journal: connect(&config.journal).await?,
         telemetry: owner.of("gateway"),
     };
-    let listeners = bind(config.listen, cores)?;
-    let app = gateway::build(config, listeners, seams).await.map_err(unavailable)?;
+    let doors = gateway::Doors {
+        public: bind(config.listen, cores)?,
+        operators: config.operator_listen.map(|addr| bind(addr, cores)).transpose()?,
+    };
+    let app = gateway::build(config, doors, seams).await.map_err(unavailable)?;
     Ok(built(app.addr(), owner, async move { app.run(stopper).await }))
 }
 

@@ -61,7 +61,15 @@ struct Dev {
 impl Dev {
     /// Returns once it listens.
     async fn start(args: &[&str]) -> Self {
-        let mut command = seckill(&["dev", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"]);
+        let mut command = seckill(&[
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--operators",
+            "127.0.0.1:0",
+            "--metrics",
+            "127.0.0.1:0",
+        ]);
         let mut child = command.args(args).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first_line = timeout(PATIENCE, lines.next_line()).await.expect("it says something");
@@ -247,7 +255,16 @@ async fn a_shop_without_a_directory_leaves_nothing_behind() {
 async fn a_port_that_is_taken_exits_64() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let said = run(&["dev", "--listen", &address, "--metrics", "127.0.0.1:0"]).await;
+    let said = run(&[
+        "dev",
+        "--listen",
+        &address,
+        "--operators",
+        "127.0.0.1:0",
+        "--metrics",
+        "127.0.0.1:0",
+    ])
+    .await;
     assert_eq!(said.code, 64, "{}", said.err);
     assert!(said.err.contains(&address), "{}", said.err);
 }

@@ -138,7 +138,7 @@ fn configurations(
         databases[2].url(),
     );
     let gateway = format!(
-        "{}[upstream]\ninventory = {:?}\norder = {:?}\nuser = {:?}\n\
+        "{}operator_listen = \"\"\n[upstream]\ninventory = {:?}\norder = {:?}\nuser = {:?}\n\
          [tickets]\nkey_file = \"{keys}/ticket.key\"\norder_id_key_file = \"{keys}/order-id.key\"\n\
          [identity]\nrehearsal_allowed = true\n\
          # Buyers of a measurement say their addresses as a proxy of ours would.\n\

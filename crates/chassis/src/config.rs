@@ -6,11 +6,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat, Source};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned};
+use serde::{Deserialize, Deserializer};
 
 /// Between the prefix and the key, and between the parts of a key.
 const ENV_SEPARATOR: &str = "__";
@@ -216,6 +218,25 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(hidden)")
     }
+}
+
+/// An address, or none for an empty text: the knob of a port that may be switched off.
+///
+/// # Errors
+/// If it is neither.
+pub fn address_or_empty<'de, D: Deserializer<'de>>(
+    text: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(text)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address = text.parse();
+    address.map(Some).map_err(|_| {
+        de::Error::custom(format!(
+            "{text:?} is neither empty nor an address such as 127.0.0.1:9464"
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 use tokio::runtime::Handle;
 use tonic::transport::Channel;
 
@@ -47,7 +47,7 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetrySettings {
     /// Where `/metrics`, `/livez` and `/readyz` are served. Absent (`""`): nowhere.
-    #[serde(deserialize_with = "address_or_empty")]
+    #[serde(deserialize_with = "crate::config::address_or_empty")]
     pub listen: Option<SocketAddr>,
     /// Where spans are sent, as OTLP over gRPC. Empty: nowhere.
     pub otlp_endpoint: String,
@@ -66,19 +66,6 @@ impl TelemetrySettings {
         }
         Err(ConfigError::new("telemetry.sample_ratio must be from 0 to 1"))
     }
-}
-
-fn address_or_empty<'de, D: Deserializer<'de>>(text: D) -> Result<Option<SocketAddr>, D::Error> {
-    let text = String::deserialize(text)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let address = text.parse();
-    address.map(Some).map_err(|_| {
-        de::Error::custom(format!(
-            "{text:?} is neither empty nor an address such as 127.0.0.1:9464"
-        ))
-    })
 }
 
 /// What a service is seen by. Clones are the same.

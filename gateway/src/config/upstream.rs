@@ -19,6 +19,8 @@ pub struct UpstreamSettings {
     pub read_ms_max: u64,
     /// How long registering and signing in may take, in milliseconds.
     pub sign_in_ms_max: u64,
+    /// How long what an operator asks for may take, in milliseconds.
+    pub operator_ms_max: u64,
     /// Connections.
     pub channel: ChannelSettings,
 }
@@ -26,6 +28,10 @@ pub struct UpstreamSettings {
 impl UpstreamSettings {
     pub(crate) fn read_limit(&self) -> Duration {
         Duration::from_millis(self.read_ms_max)
+    }
+
+    pub(crate) fn operator_limit(&self) -> Duration {
+        Duration::from_millis(self.operator_ms_max)
     }
 
     pub(crate) fn sign_in_limit(&self) -> Duration {

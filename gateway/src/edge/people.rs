@@ -55,16 +55,19 @@ impl Reception {
     }
 }
 
-fn told<T>(answer: Result<T, Status>) -> Result<Response<T>, Status> {
-    answer.map(Response::new).map_err(|answer| {
-        // A refusal keeps its details. Headers of the call behind aren't anybody's business.
-        if reason_of(&answer).is_some() {
-            let details = answer.details().to_vec().into();
-            return Status::with_details(answer.code(), answer.message(), details);
-        }
-        tracing::debug!(code = ?answer.code(), "user-svc didn't answer");
-        status(Refusal::UpstreamUnavailable)
-    })
+/// The answer of the service behind.
+pub(super) fn told<T>(answer: Result<T, Status>) -> Result<Response<T>, Status> {
+    answer.map(Response::new).map_err(|answer| passed_on(&answer))
+}
+
+/// A refusal keeps its details. Headers of the call behind aren't anybody's business.
+pub(super) fn passed_on(answer: &Status) -> Status {
+    if reason_of(answer).is_some() {
+        let details = answer.details().to_vec().into();
+        return Status::with_details(answer.code(), answer.message(), details);
+    }
+    tracing::debug!(code = ?answer.code(), "a call that was passed on was not answered");
+    status(Refusal::UpstreamUnavailable)
 }
 
 #[tonic::async_trait]

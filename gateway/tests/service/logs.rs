@@ -87,7 +87,9 @@ async fn no_secret_and_no_address_is_ever_logged() {
     come_in(&stage, email, password).await.unwrap_err();
 
     let log = String::from_utf8_lossy(&lock(&captured.0)).into_owned();
-    for said in ["a Reserve call has no answer", "user-svc didn't answer", " TRACE "] {
+    for said in
+        ["a Reserve call has no answer", "a call that was passed on was not answered", " TRACE "]
+    {
         assert!(log.contains(said), "the log is captured: {said}");
     }
     let token: Vec<_> = buyer.token.split('.').collect();

@@ -7,6 +7,7 @@ mod http;
 mod identity;
 mod journal_trouble;
 mod logs;
+mod operators;
 mod orders;
 mod people;
 mod purchase;

@@ -7,7 +7,7 @@ use chassis::{
     Clock, ClockShift, Cores, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
     Words,
 };
-use gateway::{Config, Seams};
+use gateway::{Config, Doors, Seams};
 use ids::{ItemId, OrderId, SaleId, UserId};
 use journal::{Command, Journal, PlacedHold, embedded::Broker};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -21,7 +21,10 @@ use proto::{
         inventory_service_server::InventoryServiceServer,
     },
     order::v1::{self as order, order_service_server::OrderServiceServer},
-    user::v1::{PublicKey, user_service_server::UserServiceServer},
+    user::v1::{
+        PublicKey, operator_service_server::OperatorServiceServer,
+        user_service_server::UserServiceServer,
+    },
 };
 use tonic::{Request, Status, service::Routes, transport::Channel};
 
@@ -46,6 +49,7 @@ pub(crate) struct Stage {
     pub(crate) item: ItemId,
     pub(crate) sale: SaleId,
     pub(crate) url: String,
+    pub(crate) operator_url: String,
     pub(crate) owner: TaskOwner,
     _cores: Arc<Cores>,
     _dir: tempfile::TempDir,
@@ -102,7 +106,8 @@ impl Stage {
         let mut config = config(dir.path(), &behind);
         (plan.config)(&mut config);
         let pause = PausePoints::armed();
-        let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let bind = || Listeners::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let doors = Doors { public: bind(), operators: Some(bind()) };
         let seams = Seams {
             clock: clock.clone(),
             pause: pause.clone(),
@@ -110,8 +115,9 @@ impl Stage {
             journal: journal.clone(),
             telemetry: chassis::Telemetry::off("gateway"),
         };
-        let app = gateway::build(config, listeners, seams).await.unwrap();
+        let app = gateway::build(config, doors, seams).await.unwrap();
         let url = format!("http://{}", app.addr());
+        let operator_url = format!("http://{}", app.operator_addr().unwrap());
         let run = app.run(stopper.clone());
         let run = async move { run.await.unwrap() };
         owner.tasks().spawn_on(cores.background(), Kind::Drained, "gateway", run);
@@ -126,6 +132,7 @@ impl Stage {
             item,
             sale,
             url,
+            operator_url,
             owner,
             _cores: cores,
             _dir: dir,
@@ -404,6 +411,7 @@ fn serve_stubs(owner: &TaskOwner, cores: &Cores, world: &Arc<World>) -> std::net
     let routes = Routes::new(InventoryServiceServer::new(stub.clone()))
         .add_service(CatalogServiceServer::new(stub.clone()))
         .add_service(OrderServiceServer::new(stub.clone()))
+        .add_service(OperatorServiceServer::new(stub.clone()))
         .add_service(UserServiceServer::new(stub));
     let settings = ServerSettings::default();
     let words = Words { domain: proto::ERROR_DOMAIN, invalid_input: "INVALID_INPUT" };

@@ -18,9 +18,11 @@ use proto::{
         inventory_service_server::InventoryService,
     },
     order::v1::{self as order, order_service_server::OrderService},
-    user::v1::{self as user, user_service_server::UserService},
+    user::v1::{
+        self as user, operator_service_server::OperatorService, user_service_server::UserService,
+    },
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 type Reserve =
     Box<dyn Fn(inventory::ReserveRequest) -> Result<inventory::ReserveResponse, Status> + Send>;
@@ -44,6 +46,8 @@ pub(crate) struct World {
     pub(crate) key_reads: AtomicUsize,
     /// All addresses that the last sign-in came with.
     pub(crate) signed_in_from: Mutex<Vec<String>>,
+    /// What operators asked, and the head of each call.
+    pub(crate) operator_calls: Mutex<Vec<(&'static str, MetadataMap)>>,
     /// Refresh tokens.
     pub(crate) signed_out: Mutex<Vec<String>>,
     pub(crate) is_inventory_down: AtomicBool,
@@ -218,34 +222,76 @@ impl InventoryService for Stub {
     }
 }
 
+impl Stub {
+    fn operator_call<T>(&self, name: &'static str, request: &Request<T>) -> Result<(), Status> {
+        up(&self.0.is_inventory_down)?;
+        lock(&self.0.operator_calls).push((name, request.metadata().clone()));
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl OperatorService for Stub {
+    async fn issue_operator_token(
+        &self,
+        request: Request<user::IssueOperatorTokenRequest>,
+    ) -> Result<Response<user::IssueOperatorTokenResponse>, Status> {
+        self.operator_call("issue_operator_token", &request)?;
+        let refusal = chassis::status::Refusal::new(
+            tonic::Code::InvalidArgument,
+            "INVALID_INPUT",
+            proto::ERROR_DOMAIN,
+            "the name is none",
+        );
+        Err(refusal.field("name", "must be 1 to 64 characters").into_status())
+    }
+
+    type GrantRehearsalStream = BoxStream<'static, Result<user::GrantRehearsalResponse, Status>>;
+
+    async fn grant_rehearsal(
+        &self,
+        request: Request<user::GrantRehearsalRequest>,
+    ) -> Result<Response<Self::GrantRehearsalStream>, Status> {
+        self.operator_call("grant_rehearsal", &request)?;
+        let shopper = user::RehearsalShopper::default();
+        let batch = user::GrantRehearsalResponse { shoppers: vec![shopper] };
+        let batches = [Ok(batch.clone()), Ok(batch), Err(Status::internal("a secret of ours"))];
+        Ok(Response::new(futures::stream::iter(batches).boxed()))
+    }
+}
+
 #[tonic::async_trait]
 impl CatalogService for Stub {
     async fn create_sale(
         &self,
-        _: Request<inventory::CreateSaleRequest>,
+        request: Request<inventory::CreateSaleRequest>,
     ) -> Result<Response<inventory::CreateSaleResponse>, Status> {
-        Err(Status::unimplemented("gateways don't write the catalog"))
+        self.operator_call("create_sale", &request)?;
+        Ok(Response::new(inventory::CreateSaleResponse::default()))
     }
 
     async fn schedule_sale(
         &self,
-        _: Request<inventory::ScheduleSaleRequest>,
+        request: Request<inventory::ScheduleSaleRequest>,
     ) -> Result<Response<inventory::ScheduleSaleResponse>, Status> {
-        Err(Status::unimplemented("gateways don't write the catalog"))
+        self.operator_call("schedule_sale", &request)?;
+        Ok(Response::new(inventory::ScheduleSaleResponse::default()))
     }
 
     async fn pause_item(
         &self,
-        _: Request<inventory::PauseItemRequest>,
+        request: Request<inventory::PauseItemRequest>,
     ) -> Result<Response<inventory::PauseItemResponse>, Status> {
-        Err(Status::unimplemented("gateways don't write the catalog"))
+        self.operator_call("pause_item", &request)?;
+        Ok(Response::new(inventory::PauseItemResponse::default()))
     }
 
     async fn resume_item(
         &self,
-        _: Request<inventory::ResumeItemRequest>,
+        request: Request<inventory::ResumeItemRequest>,
     ) -> Result<Response<inventory::ResumeItemResponse>, Status> {
-        Err(Status::unimplemented("gateways don't write the catalog"))
+        self.operator_call("resume_item", &request)?;
+        Ok(Response::new(inventory::ResumeItemResponse::default()))
     }
 
     async fn list_sales(

@@ -41,6 +41,7 @@ impl Shop {
     /// Binds all addresses first, so that each service can be told those of the others.
     pub(super) async fn build(
         listen: SocketAddr,
+        operators: SocketAddr,
         data: &DataDir,
         cores: &Arc<Cores>,
         telemetry: &TelemetryOwner,
@@ -48,10 +49,11 @@ impl Shop {
         let count = cores.serving().len();
         let bind = |addr| Listeners::bind(addr, count).map_err(usage);
         let inside = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let at_gateway = bind(listen)?;
+        let at_gateway =
+            gateway::Doors { public: bind(listen)?, operators: Some(bind(operators)?) };
         let (at_user, at_inventory, at_order) = (bind(inside)?, bind(inside)?, bind(inside)?);
         let addresses = Addresses {
-            gateway: url(at_gateway.addr()),
+            gateway: url(at_gateway.public.addr()),
             inventory: url(at_inventory.addr()),
             order: url(at_order.addr()),
             user: url(at_user.addr()),
@@ -98,7 +100,7 @@ impl Shop {
             journal: journal()?,
             telemetry: telemetry.of("gateway"),
         };
-        let gateway_addr = at_gateway.addr();
+        let gateway_addr = at_gateway.public.addr();
         let gateway = gateway::build(gateway_config(data, &addresses)?, at_gateway, seams)
             .await
             .map_err(usage)?;
@@ -111,6 +113,11 @@ impl Shop {
 
     pub(super) fn gateway_addr(&self) -> SocketAddr {
         self.gateway_addr
+    }
+
+    /// Where operators reach the gateway.
+    pub(super) fn operator_addr(&self) -> Option<SocketAddr> {
+        self.gateway.operator_addr()
     }
 
     /// The issuer of all tokens.
