@@ -51,7 +51,8 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
         stores.books.url(),
     );
     let of_gateway = format!(
-        "operator_listen = \"\"\n[upstream]\ninventory = \"{}\"\norder = \"{}\"\nuser = \"http://{user}\"\n\
+        "operator_listen = \"\"\n\
+         [upstream]\ninventory = \"{}\"\norder = \"{}\"\nuser = \"http://{user}\"\n\
          [tickets]\nkey_file = {}\norder_id_key_file = {}\n\
          [identity]\nrehearsal_allowed = true\n\
          [clients]\ntrusted_proxies = [\"127.0.0.0/8\"]\n{journal}",
