@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn knobs_without_sense_are_named() {
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 7] = [
+        let table: [(Spoil, &str); 9] = [
             (
                 |config| config.tickets.order_id_key_file = PathBuf::new(),
                 "tickets.order_id_key_file",
@@ -199,6 +199,8 @@ mod tests {
             (|config| config.purchase.batch_len_max = 0, "purchase.batch_len_max"),
             (|config| config.purchase.lanes_max = 0, "purchase.lanes_max"),
             (|config| config.watch.poll_ms = 0, "watch.poll_ms"),
+            (|config| config.watch.item_ms = 0, "watch.item_ms"),
+            (|config| config.cors.allowed_origins = vec!["*".into()], "cors.allowed_origins"),
             (|config| config.server.default_deadline_ms = 0, "server.default_deadline_ms"),
         ];
         for (spoil, name) in table {
