@@ -1,5 +1,5 @@
-//! Every instrument of the gateway, named once; calls by method and status are the chassis's. Nothing
-//! that names a person, a ticket or an address becomes a label.
+//! Every instrument of the gateway, named once; calls by method and status are the chassis's.
+//! Nothing that names a person, a ticket or an address becomes a label.
 
 use std::sync::Arc;
 

@@ -18,12 +18,14 @@ use proto::{
 use tempfile::TempDir;
 use tonic::{Status, transport::Channel};
 
+mod collector;
 mod patience;
 mod roles;
 mod selling;
 mod shopper;
 mod verdict;
 
+pub(crate) use collector::{Collector, Recorded, log};
 pub(crate) use patience::eventually;
 use roles::{Places, Role};
 pub(crate) use selling::{Offer, OpenSale, hire, make_sale};
@@ -73,11 +75,15 @@ impl House {
     /// Starts everything.
     pub(crate) async fn open() -> Self {
         let mut house = Self::empty();
-        house.start_user().await;
-        house.start_inventory().await;
-        house.start_orders().await;
-        house.start_gateway().await;
+        house.start_all().await;
         house
+    }
+
+    async fn start_all(&mut self) {
+        self.start_user().await;
+        self.start_inventory().await;
+        self.start_orders().await;
+        self.start_gateway().await;
     }
 
     /// The same with a ledger of the caller's, and two inventory-svc, one of which may overtake the
@@ -95,10 +101,25 @@ impl House {
         house
     }
 
+    /// The same, with every call recorded and sent to a collector.
+    pub(crate) async fn open_seen_by(collector: &Collector) -> Self {
+        let seen = TelemetrySettings {
+            otlp_endpoint: collector.url(),
+            sample_ratio: 1.0,
+            ..TelemetrySettings::default()
+        };
+        let mut house = Self::empty_seen(&seen);
+        house.start_all().await;
+        house
+    }
+
     fn empty() -> Self {
+        Self::empty_seen(&TelemetrySettings::default())
+    }
+
+    fn empty_seen(seen: &TelemetrySettings) -> Self {
         let cores = Arc::new(Cores::start(2).expect("threads can be had"));
-        let telemetry = TelemetryOwner::start(&TelemetrySettings::default(), &cores, "0");
-        let telemetry = telemetry.expect("it listens nowhere");
+        let telemetry = TelemetryOwner::start(seen, &cores, "0").expect("it listens nowhere");
         let data = tempfile::tempdir().expect("a temporary directory");
         let places = Places::find(cores.serving().len());
         let keys = roles::make_keys(data.path());
@@ -140,6 +161,15 @@ impl House {
         }
     }
 
+    /// The same, and the last spans are sent.
+    pub(crate) async fn close_seen(self) {
+        let Self { gateway, orders, inventory, user, telemetry, .. } = self;
+        for role in [gateway, orders, inventory, user] {
+            role.expect("it runs").stop(PATIENCE).await;
+        }
+        telemetry.drain(PATIENCE).await;
+    }
+
     /// The gateway dies: nothing is drained, flushed or tidied up.
     pub(crate) async fn crash_gateway(&mut self) {
         self.gateway.take().expect("it runs").crash().await;
@@ -169,6 +199,17 @@ impl House {
             Frozen::Gateway => &self.gateway_clock.1,
             Frozen::Inventory => &self.inventory_clock.1,
         }
+    }
+
+    /// The operator's token.
+    pub(crate) fn operator(&self) -> &str {
+        &self.operator
+    }
+
+    /// The text of one of the keys.
+    pub(crate) fn key(&self, name: &str) -> String {
+        let key = std::fs::read_to_string(self.data.path().join(name));
+        key.expect("it was made with the house").trim().to_owned()
     }
 
     /// Where clients connect to.
