@@ -62,8 +62,11 @@ impl Modify for Anywhere {
 }
 
 fn tell_refusals(operation: &mut Operation) {
-    let mut told =
-        vec![("500", "A defect"), ("504", "DEADLINE_EXCEEDED: what came of the call is unknown")];
+    let mut told = vec![
+        ("429", "RATE_LIMITED: too many calls of this buyer, network or sale"),
+        ("500", "A defect"),
+        ("504", "DEADLINE_EXCEEDED: what came of the call is unknown"),
+    ];
     if operation.security.is_some() {
         told.push(("403", "PERMISSION_DENIED: the token doesn't allow this"));
     }

@@ -58,7 +58,6 @@ pub(super) struct RefreshToken {
         (status = 201, body = Account),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 409, body = RpcStatus, description = "ALREADY_EXISTS"),
-        (status = 429, body = RpcStatus, description = "RATE_LIMITED"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
     ))]
 pub(super) async fn register(
@@ -78,7 +77,6 @@ pub(super) async fn register(
         (status = 201, body = Session),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 401, body = RpcStatus, description = "BAD_CREDENTIALS"),
-        (status = 429, body = RpcStatus, description = "RATE_LIMITED"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
     ))]
 pub(super) async fn sign_in(
@@ -106,7 +104,6 @@ pub(super) async fn sign_in(
         (status = 200, body = Session),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 401, body = RpcStatus, description = "SESSION_ENDED"),
-        (status = 429, body = RpcStatus, description = "RATE_LIMITED"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
     ))]
 pub(super) async fn refresh(
@@ -132,7 +129,6 @@ pub(super) async fn refresh(
     responses(
         (status = 204, description = "It is over"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
-        (status = 429, body = RpcStatus, description = "RATE_LIMITED"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
     ))]
 pub(super) async fn sign_out(

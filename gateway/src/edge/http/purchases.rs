@@ -50,8 +50,8 @@ enum PurchaseState {
         (status = 401, body = RpcStatus, description = "UNAUTHENTICATED"),
         (status = 409, body = RpcStatus, description = "NOT_OPEN, CLOSED, TICKET_EXPIRED, \
             LIMIT_REACHED, SOLD_OUT, REJECTED"),
-        (status = 429, body = RpcStatus, description = "RATE_LIMITED"),
-        (status = 503, body = RpcStatus, description = "LOADING, PAUSED, OVERLOADED"),
+        (status = 503, body = RpcStatus, description = "LOADING, PAUSED, OVERLOADED, \
+            UPSTREAM_UNAVAILABLE"),
     ))]
 pub(super) async fn purchase(
     State(mut counter): State<Counter>,

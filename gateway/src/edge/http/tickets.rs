@@ -49,7 +49,6 @@ pub(super) struct Ticket {
         (status = 401, body = RpcStatus, description = "UNAUTHENTICATED"),
         (status = 404, body = RpcStatus, description = "NOT_FOUND"),
         (status = 409, body = RpcStatus, description = "NOT_OPEN (before warm-up), CLOSED"),
-        (status = 429, body = RpcStatus, description = "RATE_LIMITED"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
     ))]
 pub(super) async fn issue(

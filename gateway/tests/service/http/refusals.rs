@@ -179,6 +179,26 @@ async fn layers_refuse_in_the_same_form() {
 }
 
 #[tokio::test]
+async fn who_calls_too_often_is_told_whose_allowance_it_was() {
+    let scarce = |config: &mut gateway::Config| {
+        config.rates.network = gateway::Allowance { per_s: 1, burst: 2 };
+    };
+    let stage = Stage::with(Plan { config: Box::new(scarce), ..Plan::default() }).await;
+    let mut refused = Vec::new();
+    while refused.is_empty() {
+        let answer = Ask::get("/v1/sales").send(&stage).await;
+        refused.extend((answer.status != 200).then_some(answer));
+    }
+    assert_eq!(refused[0].refused(), (429, "RATE_LIMITED".into(), true));
+    let body = refused[0].json();
+    let details = body["details"].as_array().unwrap();
+    assert!(details.iter().any(|detail| detail["violations"][0]["subject"] == "network"), "{body}");
+    // What costs nothing isn't counted: the document, and what isn't there.
+    assert_eq!(Ask::get("/openapi.json").send_unchecked(&stage).await.status, 200);
+    assert_eq!(Ask::get("/nothing").send_unchecked(&stage).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_deadline_that_passes_is_a_gateway_timeout() {
     let allow = |config: &mut gateway::Config| {
         config.cors.allowed_origins = vec!["https://shop.example".into()];
