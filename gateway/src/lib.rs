@@ -177,9 +177,8 @@ pub async fn build(
     });
     let inventories = inventories.collect::<Result<Vec<_>, BadAddress>>()?;
 
-    let read_limit = urls.read_limit();
+    let (known, read_limit) = (&config.catalog, urls.read_limit());
     let stock = Arc::new(StockView::default());
-    let known = &config.catalog;
     let items = Arc::new(Items::new(
         inventory.clone(),
         Arc::clone(&stock),
