@@ -75,6 +75,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// (OPEN, `to`), if it is (LOADING, `to`).
     async fn open(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error>;
 
+    /// How many connections to it there are, without those that read leases.
+    fn connected(&self) -> store::Connected;
+
     /// Whether it can be asked.
     async fn ping(&self) -> Result<(), Error>;
 }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Health, Kind, Stopper, Tasks, job::Beat};
+use chassis::{Health, Kind, Stopper, Tasks, job::Beat, metrics::Gauges};
 use tokio::runtime::Handle;
 
 use self::{
@@ -85,7 +85,9 @@ impl Jobs {
         spawn.job("load_requested", requested.run(stopper.clone()));
         let poller = stopper.clone();
         spawn.job("watch_stock", async move { stock.poll(&poller).await });
-        spawn.job("health", watch_catalog(Arc::clone(&catalog), health, stopper.clone()));
+        let connections = instruments.connections.clone();
+        let watch = watch_catalog(Arc::clone(&catalog), health, connections, stopper.clone());
+        spawn.job("health", watch);
         spawn.job(
             "read_keys",
             read_keys(operators, config.upstream.keys_interval(), stopper.clone()),
@@ -150,12 +152,21 @@ impl Spawn<'_> {
     }
 }
 
-/// Keeps readiness true to whether the catalog answers, and logs when that changes.
-async fn watch_catalog(catalog: Arc<dyn Catalog>, health: Health, stopper: Stopper) {
+/// Keeps readiness true to whether the catalog answers, and logs when that changes. Its connections
+/// are counted on the way.
+async fn watch_catalog(
+    catalog: Arc<dyn Catalog>,
+    health: Health,
+    connections: Gauges<1>,
+    stopper: Stopper,
+) {
     let mut beat = Beat::new(HEALTH_INTERVAL, &stopper);
     let mut was_ready = true;
     while beat.next().await {
         let answer = catalog.ping().await;
+        let store::Connected { open, idle } = catalog.connected();
+        connections.with(["open"]).set(open.into());
+        connections.with(["idle"]).set(idle.into());
         match &answer {
             Ok(()) if !was_ready => tracing::info!("the catalog answers again"),
             Err(error) if was_ready => tracing::warn!(%error, "not ready"),

@@ -26,6 +26,8 @@ pub struct Instruments {
     pub overdue_holds: Gauges<1>,
     /// How long the oldest of those is open.
     pub oldest_hold_age: Gauges<1>,
+    /// Connections to the catalog, open and idle.
+    pub connections: Gauges<1>,
     /// Loads of shards that came to an end.
     pub loads: Counters<1>,
 }
@@ -65,6 +67,11 @@ impl Instruments {
                 "seckill_inventory_oldest_hold_age_seconds",
                 "How long the oldest overdue hold is open",
                 ["shard"],
+            ),
+            connections: metrics.gauges(
+                "seckill_inventory_sql_connections",
+                "Connections to the catalog",
+                ["state"],
             ),
             loads: metrics.counters(
                 "seckill_inventory_loads",

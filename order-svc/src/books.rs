@@ -31,6 +31,9 @@ pub trait Books: Send + Sync {
     /// What keeps them, as traces name it.
     fn system(&self) -> &'static str;
 
+    /// How many connections to it there are.
+    fn connected(&self) -> store::Connected;
+
     /// Whether the store answers.
     ///
     /// # Errors

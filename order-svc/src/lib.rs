@@ -159,7 +159,7 @@ impl App {
 
         let log_every = Duration::from_secs(config.settle.log_every_s);
         let instruments = Instruments::new(telemetry.metrics());
-        let told = instruments.settle.clone();
+        let (told, connections) = (instruments.settle.clone(), instruments.connections.clone());
         let left_over = LeftOver::new(clock.clone(), log_every, instruments.left_over.clone());
         let sight = Sight { tracer: telemetry.tracer().clone(), instruments };
         let (settles, entries) = Settles::new(config.settle.queue_len_max, left_over.clone());
@@ -212,7 +212,14 @@ impl App {
         let every = Duration::from_millis(config.health_every_ms);
         let (stopper, asked) = (tasks.stopper().clone(), Arc::clone(&books));
         tasks.spawn_on(background, Kind::Essential, "health", async move {
-            health.watch(every, &stopper, async || is_ready(&*asked, &halted, every).await).await;
+            let look = async || {
+                // The books are asked anyway, so this is where their connections are counted.
+                let store::Connected { open, idle } = asked.connected();
+                connections.with(["open"]).set(open.into());
+                connections.with(["idle"]).set(idle.into());
+                is_ready(&*asked, &halted, every).await
+            };
+            health.watch(every, &stopper, look).await;
         });
 
         let api = OrderApi::new(books, tasks.clone(), background.clone(), &config.snapshot);

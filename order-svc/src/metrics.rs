@@ -18,6 +18,8 @@ pub(crate) struct Instruments {
     pub(crate) decided: Counters<1>,
     /// Records that can't be understood.
     pub(crate) dead_letters: Counter,
+    /// Connections to the books, open and idle.
+    pub(crate) connections: Gauges<1>,
     /// A Settle call's answer.
     pub(crate) settle: Histogram,
     /// Decisions that the ledger wasn't told, and has to find out.
@@ -42,6 +44,11 @@ impl Instruments {
             ),
             dead_letters: metrics
                 .counter("seckill_order_dead_letters", "Records that can't be understood"),
+            connections: metrics.gauges(
+                "seckill_order_sql_connections",
+                "Connections to the books",
+                ["state"],
+            ),
             settle: metrics.latency("seckill_order_settle_seconds", "Telling the ledger"),
             left_over: metrics.counter(
                 "seckill_order_settles_left_over",

@@ -41,6 +41,15 @@ impl Kind {
     }
 }
 
+/// A store's connections at one moment, readers and writers together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connected {
+    /// Those that are open.
+    pub open: u32,
+    /// Those of them that nobody uses.
+    pub idle: u32,
+}
+
 /// Why a store can't be opened. The text never holds a URL that may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

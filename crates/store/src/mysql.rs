@@ -18,7 +18,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::{OpenError, PoolSettings, Tls};
+use crate::{Connected, OpenError, PoolSettings, Tls};
 use lent::Duty;
 
 /// A password of more is no password but a wrong file.
@@ -38,6 +38,16 @@ pub struct MySql {
 }
 
 impl MySql {
+    /// How many connections there are.
+    pub fn connected(&self) -> Connected {
+        let pools = [&self.reader, &self.writer];
+        let idle: usize = pools.iter().map(|pool| pool.idle()).sum();
+        Connected {
+            open: pools.iter().map(|pool| pool.size()).sum(),
+            idle: u32::try_from(idle).unwrap_or(u32::MAX),
+        }
+    }
+
     /// Waits for all connections to be given back, and closes them.
     pub async fn close(&self) {
         self.reader.close().await;

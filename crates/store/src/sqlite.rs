@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlitePool, Transaction};
 
-use crate::{OpenError, PoolSettings};
+use crate::{Connected, OpenError, PoolSettings};
 
 /// Readers and the one writer. Clones share the connections.
 #[derive(Debug, Clone)]
@@ -30,6 +30,16 @@ impl Sqlite {
     /// one for longer than `acquire_ms_max`.
     pub async fn begin_write(&self) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
         self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// How many connections there are.
+    pub fn connected(&self) -> Connected {
+        let pools = [&self.reader, &self.writer];
+        let idle: usize = pools.iter().map(|pool| pool.num_idle()).sum();
+        Connected {
+            open: pools.iter().map(|pool| pool.size()).sum(),
+            idle: u32::try_from(idle).unwrap_or(u32::MAX),
+        }
     }
 
     /// Waits for all connections to be given back, and closes them.

@@ -316,6 +316,10 @@ impl Catalog for MySqlCatalog {
         self.set(query.bind(shard.get()).bind(to.get())).await
     }
 
+    fn connected(&self) -> store::Connected {
+        self.db.connected()
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         let look = async |it: &mut MySqlConnection| sqlx::query("SELECT 1").execute(it).await;
         self.db.reader.ask(look).await?;

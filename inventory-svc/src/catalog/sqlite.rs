@@ -289,6 +289,10 @@ impl Catalog for SqliteCatalog {
         Ok(changed(&done))
     }
 
+    fn connected(&self) -> store::Connected {
+        self.db.connected()
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         sqlx::query("SELECT 1").execute(&self.db.reader).await?;
         Ok(())

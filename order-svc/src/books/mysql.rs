@@ -149,6 +149,10 @@ impl Books for MySqlBooks {
         "mysql"
     }
 
+    fn connected(&self) -> store::Connected {
+        self.store.connected()
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         let look = async |it: &mut MySqlConnection| {
             sqlx::query("SELECT 1 FROM journal_position LIMIT 1").fetch_optional(it).await

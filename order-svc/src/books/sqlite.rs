@@ -104,6 +104,10 @@ impl Books for SqliteBooks {
         "sqlite"
     }
 
+    fn connected(&self) -> store::Connected {
+        self.store.connected()
+    }
+
     async fn ping(&self) -> Result<(), Error> {
         sqlx::query("SELECT 1 FROM journal_position LIMIT 1")
             .fetch_optional(&self.store.reader)
