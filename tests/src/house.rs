@@ -244,6 +244,11 @@ impl House {
         OrderServiceClient::new(channel(self.places.orders))
     }
 
+    /// With the operator's token in its head.
+    pub(crate) fn as_operator<T>(&self, message: T) -> tonic::Request<T> {
+        selling::as_operator(&self.operator, message)
+    }
+
     /// Makes a sale of one item that is open from now on, and waits until its shard admits.
     pub(crate) async fn sell(&self, offer: Offer) -> OpenSale {
         let sale = selling::make_sale(self.catalog(), &self.operator, offer).await;

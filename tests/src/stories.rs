@@ -9,6 +9,7 @@ mod generic_client;
 mod lost_ledger;
 mod lost_records;
 mod one_ticket;
+mod pause;
 mod seen_by_operators;
 mod sells_out;
 mod three_ways;

@@ -240,7 +240,7 @@ fn passwords(config: &Config, cores: &Cores) -> Result<Passwords, BuildError> {
     };
     let cost =
         Cost { memory_kib: hashing.memory_kib, passes: hashing.passes, lanes: hashing.lanes };
-    Passwords::new(cost, Workroom::new(bounds, cores.background().clone()))
+    Passwords::new(cost, Workroom::new(bounds, cores.heavy().clone()))
         .map_err(|broken| BuildError::Hashing(broken.to_string()))
 }
 
@@ -253,7 +253,7 @@ fn rehearsal(config: &Config, cores: &Cores) -> Rehearsal {
     };
     Rehearsal {
         is_allowed: config.rehearsal_allowed,
-        room: Arc::new(Workroom::new(bounds, cores.background().clone())),
+        room: Arc::new(Workroom::new(bounds, cores.heavy().clone())),
         batches_ahead_max: parallel_max.get(),
     }
 }

@@ -12,7 +12,7 @@ use argon2::{Algorithm, Argon2, Params, Version, password_hash};
 use self::memory::Memory;
 use crate::{
     domain::Password,
-    workroom::{Overloaded, Workroom},
+    workroom::{Overloaded, Place, Workroom},
 };
 
 mod memory;
@@ -86,9 +86,15 @@ impl Passwords {
         made.map(StoredHash).map_err(PasswordError::Hash)
     }
 
+    /// A place for one check, to be had before anything else is done for it.
+    pub(crate) fn place(&self) -> Result<Place, PasswordError> {
+        Ok(self.room.place()?)
+    }
+
     /// Whether it is the password of this hash; never, but in the same time, for `None`.
     pub(crate) async fn check(
         &self,
+        place: Place,
         password: Password,
         stored: Option<StoredHash>,
     ) -> Result<bool, PasswordError> {
@@ -98,7 +104,7 @@ impl Passwords {
             checks.fetch_add(1, Ordering::Relaxed);
             memory.verify(password.expose(), &against.0)
         };
-        self.room.run(work).await?.map_err(PasswordError::Hash)
+        self.room.run_in(place, work).await?.map_err(PasswordError::Hash)
     }
 
     /// How many checks were made since the start.

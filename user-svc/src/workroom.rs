@@ -4,7 +4,11 @@
 
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, sync::Semaphore, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 /// The bounds of a room.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +25,10 @@ pub(crate) struct Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more work is waiting than can be done in time")]
 pub(crate) struct Overloaded;
+
+/// A place in the room; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
 /// Shared by all cores that serve.
 #[derive(Debug)]
@@ -45,13 +53,27 @@ impl Workroom {
         }
     }
 
-    /// Runs the work as soon as there is a slot for it. A caller that leaves while it waits gives
-    /// its place back; one that leaves later doesn't stop the work.
+    /// A place for one job, running or waiting: whoever gets none needn't do anything else for it.
+    pub(crate) fn place(&self) -> Result<Place, Overloaded> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map(Place).map_err(|_| Overloaded)
+    }
+
+    /// Takes a place and runs the work.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Overloaded> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Overloaded)?;
+        self.run_in(self.place()?, work).await
+    }
+
+    /// Runs the work as soon as there is a slot for it. A caller that leaves while it waits gives
+    /// its place back; one that leaves later doesn't stop the work.
+    pub(crate) async fn run_in<T: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Overloaded> {
         let slot = timeout(self.wait_max, Arc::clone(&self.slots).acquire_owned())
             .await
             .map_err(|_| Overloaded)?

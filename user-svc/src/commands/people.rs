@@ -49,12 +49,13 @@ impl People {
         credentials: Credentials,
         from: Option<Neighbourhood>,
     ) -> Result<Granted, NotDone> {
-        // Before the hash, which is what a guesser makes us pay for.
+        // Both before anything that a guesser, or a crowd, would make us pay for.
         let attempt = self.lockout.begin(&credentials.email, from)?;
+        let place = self.passwords.place()?;
         let login = self.accounts.find(&credentials.email).await?;
         let stored = login.as_ref().map(|login| login.password_hash.clone());
         // Before it is known whether there is an account: exactly one check on either path.
-        let is_theirs = self.passwords.check(credentials.password, stored).await?;
+        let is_theirs = self.passwords.check(place, credentials.password, stored).await?;
         match login {
             Some(login) if is_theirs => {
                 attempt.succeeded();

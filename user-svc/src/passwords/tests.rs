@@ -33,9 +33,24 @@ async fn only_the_password_itself_fits_its_hash() {
     let stored = passwords.hash(password("correct horse")).await.unwrap();
     let again = passwords.hash(password("correct horse")).await.unwrap();
     assert_ne!(stored, again, "each hash has a salt of its own");
-    assert!(passwords.check(password("correct horse"), Some(stored.clone())).await.unwrap());
-    assert!(passwords.check(password("correct horse"), Some(again)).await.unwrap());
-    assert!(!passwords.check(password("Correct horse"), Some(stored)).await.unwrap());
+    assert!(
+        passwords
+            .check(passwords.place().unwrap(), password("correct horse"), Some(stored.clone()))
+            .await
+            .unwrap()
+    );
+    assert!(
+        passwords
+            .check(passwords.place().unwrap(), password("correct horse"), Some(again))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !passwords
+            .check(passwords.place().unwrap(), password("Correct horse"), Some(stored))
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test]
@@ -43,9 +58,19 @@ async fn nobody_costs_the_same_one_check_and_never_fits() {
     let passwords = passwords(CHEAP).unwrap();
     let stored = passwords.hash(password("correct horse")).await.unwrap();
     assert_eq!(passwords.checks(), 0);
-    assert!(!passwords.check(password("battery staple"), Some(stored.clone())).await.unwrap());
+    assert!(
+        !passwords
+            .check(passwords.place().unwrap(), password("battery staple"), Some(stored.clone()))
+            .await
+            .unwrap()
+    );
     assert_eq!(passwords.checks(), 1);
-    assert!(!passwords.check(password("battery staple"), None).await.unwrap());
+    assert!(
+        !passwords
+            .check(passwords.place().unwrap(), password("battery staple"), None)
+            .await
+            .unwrap()
+    );
     assert_eq!(passwords.checks(), 2);
     let cost = |hash: &StoredHash| hash.as_text().split('$').nth(3).unwrap().to_owned();
     assert_eq!(cost(&passwords.nobody), cost(&stored));
@@ -66,8 +91,18 @@ async fn memory_is_used_again_whatever_a_hash_costs() {
         let stored = passwords.hash(password("correct horse")).await.unwrap();
         for stored in [stored, foreign.clone()] {
             let again = Some(stored.clone());
-            assert!(passwords.check(password("correct horse"), Some(stored)).await.unwrap());
-            assert!(!passwords.check(password("Correct horse"), again).await.unwrap());
+            assert!(
+                passwords
+                    .check(passwords.place().unwrap(), password("correct horse"), Some(stored))
+                    .await
+                    .unwrap()
+            );
+            assert!(
+                !passwords
+                    .check(passwords.place().unwrap(), password("Correct horse"), again)
+                    .await
+                    .unwrap()
+            );
         }
     }
     assert_eq!(passwords.memory.pieces(), 1, "one at a time needs one piece");
@@ -88,7 +123,8 @@ async fn what_is_made_here_others_can_read() {
 async fn a_damaged_hash_is_an_error_and_not_a_wrong_password() {
     let passwords = passwords(CHEAP).unwrap();
     let damaged = Some(StoredHash::from_text("$argon2id$v=19$oh".to_owned()));
-    let answer = passwords.check(password("correct horse"), damaged).await;
+    let answer =
+        passwords.check(passwords.place().unwrap(), password("correct horse"), damaged).await;
     assert!(matches!(answer, Err(PasswordError::Hash(_))), "{answer:?}");
 }
 

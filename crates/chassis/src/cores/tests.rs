@@ -68,3 +68,18 @@ async fn dropping_in_async_code_does_not_panic() {
     let cores = Cores::start(2).expect("two cores");
     assert!(cores.shutdown(PATIENCE));
 }
+
+#[test]
+fn heavy_work_steps_back_and_nothing_else_does() {
+    let cores = Cores::start(1).unwrap();
+    let priority = || rustix::process::getpriority_process(None).unwrap();
+    let ours = priority();
+    let of = |runtime: &Handle| {
+        runtime.block_on(async { tokio::task::spawn_blocking(priority).await.unwrap() })
+    };
+    assert_eq!(of(cores.heavy()), 19);
+    assert_eq!(of(cores.background()), ours);
+    let (told, hears) = mpsc::channel();
+    cores.serving()[0].spawn(async move { told.send(priority()).unwrap() });
+    assert_eq!(hears.recv_timeout(Duration::from_secs(10)), Ok(ours));
+}
