@@ -171,10 +171,8 @@ pub async fn build(
     let inventory = Inventory::new(connect(background, &urls.inventory)?, clock.clone());
     let office =
         Office::new(connect(background, &urls.inventory)?, connect(background, &urls.user)?);
-    let inventories = seams.cores.serving().iter().map(|core| {
-        let channel = connect(core, &urls.inventory)?;
-        Ok(Inventory::new(channel, clock.clone()))
-    });
+    let on_core = |core| Ok(Inventory::new(connect(core, &urls.inventory)?, clock.clone()));
+    let inventories = seams.cores.serving().iter().map(on_core);
     let inventories = inventories.collect::<Result<Vec<_>, BadAddress>>()?;
 
     let (known, read_limit) = (&config.catalog, urls.read_limit());

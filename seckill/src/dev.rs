@@ -109,11 +109,11 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
     let mut running = shop.run(cores);
     data.publish(&addresses, token.expose())?;
     say(format!("seckill listens on {address}"));
-    if let Some(at_operators) = at_operators {
-        say(format!("operators are served at {at_operators}"));
-    }
     if let Some(metrics) = telemetry.metrics_addr() {
         say(format!("metrics at http://{metrics}/metrics"));
+    }
+    if let Some(at_operators) = at_operators {
+        say(format!("operators are served at {at_operators}"));
     }
 
     let operator = Bearer::new(token.expose())

@@ -1,5 +1,5 @@
-//! An operator pauses an item in the middle of its rush, and resumes it: meanwhile nobody new is let
-//! in, everybody is told when to come back, and in the end exactly what there was is sold.
+//! An operator pauses an item in the middle of its rush, and resumes it: meanwhile nobody new is
+//! let in, everybody is told when to come back, and in the end exactly what there was is sold.
 
 use std::{
     collections::BTreeSet,
