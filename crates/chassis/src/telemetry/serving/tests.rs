@@ -173,31 +173,3 @@ async fn a_call_that_is_cut_short_is_seen_too() {
     let text = scene.telemetry.metrics().text();
     assert!(text.contains("rpc_server_in_flight{service=\"bakery\"} 0.0"), "{text}");
 }
-
-/// The price of being looked at, without a server around it. `cargo test --release -p chassis --
-/// --ignored --nocapture price`
-#[tokio::test]
-#[ignore = "it measures, and proves nothing"]
-#[expect(clippy::print_stdout, reason = "the number is what it is for")]
-async fn price_of_a_call_that_is_not_recorded() {
-    const CALLS: u32 = 200_000;
-    let (scene, seen) = (Scene::new(0.01).at_the_edge(), |_: Request<Body>| {
-        std::future::ready(Ok::<_, Infallible>(Response::new(Body::empty())))
-    });
-    let bare = service_fn(seen);
-    let looked_at = SightLayer::new(&scene.telemetry).layer(service_fn(seen));
-    let mut took = [Duration::ZERO; 2];
-    for _round in 0..5 {
-        let began = boot_time();
-        for _ in 0..CALLS {
-            drop(bare.oneshot(request("bread.Oven/Bake", CALLER)).await);
-        }
-        took[0] = boot_time() - began;
-        let began = boot_time();
-        for _ in 0..CALLS {
-            drop(looked_at.clone().oneshot(request("bread.Oven/Bake", CALLER)).await);
-        }
-        took[1] = boot_time() - began;
-    }
-    println!("{:?} more for a call", took[1].saturating_sub(took[0]) / CALLS);
-}
