@@ -11,6 +11,15 @@ use sqlx::{SqlitePool, Transaction};
 
 use crate::{Connected, OpenError, PoolSettings};
 
+/// What the writer keeps of the file: new rows fall anywhere into trees of tens of MiB, and with
+/// SQLite's 2 MiB each of them reads a page and drops another. Taken only as it is used.
+const WRITER_CACHE_KIB: u32 = 64 * 1024;
+
+/// Pages of the log that are copied into the file at a time, by the commit that is the next: 64 MiB
+/// instead of 4, so that a page which many commits change is copied once. A start after a crash
+/// reads that much.
+const CHECKPOINT_PAGES: u32 = 16_000;
+
 /// Readers and the one writer. Clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Sqlite {
@@ -75,7 +84,11 @@ pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenErro
             .test_before_acquire(false)
     };
     // The writer first: it makes the file, and turns WAL on.
-    let writer = pool(1).connect_with(options.clone()).await.map_err(refused)?;
+    let writing = options
+        .clone()
+        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
+    let writer = pool(1).connect_with(writing).await.map_err(refused)?;
     let reader = pool(settings.readers_max.max(1))
         .connect_with(options.pragma("query_only", "ON"))
         .await
