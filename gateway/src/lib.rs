@@ -213,7 +213,7 @@ pub async fn build(
     };
     let shop = Arc::new(shop);
     let senses: Vec<_> = seams.cores.serving().iter().map(|_core| Senses::new(&shop)).collect();
-    metrics::show_limits(seams.telemetry.metrics(), senses.clone(), Arc::clone(&shop.rates));
+    metrics::show_limits(seams.telemetry.metrics(), senses.clone(), Arc::clone(&shop));
     let desk = OperatorDesk::new(Arc::clone(&shop), office);
     let operator_routes = stack::operator_routes(operator_routes, desk, &shop.config);
     Ok(App {

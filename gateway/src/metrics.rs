@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chassis::metrics::{Counters, Histogram, Metrics};
 
-use crate::{rates::Rates, stack::Senses};
+use crate::{edge::Shop, stack::Senses};
 
 /// What the gateway counts and measures. Clones count together.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Instruments {
 }
 
 /// Shows what the limits have learnt and how far they are used, each time that somebody looks.
-pub(crate) fn show_limits(metrics: &Metrics, cores: Vec<Senses>, rates: Arc<Rates>) {
+pub(crate) fn show_limits(metrics: &Metrics, cores: Vec<Senses>, shop: Arc<Shop>) {
     let places = metrics.gauges(
         "seckill_gateway_places",
         "Purchases that a core may have under way at once, as it has learnt",
@@ -68,6 +68,11 @@ pub(crate) fn show_limits(metrics: &Metrics, cores: Vec<Senses>, rates: Arc<Rate
         "Users, networks and sales whose allowance of calls isn't whole",
         ["whose"],
     );
+    let watchers = metrics.gauges(
+        "seckill_gateway_watchers",
+        "Open streams that tell of orders and of what is left of items",
+        ["of"],
+    );
     metrics.before_reading(move || {
         for (core, Senses { limiter, breakers }) in cores.iter().enumerate() {
             let core = core.to_string();
@@ -78,8 +83,10 @@ pub(crate) fn show_limits(metrics: &Metrics, cores: Vec<Senses>, rates: Arc<Rate
                 open.with([core.clone(), store.to_owned()]).set(count as f64);
             }
         }
-        for (whose, count) in ["user", "network", "sale"].into_iter().zip(rates.len()) {
+        for (whose, count) in ["user", "network", "sale"].into_iter().zip(shop.rates.len()) {
             remembered.with([whose]).set(count as f64);
         }
+        watchers.with(["order"]).set(shop.order_watchers.len() as f64);
+        watchers.with(["item"]).set(shop.item_watchers.len() as f64);
     });
 }

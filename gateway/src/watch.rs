@@ -84,6 +84,11 @@ impl<K, N> Watchers<K, N> {
         Arc::new(Self { watched: Mutex::new(watched), watchers_max })
     }
 
+    /// How many watch.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().watchers
+    }
+
     fn lock(&self) -> MutexGuard<'_, Watched<K, N>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,7 +128,7 @@ impl<K: Clone + Eq + Hash, N: News> Watchers<K, N> {
 
 impl<K, N> fmt::Debug for Watchers<K, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watchers").field("watchers", &self.lock().watchers).finish_non_exhaustive()
+        f.debug_struct("Watchers").field("watchers", &self.len()).finish_non_exhaustive()
     }
 }
 

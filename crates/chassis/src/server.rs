@@ -2,8 +2,8 @@
 //!
 //! Each core has a listener of its own and shares nothing with the others but the count of
 //! connections by address. A stop ends the accepting at once, says GOAWAY and lets calls finish; a
-//! stream that has no end of its own ends by [`Stopper::of`] its request, or it would hold it up.
-//! A dropped [`crate::TaskOwner`] severs connections and drops handlers at their next await.
+//! stream that has no end of its own ends by [`crate::Stopper::of`] its request, or it would hold
+//! it up. A dropped [`crate::TaskOwner`] severs connections and drops handlers at their next await.
 //! Whatever a peer can make us keep or wait for has a bound in [`ServerSettings`].
 
 use std::net::TcpListener;
