@@ -30,7 +30,7 @@ mod rush;
 mod settings;
 mod stores;
 
-pub(crate) use role::Role;
+pub(crate) use role::{Role, binary};
 pub(crate) use rush::Rush;
 pub(crate) use stores::{Layout, Stores};
 

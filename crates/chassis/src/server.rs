@@ -24,6 +24,7 @@ mod accept;
 mod body;
 mod calls;
 mod connection;
+mod crowd;
 mod guard;
 mod hello;
 mod http1;

@@ -72,7 +72,7 @@ impl Role {
 }
 
 /// The program under test.
-pub(super) fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration to enter through")]
     let path = std::env::var_os("SECKILL_BINARY");
     path.expect("SECKILL_BINARY names the program, see scripts/test").into()

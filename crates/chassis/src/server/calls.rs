@@ -19,6 +19,7 @@ use crate::malformed::{Words, explained};
 use crate::plain_http::PlainHttpLayer;
 use crate::server::body::Patient;
 use crate::server::guard::GuardLayer;
+use crate::server::http1::Turn;
 use crate::server::settings::ServerSettings;
 use crate::server::whole::WholeLayer;
 use crate::stop::Stopper;
@@ -90,6 +91,8 @@ pub(super) struct Calls<S> {
     pub(super) stack: S,
     pub(super) peer: Peer,
     pub(super) body_idle_max: Duration,
+    /// Of a connection of HTTP/1. On HTTP/2, calls are known by their tasks.
+    pub(super) turn: Option<Turn>,
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for Calls<S> {
@@ -100,6 +103,9 @@ impl<S: Stack> hyper::service::Service<Request<Incoming>> for Calls<S> {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut request = request.map(|body| Body::new(Patient::new(body, self.body_idle_max)));
         request.extensions_mut().insert(self.peer);
+        if let Some(turn) = &self.turn {
+            turn.begins();
+        }
         self.stack.clone().oneshot(request)
     }
 }

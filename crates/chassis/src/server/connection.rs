@@ -21,26 +21,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job::jittered;
 use crate::server::calls::{Calls, Peer, Stack};
+use crate::server::crowd::{Busy, Crowd, Presence};
 use crate::server::hello::{Greeted, Version};
-use crate::server::http1::Http1;
+use crate::server::http1::{Http1, Turn};
 use crate::server::seats::Seat;
 use crate::server::settings::ServerSettings;
 use crate::stop::Stopper;
 use crate::tasks::Tasks;
+
+/// An idle connection has nothing to finish but a call that comes just then.
+const UNWANTED_GRACE: Duration = Duration::from_secs(1);
 
 /// What all connections of one core have in common.
 pub(super) struct Connections<S> {
     stack: S,
     hello_within: Duration,
     http1: Option<Http1>,
-    http2: http2::Builder<OnThisCore>,
+    settings: ServerSettings,
     body_idle_max: Duration,
+    crowd: Crowd,
     age_max: Option<Duration>,
     age_grace: Duration,
     tasks: Tasks,
     /// This core's own children of the owner's tokens: their locks are shared with no other core.
     stopper: Stopper,
-    abort: CancellationToken,
+    abort: Arc<CancellationToken>,
 }
 
 impl<S: Stack> Connections<S> {
@@ -50,13 +55,14 @@ impl<S: Stack> Connections<S> {
             stack,
             hello_within: settings.hello_within(),
             http1: settings.http1.then(|| Http1::new(settings)),
-            http2: http2(settings, OnThisCore { abort: abort.clone().into() }),
+            settings: settings.clone(),
+            crowd: Crowd::new(settings.connections_idle_per_core_max),
             body_idle_max: settings.body_idle(),
             age_max: settings.connection_age_max(),
             age_grace: settings.connection_age_grace(),
             tasks: tasks.clone(),
             stopper: tasks.stopper().child(),
-            abort,
+            abort: Arc::new(abort),
         }
     }
 
@@ -81,35 +87,47 @@ impl<S: Stack> Connections<S> {
     }
 
     async fn live(&self, io: TcpStream, peer: Peer) {
+        let presence = self.crowd.enter();
         let greeted = tokio::select! {
             biased;
             () = self.stopper.stopped() => return,
+            () = presence.unwanted() => return,
             greeted = timeout(self.hello_within, Greeted::by(io)) => greeted,
         };
         // Who has said nothing in time, or has left, is owed no answer.
         let Ok(Ok(greeted)) = greeted else { return };
-        let stack = self.stack.clone();
-        let calls = Calls { stack, peer, body_idle_max: self.body_idle_max };
+        let calls = |turn| Calls {
+            stack: self.stack.clone(),
+            peer,
+            body_idle_max: self.body_idle_max,
+            turn,
+        };
         match (greeted.version, &self.http1) {
             (Version::Http2, _) => {
+                let executor =
+                    OnThisCore { abort: Arc::clone(&self.abort), presence: Arc::clone(&presence) };
                 let io = TokioIo::new(greeted.into_io());
-                self.until_its_end(self.http2.serve_connection(io, calls)).await;
+                let connection = http2(&self.settings, executor).serve_connection(io, calls(None));
+                self.until_its_end(connection, &presence).await;
             }
             (Version::Http1, Some(http1)) => {
-                let (builder, read) = http1.connection(greeted.read);
+                let turn = Turn::of(&presence);
+                let (builder, read) = http1.connection(greeted.read, turn.clone());
                 let io = TokioIo::new(tokio::io::join(read, greeted.write));
-                self.until_its_end(builder.serve_connection(io, calls)).await;
+                let connection = builder.serve_connection(io, calls(Some(turn)));
+                self.until_its_end(connection, &presence).await;
             }
             (Version::Http1, None) => {}
         }
     }
 
-    async fn until_its_end(&self, connection: impl Finish) {
+    async fn until_its_end(&self, connection: impl Finish, presence: &Presence) {
         let mut connection = pin!(connection);
         let finishing = async {
             tokio::select! {
                 () = self.stopper.stopped() => Ending::Stopped,
                 () = aged(self.age_max) => Ending::Aged,
+                () = presence.unwanted() => Ending::Unwanted,
             }
         };
         let ending = tokio::select! {
@@ -123,6 +141,7 @@ impl<S: Stack> Connections<S> {
             // The drain says how long this may take.
             Ending::Stopped => drop(connection.await),
             Ending::Aged => drop(timeout(self.age_grace, connection).await),
+            Ending::Unwanted => drop(timeout(UNWANTED_GRACE, connection).await),
         }
     }
 }
@@ -131,6 +150,7 @@ impl<S: Stack> Connections<S> {
 enum Ending {
     Stopped,
     Aged,
+    Unwanted,
 }
 
 /// Spread by a tenth, or all who came at the opening would come back at once.
@@ -188,6 +208,7 @@ where
 #[derive(Clone, Debug)]
 struct OnThisCore {
     abort: Arc<CancellationToken>,
+    presence: Arc<Presence>,
 }
 
 impl<F> Executor<F> for OnThisCore
@@ -196,7 +217,11 @@ where
 {
     fn execute(&self, call: F) {
         #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
-        tokio::spawn(UnlessAborted { abort: Arc::clone(&self.abort), call });
+        tokio::spawn(UnlessAborted {
+            abort: Arc::clone(&self.abort),
+            call,
+            _busy: Some(self.presence.call()),
+        });
     }
 }
 
@@ -207,6 +232,8 @@ pin_project! {
         abort: Arc<CancellationToken>,
         #[pin]
         call: F,
+        // Until the last of the answer has gone.
+        _busy: Option<Busy>,
     }
 }
 
@@ -233,7 +260,7 @@ mod tests {
             polls += 1;
             Poll::<()>::Pending
         });
-        let mut call = Box::pin(UnlessAborted { abort: Arc::clone(&abort), call });
+        let mut call = Box::pin(UnlessAborted { abort: Arc::clone(&abort), call, _busy: None });
         assert!(call.as_mut().now_or_never().is_none());
         abort.cancel();
         assert!(call.as_mut().now_or_never().is_some());

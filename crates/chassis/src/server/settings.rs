@@ -27,6 +27,9 @@ pub struct ServerSettings {
     /// and the usual soft limit is 1024: the program starts with [`crate::open_files::raise`].
     /// 4096 on each of 100 cores stay below the usual hard limit of 524288, with room for stores.
     pub connections_per_core_max: usize,
+    /// Above so many connections of a core those without a call under way are told to go, the
+    /// longest idle first, as others come. 4096: not before the seats are taken.
+    pub connections_idle_per_core_max: usize,
     /// Open connections from one address (IPv6: from one /64), over all cores; more are closed at
     /// once. Absent: no bound, as the peers of our own roles are few and known.
     pub connections_per_address_max: Option<usize>,
@@ -98,6 +101,7 @@ impl Default for ServerSettings {
             max_concurrent_streams: 1024,
             http1: false,
             connections_per_core_max: 4096,
+            connections_idle_per_core_max: 4096,
             connections_per_address_max: None,
             connections_uncapped_from: own_machine().into(),
             hello_within_ms: 10_000,

@@ -1,0 +1,173 @@
+//! A shop in a process of its own, with a sale open and shoppers hired, and what it says of itself.
+
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+
+use ids::ShardNo;
+use proto::{
+    inventory::v1::{
+        CountShardRequest, catalog_service_client::CatalogServiceClient,
+        inventory_service_client::InventoryServiceClient,
+    },
+    order::v1::{
+        CountShardRequest as CountRowsRequest, CountShardResponse as Rows,
+        order_service_client::OrderServiceClient,
+    },
+    user::v1::operator_service_client::OperatorServiceClient,
+};
+use serde::Deserialize;
+use tempfile::TempDir;
+use testbed::{Port, Process};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{Mutex, MutexGuard},
+};
+use tonic::transport::Channel;
+
+use super::buyers::Buyers;
+use crate::{
+    house::{Offer, OpenSale, Shopper, eventually, hire, make_sale},
+    shop::{PATIENCE, binary},
+};
+
+/// One at a time: they measure.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// More than any story sells.
+const OFFER: Offer =
+    Offer { units: 1_000_000, limit_per_user: 1_000, lease: Duration::from_secs(2) };
+const SHOPPERS: u32 = 100;
+
+/// See the module.
+pub(super) struct Ground {
+    pub(super) sale: OpenSale,
+    pub(super) shoppers: Vec<Shopper>,
+    buyers: Buyers,
+    addr: SocketAddr,
+    metrics: SocketAddr,
+    at: Addresses,
+    // Before the directory, which its process uses.
+    _process: Process,
+    dir: TempDir,
+    _ports: [Port; 2],
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// As `seckill dev` writes them.
+#[derive(Deserialize)]
+struct Addresses {
+    gateway: String,
+    inventory: String,
+    order: String,
+    user: String,
+}
+
+impl Ground {
+    /// Starts the shop and makes a sale.
+    pub(super) async fn open() -> Self {
+        let turn = TURN.lock().await;
+        let dir = tempfile::tempdir().expect("the temporary directory can be written");
+        let ports = [Port::claim(), Port::claim()];
+        let [addr, metrics] =
+            [&ports[0], &ports[1]].map(|port| SocketAddr::from(([127, 0, 0, 1], port.number())));
+        let data = dir.path().join("data");
+        let (listen, seen) = (addr.to_string(), metrics.to_string());
+        let mut arguments = vec!["dev", "--listen", &listen, "--metrics", &seen, "--data"];
+        arguments.push(data.to_str().expect("temporary directories have plain names"));
+        let mut process = Process::new(binary(), arguments, dir.path().join("log"));
+        let written = data.join("addresses.json");
+        process.start(PATIENCE, async || fs::exists(&written).unwrap_or(false)).await;
+
+        let at = fs::read_to_string(&written).expect("it was written");
+        let at: Addresses = serde_json::from_str(&at).expect("as it is written");
+        let operator = fs::read_to_string(data.join("operator.token")).expect("it was written");
+        let catalog = CatalogServiceClient::new(channel(&at.inventory));
+        let sale = make_sale(catalog, operator.trim(), OFFER).await;
+        let ledger = InventoryServiceClient::new(channel(&at.inventory));
+        eventually("the shard opens", PATIENCE, async || {
+            let shard_no = sale.shard.get();
+            ledger.clone().count_shard(CountShardRequest { shard_no }).await.ok()
+        })
+        .await;
+        let operators = OperatorServiceClient::new(channel(&at.user));
+        let gateway = channel(&at.gateway);
+        let shoppers = hire(operators, operator.trim(), SHOPPERS, &gateway).await;
+        let buyers = Buyers::new(shoppers.clone(), sale.item_id.clone());
+        Self {
+            sale,
+            shoppers,
+            buyers,
+            addr,
+            metrics,
+            at,
+            _process: process,
+            dir,
+            _ports: ports,
+            _turn: turn,
+        }
+    }
+
+    /// The public port.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The key that signs tokens.
+    pub(super) fn signing_key(&self) -> PathBuf {
+        self.dir.path().join("data/signing.pem")
+    }
+
+    /// A connection of its own to the public port.
+    pub(super) fn channel(&self) -> Channel {
+        channel(&self.at.gateway)
+    }
+
+    /// Purchases a second that are accepted in time while `attack` goes on.
+    pub(super) async fn goodput(&self, attack: impl Future<Output = ()> + Send) -> f64 {
+        self.buyers.goodput(attack).await
+    }
+
+    /// Resident bytes of the process.
+    pub(super) async fn memory(&self) -> f64 {
+        let mut io = TcpStream::connect(self.metrics).await.expect("it lives");
+        let ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        io.write_all(ask).await.expect("it reads");
+        let mut text = String::new();
+        io.read_to_string(&mut text).await.expect("it answers");
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+        line.expect("it is told").trim().parse().expect("a number")
+    }
+
+    /// What the books have of the sale, counted row by row.
+    pub(super) async fn rows(&self, shard: ShardNo) -> Rows {
+        let mut books = OrderServiceClient::new(channel(&self.at.order));
+        let rows = books.count_shard(CountRowsRequest { shard_no: shard.get() }).await;
+        rows.expect("the books answer").into_inner()
+    }
+
+    /// Waits until the books have every accepted order once, and no other (I-2, I-4).
+    pub(super) async fn books_are_exact(&self) {
+        let accepted = self.buyers.accepted();
+        eventually("the books have all accepted orders", PATIENCE, async || {
+            let rows = self.rows(self.sale.shard).await;
+            assert_eq!(rows.duplicate_orders, 0);
+            (rows.live_orders >= accepted).then_some(())
+        })
+        .await;
+    }
+}
+
+fn channel(url: &str) -> Channel {
+    Channel::from_shared(url.to_owned()).expect("a good URL").connect_lazy()
+}
+
+impl Drop for Ground {
+    #[expect(clippy::print_stderr, reason = "whoever reads of the failure looks for the log next")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dir.disable_cleanup(true);
+            eprintln!("the log is in {}", self.dir.path().display());
+        }
+    }
+}
