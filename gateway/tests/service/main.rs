@@ -6,6 +6,7 @@
 mod http;
 mod identity;
 mod journal_trouble;
+mod limits;
 mod logs;
 mod operators;
 mod orders;

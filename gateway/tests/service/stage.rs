@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use chassis::{
     Clock, ClockShift, Cores, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
-    Words,
+    Telemetry, Words,
 };
 use gateway::{Config, Doors, Seams};
 use ids::{ItemId, OrderId, SaleId, UserId};
@@ -50,6 +50,7 @@ pub(crate) struct Stage {
     pub(crate) sale: SaleId,
     pub(crate) url: String,
     pub(crate) operator_url: String,
+    pub(crate) telemetry: Telemetry,
     pub(crate) owner: TaskOwner,
     _cores: Arc<Cores>,
     _dir: tempfile::TempDir,
@@ -108,12 +109,13 @@ impl Stage {
         let pause = PausePoints::armed();
         let bind = || Listeners::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let doors = Doors { public: bind(), operators: Some(bind()) };
+        let telemetry = Telemetry::off("gateway");
         let seams = Seams {
             clock: clock.clone(),
             pause: pause.clone(),
             cores: Arc::clone(&cores),
             journal: journal.clone(),
-            telemetry: chassis::Telemetry::off("gateway"),
+            telemetry: telemetry.clone(),
         };
         let app = gateway::build(config, doors, seams).await.unwrap();
         let url = format!("http://{}", app.addr());
@@ -133,6 +135,7 @@ impl Stage {
             sale,
             url,
             operator_url,
+            telemetry,
             owner,
             _cores: cores,
             _dir: dir,
@@ -152,7 +155,9 @@ impl Stage {
     pub(crate) async fn buyer(&self) -> Buyer {
         let user = UserId::random();
         let token = Token::of(user, &self.clock).signed();
-        Buyer { user, token, client: self.client().await, item: self.item }
+        let channel = self.channel().await;
+        let client = GatewayServiceClient::new(channel.clone());
+        Buyer { user, token, channel, client, item: self.item }
     }
 
     /// Holds that stand in the journal, once there are so many.
@@ -198,6 +203,13 @@ impl Stage {
         assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what}");
     }
 
+    /// The sum of an instrument over all its labels.
+    pub(crate) fn measured(&self, name: &str) -> f64 {
+        let text = self.telemetry.metrics().text();
+        let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
     /// The shard's stock as inventory-svc tells it.
     pub(crate) fn tell_stock(&self, left: u32) {
         *lock(&self.world.stock) = Some(inventory::WatchStockResponse {
@@ -235,6 +247,8 @@ impl Stage {
 pub(crate) struct Buyer {
     pub(crate) user: UserId,
     pub(crate) token: String,
+    /// The client's.
+    pub(crate) channel: Channel,
     pub(crate) client: GatewayServiceClient<Channel>,
     pub(crate) item: ItemId,
 }
@@ -420,7 +434,8 @@ fn serve_stubs(owner: &TaskOwner, cores: &Cores, world: &Arc<World>) -> std::net
     addr
 }
 
-fn sale_of(sale: SaleId, item: ItemId, clock: &Clock, plan: &Plan) -> inventory::Sale {
+/// A sale of one item, with a window as planned.
+pub(crate) fn sale_of(sale: SaleId, item: ItemId, clock: &Clock, plan: &Plan) -> inventory::Sale {
     let now_ms = i64::try_from(clock.wall_ms()).unwrap();
     let shard = inventory::Shard {
         shard_no: SHARD,
