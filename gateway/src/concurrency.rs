@@ -83,12 +83,12 @@ impl Limit {
 
     /// How many may be under way now.
     pub(crate) fn places(&self) -> usize {
-        let places = match self.phase {
-            Phase::Steady => self.places,
-            Phase::Measuring { .. } => self.places / 4.0,
-        };
         // Within the bounds of a usize, since the rules' are.
-        (places as usize).clamp(self.rules.places_min, self.rules.places_max)
+        match self.phase {
+            Phase::Steady => self.places as usize,
+            // Below the least, too: measured with a queue, the unloaded latency would only grow.
+            Phase::Measuring { .. } => ((self.places / 4.0) as usize).max(1),
+        }
     }
 
     /// A purchase ended, of `in_flight` with itself.
@@ -147,10 +147,14 @@ impl Limit {
         }
         let allowed = near.max(self.rules.unhurried).as_secs_f64();
         let gradient = (allowed / mean.as_secs_f64().max(1e-9)).clamp(0.5, 1.0);
-        if gradient < 1.0 || was_used {
-            let target = self.places * gradient + self.places.sqrt();
+        if gradient < 1.0 {
+            // What was never used can't have been the measure: a limit that was far too high comes
+            // down at once to what made purchases slow.
+            let used = self.places.min(in_flight_max as f64);
+            self.set(used * gradient + used.sqrt());
+        } else if was_used {
             // Half of the way: one window may be an accident.
-            self.set(f64::midpoint(self.places, target));
+            self.set(self.places + self.places.sqrt() / 2.0);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
         admission::Heard,
         item::{Item, Shard},
     },
+    expiry::Spread,
     stock::{Cell, StockView},
     upstream::{Inventory, ReadError},
 };
@@ -67,8 +68,8 @@ impl Items {
         read_limit: Duration,
     ) -> Self {
         let known = moka::future::Cache::builder().max_capacity(known_max).time_to_idle(idle);
-        let missing =
-            moka::future::Cache::builder().max_capacity(known_max).time_to_live(missing_for);
+        let spread = Spread { at_most: missing_for };
+        let missing = moka::future::Cache::builder().max_capacity(known_max).expire_after(spread);
         Self { known: known.build(), missing: missing.build(), inventory, stock, read_limit }
     }
 

@@ -16,6 +16,7 @@ mod concurrency;
 mod config;
 mod domain;
 mod edge;
+mod expiry;
 mod identity;
 mod items;
 mod layers;

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use ids::SaleId;
 
 use crate::{
+    expiry::Spread,
     items::{Items, KnownItem},
     upstream::{Inventory, ReadError, inventory::Sale},
 };
@@ -38,7 +39,8 @@ pub(crate) struct Sales {
 }
 
 impl Sales {
-    /// Remembers at most `known_max` sales and as many pages, each for `known_for`.
+    /// Remembers at most `known_max` sales and as many pages, each for `known_for` or a little
+    /// less.
     pub(crate) fn new(
         inventory: Inventory,
         items: Arc<Items>,
@@ -46,8 +48,9 @@ impl Sales {
         known_for: Duration,
         read_limit: Duration,
     ) -> Self {
-        let pages = moka::future::Cache::builder().max_capacity(known_max).time_to_live(known_for);
-        let views = moka::future::Cache::builder().max_capacity(known_max).time_to_live(known_for);
+        let spread = Spread { at_most: known_for };
+        let pages = moka::future::Cache::builder().max_capacity(known_max).expire_after(spread);
+        let views = moka::future::Cache::builder().max_capacity(known_max).expire_after(spread);
         Self { pages: pages.build(), views: views.build(), items, inventory, read_limit }
     }
 

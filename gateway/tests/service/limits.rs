@@ -125,7 +125,8 @@ async fn full_with(count: usize) -> [bool; 4] {
         }
     };
     let ask = async {
-        let under_way = async || stage.measured("gateway_purchases_under_way") == count as f64;
+        let under_way =
+            async || stage.measured("seckill_gateway_purchases_under_way") == count as f64;
         stage.until("all are under way", under_way).await;
         list(&buyer, None).await.expect("who asks for orders is never kept out by purchases");
         // All over the buyer's connection, and so on the buyer's core.
@@ -141,7 +142,7 @@ async fn full_with(count: usize) -> [bool; 4] {
         let last = async { is_overloaded(buyer.buy(next, 1).await.map(drop)) };
         let release = async {
             let settled = async || {
-                let under_way = stage.measured("gateway_purchases_under_way");
+                let under_way = stage.measured("seckill_gateway_purchases_under_way");
                 under_way == 10.0_f64.min(count as f64 + 1.0)
             };
             stage.until("the last one is in, or refused", settled).await;
@@ -187,12 +188,12 @@ async fn one_sale_leaves_another_its_part() {
     let point = stage.pause.arm("gateway.after_reserve");
     let rush = join_all(tickets.iter().map(|ticket| buyer.buy(ticket, 1)));
     let beside_it = async {
-        let is_full = async || stage.measured("gateway_purchases_under_way") >= 6.0;
+        let is_full = async || stage.measured("seckill_gateway_purchases_under_way") >= 6.0;
         stage.until("the rush has what it may have", is_full).await;
         // Not refused: it waits, as the others do.
         let buying = beside.buy(&other, 2);
         let release = async {
-            let is_in = async || stage.measured("gateway_purchases_under_way") >= 7.0;
+            let is_in = async || stage.measured("seckill_gateway_purchases_under_way") >= 7.0;
             stage.until("the other sale's purchase is under way", is_in).await;
             point.release();
         };
@@ -231,11 +232,11 @@ async fn an_inventory_that_does_not_answer_is_not_asked_until_it_does() {
         assert_eq!(said(buyer.buy(&ticket, attempt).await), unavailable);
     }
     assert_eq!(stage.world.batches().len(), asked, "nobody is asked");
-    assert!(stage.measured("gateway_breakers_open") >= 1.0);
+    assert!(stage.measured("seckill_gateway_breakers_open") >= 1.0);
     *lock(&stage.world.reserve) = None;
     stage.shift.jump(Duration::from_secs(60));
     assert_eq!(buyer.buy(&ticket, 10).await.unwrap(), Accepted, "a probe");
-    assert_eq!(stage.measured("gateway_breakers_open"), 0.0);
+    assert_eq!(stage.measured("seckill_gateway_breakers_open"), 0.0);
 }
 
 #[tokio::test]
@@ -265,7 +266,7 @@ async fn refusals_of_the_ledger_open_nothing() {
         let ticket = buyer.ticket(1, &number.to_string()).await;
         assert_eq!(reason(buyer.buy(&ticket, 1).await), "SOLD_OUT");
     }
-    assert_eq!(stage.measured("gateway_breakers_open"), 0.0);
+    assert_eq!(stage.measured("seckill_gateway_breakers_open"), 0.0);
 }
 
 #[tokio::test]
