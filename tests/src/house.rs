@@ -63,6 +63,7 @@ pub(crate) struct House {
     /// What every inventory-svc is given as its ledger.
     keeper: Arc<dyn Ledger>,
     loader_lease: Option<Duration>,
+    tune: fn(&mut gateway::Config),
     user: Option<Role>,
     inventory: Option<Role>,
     neighbour: Option<Role>,
@@ -113,6 +114,13 @@ impl House {
         house
     }
 
+    /// The same with a ledger of the caller's, and the gateway's configuration as `tune` leaves it.
+    pub(crate) async fn open_with(keeper: Arc<dyn Ledger>, tune: fn(&mut gateway::Config)) -> Self {
+        let mut house = Self { keeper, tune, ..Self::empty() };
+        house.start_all().await;
+        house
+    }
+
     fn empty() -> Self {
         Self::empty_seen(&TelemetrySettings::default())
     }
@@ -132,6 +140,7 @@ impl House {
             keeper: Arc::clone(&ledger) as _,
             ledger,
             loader_lease: None,
+            tune: |_| {},
             gateway_pause: PausePoints::armed(),
             inventory_pause: PausePoints::armed(),
             neighbour_pause: PausePoints::armed(),

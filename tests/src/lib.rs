@@ -1,7 +1,7 @@
 //! The proof: the whole system, tested as one. `tidy` holds the tree against the rules of the
 //! house. `house` starts all services in this process, as `seckill dev` does, and `shop` each as a
-//! process on real stores; `stories`, `faults` and `abuse` are what must be true of them, one story
-//! a file, each ending in the invariants of `law`.
+//! process on real stores; `stories`, `faults`, `abuse` and `overload` are what must be true of
+//! them, one story a file, each ending in the invariants of `law`.
 
 #![cfg(test)]
 
@@ -9,6 +9,7 @@ mod abuse;
 mod faults;
 mod generic_client;
 mod house;
+mod overload;
 mod plain_client;
 mod shop;
 mod stories;

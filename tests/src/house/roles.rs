@@ -193,6 +193,7 @@ impl House {
         // All shoppers come from one address, and some of them ask without rest.
         let plenty = gateway::Allowance { per_s: 100_000, burst: 100_000 };
         (config.rates.user, config.rates.network) = (plenty, plenty);
+        (self.tune)(&mut config);
         let seams = gateway::Seams {
             clock: self.gateway_clock.0.clone(),
             pause: self.gateway_pause.clone(),

@@ -1,0 +1,47 @@
+//! Twice and ten times what can be done: what is done stays nearly all that can be, those who are
+//! let in hardly wait longer, and when the crowd is gone everything is as before.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use super::{load::Crowd, open, slow_ledger::SlowLedger};
+use crate::house::PATIENCE;
+
+/// A three-hundredth of a real one, so that ten times of it is little to two cores in a debug
+/// build.
+const CAPACITY: u32 = 30;
+const WAY: Duration = Duration::from_millis(100);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test]
+async fn overload_costs_those_who_are_let_in_little_and_is_over_when_it_is_over() {
+    let ledger = Arc::new(SlowLedger::new(CAPACITY, WAY));
+    let house = open(ledger).await;
+    let capacity = f64::from(CAPACITY);
+    let mut crowd = Crowd::gather(&house, 1_500).await;
+
+    let usual = crowd.offer(0.8 * capacity, seconds(8), seconds(2)).await;
+    usual.tell("0.8x");
+    let full = crowd.offer(capacity, seconds(4), seconds(2)).await;
+    full.tell("1x");
+    let twice = crowd.offer(2.0 * capacity, seconds(8), seconds(2)).await;
+    twice.tell("2x");
+    let ten_times = crowd.offer(10.0 * capacity, seconds(8), seconds(2)).await;
+    ten_times.tell("10x");
+    // What is judged begins five seconds after the burst.
+    let after = crowd.offer(0.8 * capacity, seconds(11), seconds(5)).await;
+    after.tell("0.8x again");
+
+    assert!(usual.overloaded * 100 <= usual.offered, "{} refused", usual.overloaded);
+    assert!(twice.goodput() >= 0.95 * capacity, "{:.0}/s at 2x", twice.goodput());
+    assert!(ten_times.goodput() >= 0.9 * capacity, "{:.0}/s at 10x", ten_times.goodput());
+    let bound = usual.p99() * 3;
+    assert!(twice.p99() <= bound, "{:?} at 2x, {:?} usually", twice.p99(), usual.p99());
+    assert!(ten_times.p99() <= bound, "{:?} at 10x, {:?} usually", ten_times.p99(), usual.p99());
+    assert!(after.overloaded * 100 <= after.offered, "{} refused afterwards", after.overloaded);
+    assert!(after.p99() <= usual.p99().mul_f64(1.5), "{:?}, {:?}", after.p99(), usual.p99());
+    house.judge(&crowd.sale, &BTreeSet::new(), PATIENCE).await;
+    house.close().await;
+}
