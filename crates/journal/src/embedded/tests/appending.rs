@@ -59,7 +59,9 @@ async fn several_journals_write_to_one_broker_and_outlive_each_other() {
 async fn an_append_whose_caller_leaves_is_written_and_counted_all_the_same() {
     let (broker, journal) = start();
     let record = numbered(1);
-    assert_eq!(futures::FutureExt::now_or_never(journal.append(0, &record)), None);
+    // Polled once and dropped. A thread that had to wait for its core may find the answer there.
+    let polled = futures::FutureExt::now_or_never(journal.append(0, &record));
+    assert!(matches!(polled, None | Some(Ok(0))), "{polled:?}");
     assert_eq!(decoded(&read(&mut reader_at(&journal, 0, 0), 1).await), [record]);
     // It may be read a moment before it is acknowledged, and counts twice until then.
     assert_eq!(journal.flush(PATIENCE).await.left, 0);
@@ -93,7 +95,9 @@ async fn a_record_that_no_reader_would_take_is_refused() {
 async fn a_flush_waits_for_what_is_under_way() {
     let (_broker, journal) = start();
     let record = numbered(1);
-    assert_eq!(futures::FutureExt::now_or_never(journal.append(0, &record)), None);
+    // Polled once and dropped. A thread that had to wait for its core may find the answer there.
+    let polled = futures::FutureExt::now_or_never(journal.append(0, &record));
+    assert!(matches!(polled, None | Some(Ok(0))), "{polled:?}");
     assert_eq!(journal.flush(PATIENCE).await.left, 0);
     assert_eq!(journal.reader(0).unwrap().watermarks().await, Ok((0, 1)));
 }
