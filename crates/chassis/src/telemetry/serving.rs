@@ -19,7 +19,7 @@ use std::{
 use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
 use opentelemetry_semantic_conventions::attribute as names;
 use pin_project_lite::pin_project;
-use tonic::{Code, Status, body::Body};
+use tonic::{Code, body::Body};
 use tower::{Layer, Service};
 
 use super::{
@@ -274,8 +274,9 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// The status of an answer, as far as its headers say: what fails later, fails in its trailers.
 fn code(answer: &Response<Body>) -> Code {
-    if let Some(status) = Status::from_header_map(answer.headers()) {
-        return status.code();
+    // The number alone: reading the whole status would decode its details for every refusal.
+    if let Some(code) = answer.headers().get("grpc-status") {
+        return Code::from_bytes(code.as_bytes());
     }
     match answer.status().as_u16() {
         404 | 405 | 501 => Code::Unimplemented,

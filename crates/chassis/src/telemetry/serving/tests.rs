@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use opentelemetry::trace::Status as SpanStatus;
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc;
+use tonic::Status;
 use tower::{ServiceExt, service_fn};
 
 use super::*;
