@@ -1,6 +1,6 @@
 //! Each layer that says no: whom, in which words, and that nothing was done for it.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{pin::pin, sync::atomic::Ordering, time::Duration};
 
 use futures::future::join_all;
 use gateway::{Allowance, Config};
@@ -140,16 +140,20 @@ async fn full_with(count: usize) -> [bool; 4] {
         ];
         // The last, since it waits if it gets in.
         let last = async { is_overloaded(buyer.buy(next, 1).await.map(drop)) };
-        let release = async {
-            let settled = async || {
-                let under_way = stage.measured("seckill_gateway_purchases_under_way");
-                under_way == 10.0_f64.min(count as f64 + 1.0)
-            };
-            stage.until("the last one is in, or refused", settled).await;
-            point.release();
+        let mut last = pin!(last);
+        let is_in =
+            async || stage.measured("seckill_gateway_purchases_under_way") == count as f64 + 1.0;
+        let refused = tokio::select! {
+            is_refused = &mut last => Some(is_refused),
+            () = stage.until("the last one is in, or refused", is_in) => None,
+        };
+        point.release();
+        let last = match refused {
+            Some(is_refused) => is_refused,
+            None => last.await,
         };
         let [tickets, browse, sign_in] = full;
-        [futures::join!(last, release).0, tickets, browse, sign_in]
+        [last, tickets, browse, sign_in]
     };
     let (bought, full) = futures::join!(join_all(first.iter().map(|it| buyer.buy(it, 1))), ask);
     assert!(bought.into_iter().all(|answer| answer.unwrap() == Accepted));
