@@ -41,6 +41,8 @@ pub struct ConsumerSettings {
     pub batch_records_max: usize,
     /// Holds that go into one transaction; a record is never cut.
     pub batch_holds_max: usize,
+    /// From the beginning of a transaction of a partition to that of its next one, at least.
+    pub gather_ms: u64,
     /// How long a read waits for the first record.
     pub read_wait_ms: u64,
     /// The wait after a failure; it doubles.
@@ -151,17 +153,24 @@ impl Consumer {
         self.reader.committed(position.next_offset);
         let wait = Duration::from_millis(self.settings.read_wait_ms);
         let records_max = self.settings.batch_records_max.max(1);
+        let gather = Duration::from_millis(self.settings.gather_ms);
         let mut looked = self.clock.now();
+        let mut gathered_at = looked;
         loop {
             if self.clock.now().saturating_sub(looked) >= LAG_EVERY {
                 looked = self.clock.now();
                 self.show_lag(position.next_offset).await;
             }
+            let gathers = gathered_at.saturating_sub(self.clock.now());
             let batch = tokio::select! {
                 biased;
                 () = stopper.stopped() => return Ok(()),
-                batch = self.reader.next_batch(records_max, wait) => batch?,
+                batch = async {
+                    tokio::time::sleep(gathers).await;
+                    self.reader.next_batch(records_max, wait).await
+                } => batch?,
             };
+            gathered_at = self.clock.now() + gather;
             let appended: Vec<_> = batch
                 .iter()
                 .filter_map(|raw| raw.appended_at.map(|place| (raw.offset, place)))

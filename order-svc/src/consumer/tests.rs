@@ -26,6 +26,7 @@ struct Story {
     /// The stage's tasks; dropping it is a crash.
     owner: Option<TaskOwner>,
     settled: Option<mpsc::Receiver<Settle>>,
+    gather_ms: u64,
 }
 
 impl Story {
@@ -38,7 +39,8 @@ impl Story {
     async fn on(journal: Journal) -> Self {
         let fixture = Fixture::of_journal(journal.identity()).await;
         let halted = Halted::default();
-        Self { fixture, embedded: None, journal, halted, owner: None, settled: None }
+        let (owner, settled) = (None, None);
+        Self { fixture, embedded: None, journal, halted, owner, settled, gather_ms: 0 }
     }
 
     fn broker(&self) -> &Broker {
@@ -67,6 +69,7 @@ impl Story {
                 assignment_wait_ms: 1,
                 batch_records_max: 7,
                 batch_holds_max: 10,
+                gather_ms: self.gather_ms,
                 read_wait_ms: 50,
                 retry_first_ms: 5,
                 retry_max_ms: 50,
@@ -149,6 +152,24 @@ async fn what_is_journaled_is_decided_and_settled() {
     let live = settled.iter().filter(|decision| decision.state.is_live()).count();
     assert_eq!((live, settled.len()), (20, 25));
     assert_eq!(story.broker().unread(contract::PARTITION).bytes, 0);
+}
+
+#[tokio::test]
+async fn a_busy_partition_gathers_records_for_its_next_transaction() {
+    let mut story = Story::begin().await;
+    story.gather_ms = 1_000;
+    story.append_opening(20).await;
+    let clock = Clock::system();
+    let began = clock.now();
+    story.consume();
+    story.until_read_to(2).await;
+    for id in 0..5 {
+        story.append(holds(shard(1), 7, [(id, id, 1)])).await;
+    }
+    let last = story.until_read_to(7).await;
+    assert!(clock.now() - began >= Duration::from_secs(1), "nothing was gathered");
+    // The opening's, and one for all of them; one more each where a second is short.
+    assert!(last.generation <= 4, "{last:?}");
 }
 
 #[tokio::test]
