@@ -4,7 +4,7 @@
 
 use std::{
     sync::Arc,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use chassis::{
     token::{Claims, TokenError, Verifier, bearer},
 };
 use ids::UserId;
+use moka::policy::EvictionPolicy;
 use sha2::{Digest, Sha256};
 use tonic::metadata::MetadataMap;
 
@@ -40,6 +41,15 @@ struct Known {
     user: UserId,
     is_rehearsal: bool,
     expires_at_s: u64,
+    /// The keys by which it was checked, see [`Identity::withdrawals`].
+    withdrawals: u64,
+}
+
+/// What was last asked for, and heard.
+#[derive(Default)]
+struct Asked {
+    at: Option<Duration>,
+    keys: Vec<(String, [u8; 32])>,
 }
 
 /// Checks access tokens. One for all cores: what one core has checked, all know.
@@ -53,8 +63,9 @@ pub(crate) struct Identity {
     clock: Clock,
     users: Users,
     has_keys: AtomicBool,
-    /// When keys were last asked for.
-    asked_at: tokio::sync::Mutex<Option<Duration>>,
+    /// How often a key was withdrawn: what was checked before that is checked anew.
+    withdrawals: AtomicU64,
+    asked: tokio::sync::Mutex<Asked>,
 }
 
 impl Identity {
@@ -62,7 +73,9 @@ impl Identity {
     pub(crate) fn new(settings: IdentitySettings, users: Users, clock: Clock) -> Arc<Self> {
         let known = moka::sync::Cache::builder()
             .max_capacity(settings.known_tokens_max)
-            .time_to_live(settings.known_for())
+            .time_to_idle(settings.known_for())
+            // Who comes now is more likely to come again than who came often.
+            .eviction_policy(EvictionPolicy::lru())
             .build();
         Arc::new(Self {
             verifier: Verifier::new(settings.issuer.clone(), BUYERS, clock.clone()),
@@ -72,7 +85,8 @@ impl Identity {
             clock,
             users,
             has_keys: AtomicBool::new(false),
-            asked_at: tokio::sync::Mutex::new(None),
+            withdrawals: AtomicU64::new(0),
+            asked: tokio::sync::Mutex::default(),
         })
     }
 
@@ -83,11 +97,16 @@ impl Identity {
             Err(refusal) => return Some(Err(refusal)),
         };
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        let known = match self.known.get(&hash) {
-            Some(known) if self.clock.wall_ms() / 1000 < known.expires_at_s => Ok(known),
-            Some(_) | None => match self.verifier.verify(token) {
+        // Before the keys are looked at, so that a check by former ones counts as such.
+        let withdrawals = self.withdrawals.load(Ordering::Acquire);
+        let holds = |known: &Known| {
+            known.withdrawals == withdrawals && self.clock.wall_ms() / 1000 < known.expires_at_s
+        };
+        let known = match self.known.get(&hash).filter(holds) {
+            Some(known) => Ok(known),
+            None => match self.verifier.verify(token) {
                 Err(TokenError::UnknownKey) => return None,
-                claims => self.remember(hash, claims),
+                claims => self.remember(hash, claims, withdrawals),
             },
         };
         Some(known.and_then(|known| self.let_in(known)))
@@ -101,7 +120,8 @@ impl Identity {
         let token = shown(metadata)?;
         self.ask_for_keys(self.settings.unknown_key_pause()).await;
         let hash = Sha256::digest(token.as_bytes()).into();
-        self.let_in(self.remember(hash, self.verifier.verify(token))?)
+        let withdrawals = self.withdrawals.load(Ordering::Acquire);
+        self.let_in(self.remember(hash, self.verifier.verify(token), withdrawals)?)
     }
 
     /// The token of the operator who calls.
@@ -130,6 +150,7 @@ impl Identity {
         &self,
         hash: [u8; 32],
         claims: Result<Claims, TokenError>,
+        withdrawals: u64,
     ) -> Result<Known, Refusal> {
         let claims = claims.map_err(|error| match error {
             // Without any key we can't say that the token is bad.
@@ -149,7 +170,7 @@ impl Identity {
         let user = claims.subject.parse();
         let user = user.map_err(|_| Refusal::Unauthenticated("the access token names no buyer"))?;
         let expires_at_s = claims.expires_at_s;
-        let known = Known { user, is_rehearsal: claims.rehearsal, expires_at_s };
+        let known = Known { user, is_rehearsal: claims.rehearsal, expires_at_s, withdrawals };
         self.known.insert(hash, known);
         Ok(known)
     }
@@ -164,9 +185,9 @@ impl Identity {
     /// Asks user-svc for its keys unless someone did less than `pause` ago; those who come
     /// meanwhile wait for that answer. Forged key ids so cost user-svc next to nothing.
     async fn ask_for_keys(&self, pause: Duration) {
-        let mut asked_at = self.asked_at.lock().await;
+        let mut asked = self.asked.lock().await;
         let now = self.clock.now();
-        if asked_at.is_some_and(|at| now.saturating_sub(at) < pause) {
+        if asked.at.is_some_and(|at| now.saturating_sub(at) < pause) {
             return;
         }
         match self.users.public_keys(self.settings.keys_limit()).await {
@@ -180,13 +201,17 @@ impl Identity {
                     tracing::info!(keys = keys.len(), "the keys of access tokens are known");
                 }
                 self.of_operators.set_keys(keys.clone());
-                self.verifier.set_keys(keys);
+                self.verifier.set_keys(keys.clone());
+                if asked.keys.iter().any(|key| !keys.contains(key)) {
+                    self.withdrawals.fetch_add(1, Ordering::Release);
+                }
+                asked.keys = keys;
             }
             Err(status) => {
                 tracing::warn!(code = ?status.code(), "user-svc didn't tell its public keys");
             }
         }
-        *asked_at = Some(self.clock.now());
+        asked.at = Some(self.clock.now());
     }
 }
 

@@ -28,7 +28,7 @@ pub struct IdentitySettings {
     pub rehearsal_allowed: bool,
     /// Checked tokens that are remembered.
     pub known_tokens_max: u64,
-    /// For how long, in milliseconds.
+    /// For how long without being shown, in milliseconds.
     pub known_ms: u64,
     /// How often public keys are fetched, in milliseconds.
     pub keys_interval_ms: u64,

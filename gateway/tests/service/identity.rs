@@ -125,6 +125,17 @@ async fn a_new_key_is_learnt_when_it_is_first_used() {
 }
 
 #[tokio::test]
+async fn a_known_token_of_a_withdrawn_key_is_refused() {
+    let often = |config: &mut gateway::Config| config.identity.keys_interval_ms = 10;
+    let stage = Stage::with(Plan { config: Box::new(often), ..Plan::default() }).await;
+    let buyer = stage.buyer().await;
+    enter(&buyer).await.unwrap();
+    *lock(&stage.world.keys) = vec![key("two", &KEY_TWO)];
+    stage.until("the key is gone", async || enter(&buyer).await.is_err()).await;
+    assert_eq!(reason(enter(&buyer).await), "UNAUTHENTICATED");
+}
+
+#[tokio::test]
 async fn forged_key_ids_cost_user_svc_little() {
     let stage = Stage::open().await;
     let buyer = stage.buyer().await;
