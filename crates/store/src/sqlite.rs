@@ -88,8 +88,8 @@ pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenErro
         .clone()
         .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
-        // A statement of many rows keeps what it may have to take back. In a file that is a third of
-        // its cost, and no more durable: it ends with the statement.
+        // A statement of many rows keeps what it may have to take back. In a file that is a third
+        // of its cost, and no more durable: it ends with the statement.
         .pragma("temp_store", "MEMORY");
     let writer = pool(1).connect_with(writing).await.map_err(refused)?;
     let reader = pool(settings.readers_max.max(1))
