@@ -156,6 +156,14 @@ impl Config {
         self.server.check()
     }
 
+    /// How connections are treated. Everybody comes from the few addresses of our proxies, so the
+    /// bound by address isn't theirs.
+    pub(crate) fn server(&self) -> ServerSettings {
+        let mut server = self.server.clone();
+        server.connections_uncapped_from.extend(&self.clients.trusted_proxies);
+        server
+    }
+
     pub(crate) fn drain_max(&self) -> Duration {
         Duration::from_millis(self.drain_ms_max)
     }
@@ -184,6 +192,15 @@ mod tests {
         assert!(!config.identity.rehearsal_allowed);
         assert!(config.check().unwrap_err().to_string().starts_with("tickets.key_file"));
         good().check().unwrap();
+    }
+
+    #[test]
+    fn proxies_that_are_trusted_may_have_any_number_of_connections() {
+        let mut config = good();
+        let ours = "10.0.0.0/8".parse().unwrap();
+        config.clients.trusted_proxies = vec![ours];
+        let uncapped = config.server().connections_uncapped_from;
+        assert!(uncapped.contains(&ours) && uncapped.len() == 3, "{uncapped:?}");
     }
 
     #[test]

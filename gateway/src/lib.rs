@@ -253,7 +253,7 @@ impl App {
         self.spawn_jobs(&tasks);
         let (health, journal) = (self.health.clone(), self.seams.journal.clone());
         let drain_max = self.shop.config.drain_max();
-        let settings = self.shop.config.server.clone();
+        let settings = self.shop.config.server();
         let routes = self.core_routes(&tasks);
         let (cores, words) = (&self.seams.cores, edge::status::words());
         let telemetry = self.seams.telemetry.at_the_edge();
