@@ -6,6 +6,9 @@ use testbed::Port;
 
 use super::{Stores, role::RoleConfig};
 
+/// A prober asks far more often than a buyer would, to see the moment in which it is sold again.
+const RATES: &str = "[rates]\nuser = { per_s = 1000, burst = 1000 }\n";
+
 /// Several of a role are on this machine, and nobody looks at their metrics.
 const TELEMETRY: &str = "[telemetry]\nlisten = \"\"\n";
 
@@ -55,7 +58,7 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
          [upstream]\ninventory = \"{}\"\norder = \"{}\"\nuser = \"http://{user}\"\n\
          [tickets]\nkey_file = {}\norder_id_key_file = {}\n\
          [identity]\nrehearsal_allowed = true\n\
-         [clients]\ntrusted_proxies = [\"127.0.0.0/8\"]\n{journal}",
+         [clients]\ntrusted_proxies = [\"127.0.0.0/8\"]\n{RATES}{journal}",
         urls(&inventories),
         urls(&orders),
         key("ticket.key"),
