@@ -1,6 +1,6 @@
 # Short targets; each calls a script of the same name, whose head says what it promises.
 .DEFAULT_GOAL := help
-.PHONY: demo rehearse-real test check model bench soak stores stores-down help
+.PHONY: demo rehearse-real test check model overload bench soak stores stores-down help
 
 demo: ## build, let 20,000 shoppers buy 1,000 units, audit the books
 	@scripts/demo
@@ -13,6 +13,9 @@ test: ## install what the tests need, then format, lints, docs, house rules and 
 
 check: ## format, lints, docs and house rules only
 	@scripts/check
+
+overload: ## the stories of overload, which measure and want a quiet machine
+	@scripts/overload
 
 model: ## search the protocol's model in larger sizes than the tests do
 	@scripts/model

@@ -3,7 +3,7 @@
 //! entries a second for each shard, far below what the processor could do, and answers late, as one
 //! behind a network. What is measured is the gateway's behaviour at that capacity, not its speed.
 //!
-//! The stories measure seconds, so they run alone: `scripts/test` runs them one after the other.
+//! The stories measure seconds, so they run alone, by `scripts/overload`, one after the other.
 
 use crate::house::House;
 
