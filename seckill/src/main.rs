@@ -17,9 +17,14 @@ mod target;
 use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
+use mimalloc::MiMalloc;
 
 use failure::Failure;
 use role::Role;
+
+/// A call takes and gives back dozens of small pieces, often on another thread than it took them on.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A flash sale that sells exactly what there is
 #[derive(Debug, Parser)]
