@@ -5,13 +5,15 @@
 //! the next hop. It bounds the time to the answer's headers; a stream that flows after them is
 //! bounded by its client and by the connection's keep-alive.
 
-use std::future::poll_fn;
-use std::pin::pin;
+use std::future::{Ready, ready};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::Either;
 use http::{HeaderMap, Request, Response};
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
 use tonic::body::Body;
 use tonic::{Extensions, Status};
 use tower::{Layer, Service};
@@ -79,17 +81,15 @@ pub struct DeadlineService<S> {
     layer: DeadlineLayer,
 }
 
-impl<S> Service<Request<Body>> for DeadlineService<S>
+impl<S, E> Service<Request<Body>> for DeadlineService<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = E>,
 {
     type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+    type Error = E;
+    type Future = Either<InTime<S::Future>, Ready<Result<Response<Body>, E>>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), E>> {
         self.inner.poll_ready(cx)
     }
 
@@ -103,28 +103,45 @@ where
         }
         let deadline = Deadline::within(budget);
         request.extensions_mut().insert(deadline);
-        // The timer only wakes this future; whether the deadline has passed, the clock says.
         let timer = tokio::time::sleep(budget);
-        let handler = self.inner.call(request);
-        Box::pin(async move {
-            let (mut handler, mut timer) = (pin!(handler), pin!(timer));
-            poll_fn(|cx| {
-                if let Poll::Ready(answer) = handler.as_mut().poll(cx) {
-                    return Poll::Ready(answer);
-                }
-                let fired = timer.as_mut().poll(cx).is_ready();
-                if fired || deadline.is_past() {
-                    return Poll::Ready(Ok(exceeded().into_http()));
-                }
-                Poll::Pending
-            })
-            .await
-        })
+        Either::Left(InTime { handler: self.inner.call(request), timer, deadline })
     }
 }
 
-fn answer<E: Send + 'static>(status: Status) -> BoxFuture<'static, Result<Response<Body>, E>> {
-    Box::pin(std::future::ready(Ok(status.into_http())))
+fn answer<F, E>(status: Status) -> Either<F, Ready<Result<Response<Body>, E>>> {
+    Either::Right(ready(Ok(status.into_http())))
+}
+
+pin_project! {
+    /// A call that ends at its deadline.
+    #[derive(Debug)]
+    pub struct InTime<F> {
+        #[pin]
+        handler: F,
+        // Only wakes; whether the deadline has passed, the clock says.
+        #[pin]
+        timer: Sleep,
+        deadline: Deadline,
+    }
+}
+
+impl<F, E> Future for InTime<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        if let Poll::Ready(answer) = this.handler.poll(cx) {
+            return Poll::Ready(answer);
+        }
+        let has_fired = this.timer.poll(cx).is_ready();
+        if has_fired || this.deadline.is_past() {
+            return Poll::Ready(Ok(exceeded().into_http()));
+        }
+        Poll::Pending
+    }
 }
 
 fn exceeded() -> Status {

@@ -55,7 +55,8 @@ pub fn serve(
     for (number, listener) in listeners.listeners.into_iter().enumerate() {
         let core = number % handles.len();
         let stopper = tasks.stopper().child();
-        let calls = calls::stack(routes(core), settings, words, sight.clone(), stopper);
+        let sight = sight.for_another_core();
+        let calls = calls::stack(routes(core), settings, words, sight, stopper);
         let connections = Arc::new(Connections::new(calls, settings, tasks));
         let seats = Seats::new(settings.connections_per_core_max, Arc::clone(&neighbours));
         let send_idle_max = settings.send_idle();

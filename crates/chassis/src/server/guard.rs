@@ -1,11 +1,13 @@
 //! The outermost layer of a server: a handler can hear of the stop, and its panic is an answer.
 
 use std::panic::AssertUnwindSafe;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use http::{Request, Response};
+use futures::future::CatchUnwind;
+use http::{Request, Response, Uri};
+use pin_project_lite::pin_project;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -41,11 +43,10 @@ pub(super) struct Guard<S> {
 impl<S> Service<Request<Body>> for Guard<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+    type Future = Caught<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -53,14 +54,35 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         request.extensions_mut().insert(self.stopper.clone());
-        let path = request.uri().path().to_owned();
+        let uri = request.uri().clone();
         let handler = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        Box::pin(async move {
-            handler.await.unwrap_or_else(|panic| {
-                tracing::error!(path, panic = panic_text(panic.as_ref()), "a handler panicked");
-                Ok(Status::internal("an internal error occurred").into_http())
-            })
-        })
+        Caught { handler, uri }
+    }
+}
+
+pin_project! {
+    /// A call whose panic is an answer.
+    pub(super) struct Caught<F> {
+        #[pin]
+        handler: CatchUnwind<AssertUnwindSafe<F>>,
+        uri: Uri,
+    }
+}
+
+impl<F, E> Future for Caught<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let answer = ready!(this.handler.poll(cx));
+        Poll::Ready(answer.unwrap_or_else(|panic| {
+            let (path, panic) = (this.uri.path(), panic_text(panic.as_ref()));
+            tracing::error!(path, panic, "a handler panicked");
+            Ok(Status::internal("an internal error occurred").into_http())
+        }))
     }
 }
 

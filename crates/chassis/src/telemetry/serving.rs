@@ -8,15 +8,15 @@
 
 use std::{
     borrow::Cow,
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     future::Future,
     pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, Request, Response, Uri, header::CONTENT_TYPE};
 use opentelemetry_semantic_conventions::attribute as names;
 use pin_project_lite::pin_project;
 use tonic::{Code, body::Body};
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     clock::boot_time,
-    metrics::{Gauge, Histograms},
+    metrics::{Gauge, Histogram, Histograms},
 };
 
 /// What has never been answered well is called this, or callers could invent thousands of methods.
@@ -43,16 +43,30 @@ const KNOWN_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Route(pub String);
 
+/// There are so many codes of gRPC.
+const CODES: usize = 17;
+
 /// See the module. [`crate::serve`] puts it on every server.
 #[derive(Clone, Debug)]
 pub(crate) struct SightLayer {
+    eye: Arc<Eye>,
+}
+
+/// What sees the calls of one core. A core has its own, so that no call writes to what another core
+/// writes to but its histogram.
+#[derive(Clone, Debug)]
+struct Eye {
     service: &'static str,
     tracer: Tracer,
     took: Histograms<3>,
     in_flight: Gauge,
-    /// Methods of gRPC that there are: each has been answered with OK.
+    /// Methods of gRPC that there are: each has been answered with OK, on some core.
     known: Arc<RwLock<HashSet<String>>>,
+    found: Arc<Mutex<Found>>,
 }
+
+/// The histograms of known methods by code, since looking them up costs as much as many a refusal.
+type Found = HashMap<String, [Option<Histogram>; CODES]>;
 
 impl SightLayer {
     pub(crate) fn new(telemetry: &Telemetry) -> Self {
@@ -66,9 +80,18 @@ impl SightLayer {
             .gauges("rpc_server_in_flight", "Calls that have no answer yet", ["service"])
             .with([service]);
         let tracer = telemetry.tracer().clone();
-        Self { service, tracer, took, in_flight, known: Arc::default() }
+        let (known, found) = (Arc::default(), Arc::default());
+        Self { eye: Arc::new(Eye { service, tracer, took, in_flight, known, found }) }
     }
 
+    /// The same, to be used on another core.
+    pub(crate) fn for_another_core(&self) -> Self {
+        let eye = Eye { found: Arc::default(), ..Eye::clone(&self.eye) };
+        Self { eye: Arc::new(eye) }
+    }
+}
+
+impl Eye {
     fn knows(&self, path: &str, code: Code) -> bool {
         let is_known = |known: &HashSet<String>| known.contains(path);
         if is_known(&self.known.read().unwrap_or_else(PoisonError::into_inner)) {
@@ -82,6 +105,28 @@ impl SightLayer {
             known.insert(path.to_owned());
         }
         is_known(&known)
+    }
+
+    /// Where a call of gRPC is counted.
+    fn histogram(&self, path: &str, code: Code) -> Histogram {
+        // Only this core comes here, so nobody waits.
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = code as usize;
+        if let Some(histogram) = found.get(path).and_then(|codes| codes[at].as_ref()) {
+            return histogram.clone();
+        }
+        if !self.knows(path, code) {
+            return self.named(UNKNOWN, code_name(code));
+        }
+        let histogram = self.named(path, code_name(code));
+        found.entry(path.to_owned()).or_default()[at] = Some(histogram.clone());
+        histogram
+    }
+
+    fn named(&self, method: &str, code: &'static str) -> Histogram {
+        let labels: [Cow<'static, str>; 3] =
+            [self.service.into(), method.to_owned().into(), code.into()];
+        self.took.with(labels)
     }
 }
 
@@ -146,9 +191,8 @@ where
 
 /// What is known of a call. Dropped without an answer, it was cut short.
 struct Call {
-    layer: SightLayer,
-    /// The path without its first slash: of gRPC, the method in full.
-    path: String,
+    eye: Arc<Eye>,
+    uri: Uri,
     http_method: Option<http::Method>,
     caller: Option<TraceContext>,
     context: TraceContext,
@@ -160,20 +204,18 @@ struct Call {
 
 impl Call {
     fn begin(layer: &SightLayer, request: &Request<Body>) -> Self {
+        let eye = Arc::clone(&layer.eye);
         let caller = caller(request.headers());
-        let context = layer.tracer.admit(caller);
-        let path = request.uri().path().trim_start_matches('/').to_owned();
+        let context = eye.tracer.admit(caller);
+        let uri = request.uri().clone();
         let http_method = (!is_grpc(request.headers())).then(|| request.method().clone());
-        layer.in_flight.inc();
+        eye.in_flight.inc();
+        // Of plain HTTP the path holds ids; its span is named when the route is known.
+        let name = if http_method.is_none() { rpc_method(&uri) } else { "HTTP" };
         Self {
-            // Of plain HTTP the path holds ids; its span is named when the route is known.
-            span: layer.tracer.call(
-                if http_method.is_none() { &path } else { "HTTP" },
-                context,
-                caller,
-            ),
-            layer: layer.clone(),
-            path,
+            span: eye.tracer.call(name, context, caller),
+            eye,
+            uri,
             http_method,
             caller,
             context,
@@ -186,43 +228,53 @@ impl Call {
     fn ended(&mut self, answer: &Response<Body>) {
         let code = code(answer);
         let route = answer.extensions().get::<Route>().map(|route| route.0.as_str());
-        let method = self.method(route, code);
-        self.tell(&method, code_name(code));
-        if !self.span.is_recorded() && is_failure(code) {
-            let Call { context, caller, began_wall, .. } = *self;
-            let failed = self.layer.tracer.failed_call(&method, context, caller, began_wall);
-            self.span = failed.unwrap_or_else(|| Span::unseen(context));
-        }
-        if self.span.is_recorded() {
-            describe(&mut self.span, self.http_method.as_ref(), route, &method, answer);
-            self.span.set(names::RPC_RESPONSE_STATUS_CODE, code_name(code));
-            if is_failure(code) {
-                self.span.fail(code_name(code));
-            }
+        self.count(route, code);
+        if self.span.is_recorded() || is_failure(code) {
+            self.record(answer, route, code);
         }
         self.finish();
     }
 
+    fn count(&self, route: Option<&str>, code: Code) {
+        let histogram = match self.http_method {
+            None => self.eye.histogram(rpc_method(&self.uri), code),
+            Some(_) => self.eye.named(&self.method(route, code), code_name(code)),
+        };
+        histogram.observe_time_at(self.took(), self.context);
+    }
+
+    fn record(&mut self, answer: &Response<Body>, route: Option<&str>, code: Code) {
+        let method = self.method(route, code);
+        if !self.span.is_recorded() {
+            let Call { context, caller, began_wall, .. } = *self;
+            let failed = self.eye.tracer.failed_call(&method, context, caller, began_wall);
+            self.span = failed.unwrap_or_else(|| Span::unseen(context));
+        }
+        describe(&mut self.span, self.http_method.as_ref(), route, &method, answer);
+        self.span.set(names::RPC_RESPONSE_STATUS_CODE, code_name(code));
+        if is_failure(code) {
+            self.span.fail(code_name(code));
+        }
+    }
+
     /// What it is called in metrics and spans: never by what only callers know.
     fn method(&self, route: Option<&str>, code: Code) -> String {
+        let path = rpc_method(&self.uri);
         match (&self.http_method, route) {
             (Some(method), Some(route)) => format!("{method} {route}"),
             (Some(_), None) => UNKNOWN.to_owned(),
-            (None, _) if self.layer.knows(&self.path, code) => self.path.clone(),
+            (None, _) if self.eye.knows(path, code) => path.to_owned(),
             (None, _) => UNKNOWN.to_owned(),
         }
     }
 
-    fn tell(&self, method: &str, code: &'static str) {
-        let took = boot_time().saturating_sub(self.began);
-        let labels: [Cow<'static, str>; 3] =
-            [self.layer.service.into(), method.to_owned().into(), code.into()];
-        self.layer.took.with(labels).observe_time_at(took, self.context);
+    fn took(&self) -> Duration {
+        boot_time().saturating_sub(self.began)
     }
 
     fn finish(&mut self) {
         self.is_over = true;
-        self.layer.in_flight.dec();
+        self.eye.in_flight.dec();
         // Sends it now: a stream's body may flow for long.
         self.span = Span::unseen(self.context);
     }
@@ -232,11 +284,17 @@ impl Drop for Call {
     fn drop(&mut self) {
         if !self.is_over {
             // Its method is as its caller says, and may be none.
-            self.tell(UNKNOWN, "CANCELLED");
-            self.span.fail("CANCELLED");
+            let cut = self.eye.named(UNKNOWN, code_name(Code::Cancelled));
+            cut.observe_time_at(self.took(), self.context);
+            self.span.fail(code_name(Code::Cancelled));
             self.finish();
         }
     }
+}
+
+/// A method of gRPC in full: the path without its first slash.
+fn rpc_method(uri: &Uri) -> &str {
+    uri.path().trim_start_matches('/')
 }
 
 fn describe(
