@@ -145,9 +145,9 @@ impl Shop {
     /// The answer, or the refusal, which is counted and never logged.
     pub(crate) fn answer<T>(&self, result: Result<T, Refusal>) -> Result<Response<T>, Status> {
         result.map(Response::new).map_err(|refusal| {
-            let told = status::detailed(refusal);
-            self.instruments.refusals.with([told.reason()]).inc();
-            told.into_status()
+            let (reason, status) = status::told(refusal);
+            self.instruments.refusals.with([reason]).inc();
+            status
         })
     }
 

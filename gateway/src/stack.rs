@@ -105,8 +105,8 @@ impl Stack {
     }
 
     /// The way of a purchase.
-    pub(crate) fn purchase(&self) -> Purchase {
-        self.purchase.clone()
+    pub(crate) fn purchase(&self) -> &Purchase {
+        &self.purchase
     }
 
     /// The way of every other call that needs a token, to `handler`.

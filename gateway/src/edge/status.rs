@@ -1,7 +1,7 @@
 //! The one place where a refusal becomes a status: its code, its reason, its details, and a
 //! sentence for people. Nothing of what the caller sent comes back in it.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use chassis::{Words, status::Refusal as Detailed};
 use proto::{
@@ -30,9 +30,21 @@ pub(crate) fn words() -> Words {
     Words { domain: ERROR_DOMAIN, invalid_input: reason_text(InvalidInput) }
 }
 
+/// What most of a sale is told. It is always the same, so it is made once.
+static SOLD_OUT: LazyLock<Status> = LazyLock::new(|| detailed(Refusal::SoldOut).into_status());
+
 /// The status of a refusal.
 pub(crate) fn status(refusal: Refusal) -> Status {
-    detailed(refusal).into_status()
+    told(refusal).1
+}
+
+/// The reason of a refusal as programs read it, and its status.
+pub(crate) fn told(refusal: Refusal) -> (&'static str, Status) {
+    if refusal == Refusal::SoldOut {
+        return (reason_text(SoldOut), SOLD_OUT.clone());
+    }
+    let told = detailed(refusal);
+    (told.reason(), told.into_status())
 }
 
 /// The status of a request of which this part can't be accepted.
@@ -44,8 +56,7 @@ pub(super) fn invalid(field: impl Into<String>, says: impl Into<String>) -> Stat
         .into_status()
 }
 
-/// The same, before it is made.
-pub(crate) fn detailed(refusal: Refusal) -> Detailed {
+fn detailed(refusal: Refusal) -> Detailed {
     let says = |code, reason: ErrorReason, message: &str| {
         Detailed::new(code, reason_text(reason), ERROR_DOMAIN, message)
     };

@@ -2,16 +2,18 @@
 //! time, and never wait. A stream counts until it begins; what flows then has bounds of its own.
 
 use std::{
+    future::{Ready, ready},
     sync::Arc,
     task::{Context, Poll},
 };
 
-use futures::future::BoxFuture;
+use futures::future::Either;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{body::Body, server::NamedService};
 use tower::{Layer, Service};
 
+use super::held::Held;
 use crate::{domain::refusal::Refusal, edge::status::status};
 
 /// Puts services behind one bound on all of their calls.
@@ -49,12 +51,11 @@ impl<S: NamedService> NamedService for InFlight<S> {
 impl<S> Service<Request<Body>> for InFlight<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+    type Future =
+        Either<Held<S::Future, OwnedSemaphorePermit>, Ready<Result<Response<Body>, S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -62,18 +63,8 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match Arc::clone(&self.room).try_acquire_owned() {
-            Ok(seat) => {
-                let answer = self.inner.call(request);
-                Box::pin(async move {
-                    let answer = answer.await;
-                    drop(seat);
-                    answer
-                })
-            }
-            Err(_full) => {
-                let answer = status(Refusal::Overloaded).into_http();
-                Box::pin(std::future::ready(Ok(answer)))
-            }
+            Ok(seat) => Either::Left(Held::new(self.inner.call(request), seat)),
+            Err(_full) => Either::Right(ready(Ok(status(Refusal::Overloaded).into_http()))),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::future::Either;
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt as _, util::Oneshot};
 
 use crate::{
     call::Call,
@@ -74,22 +74,23 @@ impl<S> LocalView<S> {
     }
 }
 
-impl<S> Service<Call<Shown>> for LocalView<S>
+/// Borrowed, since a clone of all that is below would cost more than most answers.
+impl<S> Service<Call<Shown>> for &LocalView<S>
 where
-    S: Service<Call<Shown>, Error = Refusal>,
+    S: Service<Call<Shown>, Error = Refusal> + Clone,
 {
     type Response = S::Response;
     type Error = Refusal;
-    type Future = Either<Ready<Result<S::Response, Refusal>>, S::Future>;
+    type Future = Either<Ready<Result<S::Response, Refusal>>, Oneshot<S, Call<Shown>>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, call: Call<Shown>) -> Self::Future {
         match self.says(&call.message) {
             Some(refusal) => Either::Left(ready(Err(refusal))),
-            None => Either::Right(self.inner.call(call)),
+            None => Either::Right(self.inner.clone().oneshot(call)),
         }
     }
 }
