@@ -1,6 +1,8 @@
 //! `seckill-bench soak`: hours of a modest, mixed load on the embedded default, with sales that
-//! overlap and follow each other. Every few seconds it writes down memory and tasks of the shop; at
-//! the end it judges whether they stayed flat, and lets `seckill audit` judge the books.
+//! overlap and follow each other. The books are filled before, so that what may be kept of them in
+//! memory is, and only what is never given back makes it grow. Every few seconds it writes down
+//! memory and tasks of the shop; at the end it judges whether they stayed flat, and lets `seckill
+//! audit` judge the books.
 use std::{
     fmt::Write as _,
     fs::{self, File},
@@ -15,7 +17,9 @@ use chassis::Clock;
 
 use crate::{
     failure::{Failure, failed},
+    figures::Figures,
     load::Fleet,
+    purchases::Market,
     sale::{Crowd, SaleTerms},
     say,
     shop::Shop,
@@ -40,6 +44,12 @@ const LIMIT_PER_USER: u32 = 2;
 const SHOPPERS: u32 = 2_000;
 /// Before their tokens end.
 const HIRE_EVERY: Duration = Duration::from_secs(40 * 60);
+/// Orders of a sale before it all begins. Three are more than the cache of the books' writer keeps.
+const FILL_ORDERS: u32 = 40_000;
+const FILL_SALES: u32 = 3;
+const FILL_IN_FLIGHT: usize = 64;
+/// The first part is not judged: tokens of those who filled the books are forgotten in it.
+const SETTLED_FROM: usize = 3;
 /// What memory and tasks may grow by in an hour, in parts of what they are.
 const GROWTH_MAX: f64 = 0.05;
 
@@ -72,7 +82,8 @@ pub(crate) struct SoakArgs {
 pub(crate) async fn run(args: SoakArgs) -> Result<(), Failure> {
     let lasting = Duration::from_secs(args.minutes * 60);
     let fleet = Fleet::start(1)?;
-    let mut shop = Shop::embedded(&args.seckill, args.dir.clone(), &[]).await?;
+    let shop = Shop::embedded(&args.seckill, args.dir.clone(), &[]).await?;
+    let mut shop = filled(&fleet, shop).await?;
     let crowd = Crowd::hire(&mut shop, SHOPPERS).await?;
     let customers = Arc::new(Customers::arrive(&shop, crowd).await?);
 
@@ -93,6 +104,15 @@ pub(crate) async fn run(args: SoakArgs) -> Result<(), Failure> {
     let clean = audit(&args)?;
     shop.close().await?;
     judge(&samples, clean)
+}
+
+/// Sells what fills the caches.
+async fn filled(fleet: &Fleet, shop: Shop) -> Result<Shop, Failure> {
+    let mut market = Market::new(shop, FILL_ORDERS);
+    for _ in 0..FILL_SALES {
+        market.accepted(fleet, &mut Figures::default(), "filled", FILL_IN_FLIGHT).await?;
+    }
+    Ok(market.shop)
 }
 
 /// Opens sales and writes samples, until it is over.
@@ -153,7 +173,7 @@ fn audit(args: &SoakArgs) -> Result<bool, Failure> {
 }
 
 fn judge(samples: &[Sample], is_clean: bool) -> Result<(), Failure> {
-    let settled = &samples[samples.len() / 4..];
+    let settled = &samples[samples.len() / SETTLED_FROM..];
     let mut problems = String::new();
     let memory: Vec<_> = settled.iter().map(|sample| (sample.hours(), sample.memory)).collect();
     let tasks: Vec<_> = settled.iter().map(|sample| (sample.hours(), sample.tasks)).collect();

@@ -22,7 +22,7 @@ use mimalloc::MiMalloc;
 use failure::Failure;
 use role::Role;
 
-/// A call takes and gives back dozens of small pieces, often on another thread than it took them on.
+/// A call takes and gives back dozens of small pieces, often on another thread.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -17,6 +17,9 @@ pub struct PoolSettings {
     /// SQLite: how long a statement waits for a lock of another process. 5 s: longer than any
     /// transaction.
     pub busy_ms_max: u64,
+    /// SQLite: what the writer keeps of the file, in KiB. 2 MiB, as SQLite has it by itself: whose
+    /// trees are larger and grow at any place wants more. Taken only as it is used.
+    pub writer_cache_kib: u32,
 
     /// MySQL: connections that write. 16: one for each partition of the journal. They are opened
     /// when they are needed.
@@ -64,6 +67,7 @@ impl Default for PoolSettings {
             acquire_ms_max: 2_000,
             statements_max: 100,
             busy_ms_max: 5_000,
+            writer_cache_kib: 2_048,
             writers_max: 16,
             lock_wait_s_max: 3,
             call_ms_max: 10_000,

@@ -11,10 +11,6 @@ use sqlx::{SqlitePool, Transaction};
 
 use crate::{Connected, OpenError, PoolSettings};
 
-/// What the writer keeps of the file: new rows fall anywhere into trees of tens of MiB, and with
-/// SQLite's 2 MiB each of them reads a page and drops another. Taken only as it is used.
-const WRITER_CACHE_KIB: u32 = 64 * 1024;
-
 /// Pages of the log that are copied into the file at a time, by the commit that is the next: 64 MiB
 /// instead of 4, so that a page which many commits change is copied once. A start after a crash
 /// reads that much.
@@ -86,7 +82,7 @@ pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenErro
     // The writer first: it makes the file, and turns WAL on.
     let writing = options
         .clone()
-        .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+        .pragma("cache_size", format!("-{}", settings.writer_cache_kib))
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
         // A statement of many rows keeps what it may have to take back. In a file that is a third
         // of its cost, and no more durable: it ends with the statement.

@@ -61,8 +61,8 @@ async fn every_connection_is_durable_and_checks_keys() {
         }
         let cache: i64 =
             sqlx::query_scalar("PRAGMA cache_size").fetch_one(pool).await.expect("set");
-        let is_large = cache == -i64::from(WRITER_CACHE_KIB);
-        assert_eq!(is_large, is_reader == 0, "only the writer has {cache}");
+        let is_set = cache == -i64::from(patient().writer_cache_kib);
+        assert_eq!(is_set, is_reader == 0, "only the writer has {cache}");
         let temp: i64 = sqlx::query_scalar("PRAGMA temp_store").fetch_one(pool).await.expect("set");
         assert_eq!(temp == 2, is_reader == 0, "only the writer's is in memory: {temp}");
         let mode = sqlx::query("PRAGMA journal_mode").fetch_one(pool).await.expect("a value");
