@@ -17,6 +17,7 @@ mod open;
 pub mod mysql;
 pub mod sqlite;
 
+mod basis;
 mod columns;
 
 pub(crate) use open::{migrate, open};

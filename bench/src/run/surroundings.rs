@@ -36,7 +36,8 @@ fn field(file: &str, name: &str) -> Option<String> {
 async fn database(url: &str) -> Option<String> {
     let mut connection = MySqlConnection::connect(url).await.ok()?;
     let look = "SELECT CONCAT(VERSION(), ', innodb_flush_log_at_trx_commit = ', \
-                @@innodb_flush_log_at_trx_commit)";
+                @@innodb_flush_log_at_trx_commit, ', a buffer pool of ', \
+                @@innodb_buffer_pool_size DIV 1048576, ' MiB')";
     sqlx::query_scalar(look).fetch_one(&mut connection).await.ok()
 }
 

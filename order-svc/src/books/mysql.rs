@@ -14,7 +14,7 @@ use store::mysql::MySql;
 
 use super::{
     Applied, Books, Count, Error, Found, Guarded, PageEnd, Position, SNAPSHOT_PAGE_LEN_MAX,
-    Snapshot, SnapshotOrder, columns,
+    Snapshot, SnapshotOrder, basis::Basis, columns,
 };
 use crate::{
     domain::Order,
@@ -53,14 +53,14 @@ impl MySqlBooks {
         Self { store, replica, journal_identity: journal_identity.to_owned(), pause }
     }
 
-    /// One try at a batch. `barred` are orders that a unique key refused in an earlier try.
+    /// One try at a batch.
     async fn attempt(
         &self,
         partition: u32,
         expected: &Position,
         entries: &[Entry],
         now_ms: u64,
-        barred: &BTreeSet<OrderId>,
+        basis: &Basis,
     ) -> Result<Attempt, Error> {
         let Some(last) = entries.last() else {
             return Err(Error::Failed("a batch needs an entry".to_owned()));
@@ -70,7 +70,7 @@ impl MySqlBooks {
             generation: expected.generation + 1,
             last_digest: Some(last.digest),
         };
-        let step = Step { partition, expected, next: &position, entries, now_ms, barred };
+        let step = Step { partition, expected, next: &position, entries, now_ms, basis };
         let mut tx = self.store.writer.begin().await?;
         match self.store.writer.in_time(self.write(&mut tx, step)).await {
             Ok(Written::Whole(outcome)) => {
@@ -95,17 +95,16 @@ impl MySqlBooks {
 
     /// All that a batch's transaction does between its begin and its end.
     async fn write(&self, tx: &mut MySqlConnection, step: Step<'_>) -> Result<Written, Error> {
-        let Step { partition, expected, next, entries, now_ms, barred } = step;
+        let Step { partition, expected, next, entries, now_ms, basis } = step;
         let journal = self.journal_identity.as_str();
         if !writes::move_position(tx, journal, partition, expected, next).await? {
             return Ok(Written::PositionMoved);
         }
-        let mut view = reads::view(tx, &Touched::by(entries)).await?;
-        view.barred.clone_from(barred);
+        let view = reads::view(tx, &Touched::by(entries), basis).await?;
         let known = view.guards.clone();
         let outcome = fold(view, partition, entries, now_ms);
         let single = columns::single_unit_shards(&known, &outcome.guards);
-        let refused = writes::orders(tx, &outcome.orders, &single).await?;
+        let refused = writes::orders(tx, &outcome.orders, &single, basis).await?;
         if !refused.is_empty() {
             return Ok(Written::Refused(refused));
         }
@@ -123,7 +122,7 @@ struct Step<'a> {
     next: &'a Position,
     entries: &'a [Entry],
     now_ms: u64,
-    barred: &'a BTreeSet<OrderId>,
+    basis: &'a Basis,
 }
 
 /// What a transaction has come to.
@@ -139,7 +138,7 @@ enum Written {
 /// What became of one try.
 enum Attempt {
     Done(Applied),
-    /// A unique key refuses these as live orders, though the fold saw no reason.
+    /// Unique keys refuse these, though the fold saw no reason.
     Refused(Vec<OrderId>),
 }
 
@@ -174,18 +173,11 @@ impl Books for MySqlBooks {
         entries: &[Entry],
         now_ms: u64,
     ) -> Result<Applied, Error> {
-        let mut barred = BTreeSet::new();
+        let mut basis = Basis::Presumed;
         loop {
-            let refused = match self.attempt(partition, expected, entries, now_ms, &barred).await? {
+            match self.attempt(partition, expected, entries, now_ms, &basis).await? {
                 Attempt::Done(applied) => return Ok(applied),
-                Attempt::Refused(refused) => refused,
-            };
-            let before = barred.len();
-            barred.extend(refused);
-            // Each try bars another hold of the batch, so a damaged row can't block its partition.
-            if barred.len() == before {
-                let what = "a key refuses an order that is rejected anyway";
-                return Err(Error::Damaged(what.to_owned()));
+                Attempt::Refused(refused) => basis = basis.after(refused)?,
             }
         }
     }

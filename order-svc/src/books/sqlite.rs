@@ -12,7 +12,7 @@ use sqlx::{Sqlite, SqliteConnection, Transaction, migrate::Migrator};
 
 use super::{
     Applied, Books, Count, Error, Found, Guarded, PageEnd, Position, SNAPSHOT_PAGE_LEN_MAX,
-    Snapshot, SnapshotOrder, columns,
+    Snapshot, SnapshotOrder, basis::Basis, columns,
 };
 use crate::{
     domain::Order,
@@ -51,14 +51,14 @@ impl SqliteBooks {
         Ok(self.store.reader.begin().await?)
     }
 
-    /// One try at a batch. `barred` are orders that a unique key refused in an earlier try.
+    /// One try at a batch.
     async fn attempt(
         &self,
         partition: u32,
         expected: &Position,
         entries: &[Entry],
         now_ms: u64,
-        barred: &BTreeSet<OrderId>,
+        basis: &Basis,
     ) -> Result<Attempt, Error> {
         let Some(last) = entries.last() else {
             return Err(Error::Failed("a batch needs an entry".to_owned()));
@@ -73,14 +73,13 @@ impl SqliteBooks {
         if !writes::move_position(&mut tx, journal, partition, expected, &position).await? {
             return Ok(Attempt::Done(Applied::PositionMoved));
         }
-        let mut view = reads::view(&mut tx, &Touched::by(entries)).await?;
-        view.barred.clone_from(barred);
+        let view = reads::view(&mut tx, &Touched::by(entries), basis).await?;
         let known = view.guards.clone();
         let outcome = fold(view, partition, entries, now_ms);
         // The guard rows first: an order's row doesn't stand without its shard's.
         writes::guards(&mut tx, &outcome.guards).await?;
         let single = columns::single_unit_shards(&known, &outcome.guards);
-        let refused = writes::orders(&mut tx, &outcome.orders, &single).await?;
+        let refused = writes::orders(&mut tx, &outcome.orders, &single, basis).await?;
         if !refused.is_empty() {
             return Ok(Attempt::Refused(refused));
         }
@@ -94,7 +93,7 @@ impl SqliteBooks {
 /// What became of one try. Unless it was committed, dropping its transaction rolled it back.
 enum Attempt {
     Done(Applied),
-    /// A unique key refuses these as live orders, though the fold saw no reason.
+    /// Unique keys refuse these, though the fold saw no reason.
     Refused(Vec<OrderId>),
 }
 
@@ -129,18 +128,11 @@ impl Books for SqliteBooks {
         entries: &[Entry],
         now_ms: u64,
     ) -> Result<Applied, Error> {
-        let mut barred = BTreeSet::new();
+        let mut basis = Basis::Presumed;
         loop {
-            let refused = match self.attempt(partition, expected, entries, now_ms, &barred).await? {
+            match self.attempt(partition, expected, entries, now_ms, &basis).await? {
                 Attempt::Done(applied) => return Ok(applied),
-                Attempt::Refused(refused) => refused,
-            };
-            let before = barred.len();
-            barred.extend(refused);
-            // Each try bars another hold of the batch, so a damaged row can't block its partition.
-            if barred.len() == before {
-                let what = "a key refuses an order that is rejected anyway";
-                return Err(Error::Damaged(what.to_owned()));
+                Attempt::Refused(refused) => basis = basis.after(refused)?,
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Promises about [`Books::apply`](crate::books::Books::apply): one transaction, one writer, once.
 
 use super::*;
+use crate::Refusal;
 
 pub(super) async fn a_batch_is_in_the_books_with_its_position(fixture: Fixture) {
     let start = fixture.books.position(PARTITION).await.unwrap();
@@ -30,6 +31,25 @@ pub(super) async fn what_was_committed_is_seen_by_the_next_batch(fixture: Fixtur
     let states: Vec<_> = decisions.map(|decision| decision.state).collect();
     assert_eq!(states, [OrderState::Placed, OrderState::Rejected, OrderState::Placed]);
     assert_eq!(outcome.orders.len(), 2, "the first is a duplicate");
+}
+
+pub(super) async fn a_batch_that_is_not_all_new_is_decided_by_what_is_there(fixture: Fixture) {
+    fixture.open(shard(1), 9, 1).await;
+    fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1)])]).await;
+    let one_known = |known| holds(shard(1), 7, [(2, 2, 1), known, (4, 4, 1)]);
+    // Another order of a user who has one, which only the key of users' slots knows.
+    let outcome = fixture.apply(vec![one_known((3, 1, 1))]).await;
+    let refused: Vec<_> = outcome.alarms.iter().map(|a| (a.order, a.refusal)).collect();
+    assert_eq!(refused, [(order(shard(1), 3), Refusal::OverLimit)]);
+    assert_eq!(outcome.orders.len(), 3);
+    // The same again, with one that is new: only that one is written.
+    let again = [one_known((3, 1, 1)), holds(shard(1), 7, [(5, 5, 1)])];
+    let outcome = fixture.apply(again.to_vec()).await;
+    let written: Vec<_> = outcome.orders.iter().map(|order| order.id).collect();
+    assert_eq!(written, [order(shard(1), 5)]);
+    assert_eq!(outcome.settles.values().flatten().count(), 4, "duplicates are settled too");
+    let count = fixture.books.count(shard(1)).await.unwrap().unwrap();
+    assert_eq!((count.live_orders, count.rejected_orders, count.guard.sold), (4, 1, 4));
 }
 
 pub(super) async fn large_batches_are_written_whole(fixture: Fixture) {

@@ -9,7 +9,7 @@ use store::Trouble;
 
 use super::reads;
 use crate::{
-    books::{Error, Position, columns},
+    books::{Error, Position, basis::Basis, columns},
     domain::{Guard, Order},
     fold::{DeadLetter, GuardChange},
 };
@@ -112,11 +112,13 @@ async fn open(connection: &mut MySqlConnection, guard: &Guard) -> Result<(), Err
 }
 
 /// Writes new rows, by their ids. Returns those that a unique key refuses: the transaction is good
-/// for nothing then but to have found out which.
+/// for nothing then but to have found out which; on what was presumed they aren't looked for one by
+/// one.
 pub(super) async fn orders(
     connection: &mut MySqlConnection,
     orders: &[Order],
     single: &BTreeSet<ShardNo>,
+    basis: &Basis,
 ) -> Result<Vec<OrderId>, Error> {
     let mut orders: Vec<_> = orders.iter().collect();
     orders.sort_unstable_by_key(|order| order.id);
@@ -125,6 +127,9 @@ pub(super) async fn orders(
         // A failed statement leaves none of its rows, and the transaction as it was.
         if insert(connection, chunk, single).await? {
             continue;
+        }
+        if *basis == Basis::Presumed {
+            return Ok(chunk.iter().map(|order| order.id).collect());
         }
         for order in chunk {
             if !insert(connection, std::slice::from_ref(order), single).await? {

@@ -8,27 +8,36 @@ use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::rows;
 use crate::{
-    books::{Error, PageEnd, SnapshotOrder, columns},
+    books::{Error, PageEnd, SnapshotOrder, basis::Basis, columns},
     domain::{Guard, Order},
     fold::{Touched, View},
 };
 
-/// Rows that a batch touches, and nothing else. Inside a write transaction they stay true.
+/// Rows that a batch touches, and nothing else, or what is presumed of them. Inside a write
+/// transaction they stay true.
 pub(super) async fn view(
     connection: &mut SqliteConnection,
     touched: &Touched,
+    basis: &Basis,
 ) -> Result<View, Error> {
     let shards: Vec<_> = touched.shards.iter().copied().collect();
     let guards = guards(connection, &shards).await?;
     let guards: BTreeMap<_, _> = guards.into_iter().map(|guard| (guard.shard, guard)).collect();
-    let ids: Vec<_> = touched.orders.iter().copied().collect();
-    let orders = states(connection, &ids).await?;
+    let (orders, barred) = match basis {
+        Basis::Presumed => Default::default(),
+        Basis::Asked { barred } => {
+            let ids: Vec<_> = touched.orders.iter().copied().collect();
+            (states(connection, &ids).await?, barred.clone())
+        }
+    };
     let mut user_units = BTreeMap::new();
     for (item, users) in touched.users(&guards) {
-        let users: Vec<_> = users.into_iter().collect();
-        add_units(connection, item, &users, &mut user_units).await?;
+        if basis.counts_units_of(item, &guards) {
+            let users: Vec<_> = users.into_iter().collect();
+            add_units(connection, item, &users, &mut user_units).await?;
+        }
     }
-    Ok(View { guards, orders, user_units, ..View::default() })
+    Ok(View { guards, orders, user_units, barred })
 }
 
 pub(super) async fn guards(

@@ -16,6 +16,16 @@ async fn positions_are_kept_for_each_journal() {
 }
 
 #[tokio::test]
+async fn a_change_of_indexes_that_was_done_and_not_noted_is_done_again() {
+    for place in Place::each().await {
+        let forget = "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 2";
+        assert_eq!(place.by_hand(forget).await.unwrap(), 1);
+        store::migrate(&place.books.store.writer, &MIGRATIONS).await.unwrap();
+        store::check(&place.books.store.writer, &MIGRATIONS).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_table_itself_refuses_to_oversell() {
     for place in Place::each().await {
         place.open_shard(9, 1).await;
