@@ -53,8 +53,8 @@ pub mod answers {
 use std::{net::SocketAddr, sync::Arc};
 
 use chassis::{
-    Clock, Cores, Health, Kind, Listeners, PausePoints, Secret, Stopper, TaskOwner, Tasks,
-    Telemetry,
+    Clock, Cores, Health, Kind, Listeners, PausePoints, Secret, ServerSettings, Stopper, TaskOwner,
+    Tasks, Telemetry,
     channel::{BadAddress, connect_lazy},
     config::ConfigError,
     job::every,
@@ -254,10 +254,12 @@ impl App {
         let (health, journal) = (self.health.clone(), self.seams.journal.clone());
         let drain_max = self.shop.config.drain_max();
         let settings = self.shop.config.server();
+        let pages = edge::cors::layer(&self.shop.config.cors).map(Arc::new);
+        let public = ServerSettings { pages, ..settings.clone() };
         let routes = self.core_routes(&tasks);
         let (cores, words) = (&self.seams.cores, edge::status::words());
         let telemetry = self.seams.telemetry.at_the_edge();
-        chassis::serve(&tasks, cores, self.doors.public, &settings, words, &telemetry, routes);
+        chassis::serve(&tasks, cores, self.doors.public, &public, words, &telemetry, routes);
         if let Some(listeners) = self.doors.operators {
             tracing::info!(addr = %listeners.addr(), "operators are served");
             let routes = |_| self.operator_routes.clone();

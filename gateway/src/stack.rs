@@ -17,7 +17,7 @@ use crate::{
     batches::Batches,
     config::Config,
     edge::{
-        self, Edge, OnCore, Reception, Shop, cors, http,
+        self, Edge, OnCore, Reception, Shop, http,
         operators::{self, OperatorDesk},
         web::Web,
     },
@@ -136,14 +136,13 @@ pub(crate) fn routes(routes: Routes, edge: Edge, reception: Reception, config: &
         .layer(InFlightLayer::new(config.calls_per_core_max));
     // The decoder bounds the size of a message: tickets are small.
     let (edge, reception) = edge::services(edge, reception);
-    let cors = cors::layer(&config.cors);
     // gRPC-web is outside, so that pages can read what the layers refuse.
     let grpc = routes
-        .add_service(Web::new(layers.service(edge), cors.as_ref()))
-        .add_service(Web::new(layers.service(reception), cors.as_ref()))
+        .add_service(Web::new(layers.service(edge)))
+        .add_service(Web::new(layers.service(reception)))
         .prepare();
     // JSON comes in through the same services.
-    http::routes(grpc, cors.as_ref(), config.purchase.answer_margin() / 2)
+    http::routes(grpc, config.purchase.answer_margin() / 2)
 }
 
 /// Adds the operators' services to `routes`. They are few and known, so they share nothing with the

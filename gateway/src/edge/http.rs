@@ -33,7 +33,6 @@ use proto::{
     user::v1::user_service_client::UserServiceClient,
 };
 use tonic::{Status, service::Routes};
-use tower_http::cors::CorsLayer;
 
 use errors::Refused;
 
@@ -45,8 +44,8 @@ struct Counter {
 }
 
 /// Adds plain HTTP to `grpc`, which has both public services behind their layers. A call is given
-/// up `margin` before its deadline. Pages of other origins may do what `cors` allows.
-pub(crate) fn routes(grpc: Routes, cors: Option<&CorsLayer>, margin: Duration) -> Routes {
+/// up `margin` before its deadline.
+pub(crate) fn routes(grpc: Routes, margin: Duration) -> Routes {
     let counter = Counter {
         gateway: GatewayServiceClient::new(grpc.clone()),
         users: UserServiceClient::new(grpc.clone()),
@@ -55,15 +54,12 @@ pub(crate) fn routes(grpc: Routes, cors: Option<&CorsLayer>, margin: Duration) -
     for Route { path, handler, .. } in table() {
         plain = plain.route(path, handler);
     }
-    let mut plain = plain
+    let plain = plain
         .method_not_allowed_fallback(errors::wrong_method)
         .with_state(counter)
         .layer(map_response(keep_out_of_caches))
-        .layer(from_fn_with_state(margin, in_time));
-    if let Some(cors) = cors {
-        plain = plain.layer(cors.clone());
-    }
-    let plain = plain.layer(from_fn(named));
+        .layer(from_fn_with_state(margin, in_time))
+        .layer(from_fn(named));
     let all = grpc.into_axum_router().merge(plain).fallback(errors::unknown_path);
     Routes::from(all).prepare()
 }
@@ -119,8 +115,8 @@ async fn named(request: Request, next: Next) -> Response {
     answer
 }
 
-/// The deadline's own layer is outside of the one for pages of other origins, and a page couldn't
-/// read its answer: so calls end a moment before.
+/// The deadline's own layer is outside of the routes, and metrics couldn't say which of them was
+/// too slow: so calls end a moment before.
 async fn in_time(
     State(margin): State<Duration>,
     request: Request,

@@ -1,6 +1,5 @@
-//! gRPC-web beside gRPC, at the same paths. What pages of other origins may do is decided here for
-//! it, as for JSON in [`super::http`]. A native call passes untouched, at the cost of one look at
-//! its head.
+//! gRPC-web beside gRPC, at the same paths. A native call passes untouched, at the cost of one look
+//! at its head.
 
 use std::{
     convert::Infallible,
@@ -9,11 +8,10 @@ use std::{
 };
 
 use futures::future::{BoxFuture, Either};
-use http::{Method, Request, Response, StatusCode, Version, header::CONTENT_TYPE};
+use http::{Request, Response, StatusCode, Version, header::CONTENT_TYPE};
 use tonic::{body::Body, server::NamedService};
 use tonic_web::GrpcWebLayer;
 use tower::{Layer as _, Service, ServiceExt as _, util::BoxCloneSyncService};
-use tower_http::cors::CorsLayer;
 
 use super::status;
 
@@ -30,13 +28,9 @@ where
     S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    /// Pages of other origins may call what `cors` allows, none without.
-    pub(crate) fn new(grpc: S, cors: Option<&CorsLayer>) -> Self {
-        let web = GrpcWebLayer::new().layer(grpc.clone());
-        let web = match cors {
-            Some(cors) => BoxCloneSyncService::new(cors.layer(web)),
-            None => BoxCloneSyncService::new(web),
-        };
+    /// Both, of a service that speaks gRPC.
+    pub(crate) fn new(grpc: S) -> Self {
+        let web = BoxCloneSyncService::new(GrpcWebLayer::new().layer(grpc.clone()));
         Self { grpc, web }
     }
 }
@@ -75,7 +69,6 @@ where
 /// What a caller speaks.
 enum Spoken {
     Grpc,
-    /// Or asks beforehand whether it may.
     Web,
     /// And what it should.
     Neither(&'static str),
@@ -91,7 +84,6 @@ impl Spoken {
             Some(_) => {
                 Self::Neither("must be application/grpc-web over HTTP/1.1: gRPC needs HTTP/2")
             }
-            None if request.method() == Method::OPTIONS => Self::Web,
             None => Self::Neither("must be application/grpc or application/grpc-web here"),
         }
     }

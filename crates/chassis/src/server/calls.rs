@@ -70,6 +70,8 @@ pub(super) fn stack(
     stopper: Stopper,
 ) -> impl Stack + use<> {
     ServiceBuilder::new()
+        // A page reads every answer that it may read, also those of the layers further in.
+        .option_layer(settings.pages.as_deref().cloned())
         // Whatever refuses further in says so as gRPC does; who speaks plain HTTP is told in JSON.
         .layer(PlainHttpLayer)
         // All that happens further in happens at the call's place in its trace.

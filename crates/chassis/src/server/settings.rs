@@ -1,11 +1,13 @@
 //! The knobs of a server, their defaults, and the reason of each number.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 use tokio::sync::Semaphore;
+use tower_http::cors::CorsLayer;
 
 use crate::config::ConfigError;
 
@@ -78,6 +80,10 @@ pub struct ServerSettings {
     pub default_deadline_ms: u64,
     /// The longest deadline that a call gets, whatever it asks for. 30 s.
     pub max_deadline_ms: u64,
+    /// What pages of other origins may do, in browsers. Absent: nothing. The role says so, since it
+    /// knows what it offers; it is no knob here.
+    #[serde(skip)]
+    pub pages: Option<Arc<CorsLayer>>,
     /// TLS has its place here, and can't be set yet.
     pub tls: Option<Tls>,
 }
@@ -120,6 +126,7 @@ impl Default for ServerSettings {
             connection_age_grace_ms: 30_000,
             default_deadline_ms: 10_000,
             max_deadline_ms: 30_000,
+            pages: None,
             tls: None,
         }
     }

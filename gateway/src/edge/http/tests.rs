@@ -49,7 +49,7 @@ fn what_the_document_refers_to_is_there() {
 
 #[tokio::test]
 async fn calls_are_named_by_the_pattern_of_their_path() {
-    let routes = routes(Routes::default(), None, Duration::ZERO);
+    let routes = routes(Routes::default(), Duration::ZERO);
     let name = async |method: &str, path: &str| {
         let request = http::Request::builder().method(method).uri(path);
         let request = request.body(tonic::body::Body::empty()).unwrap();

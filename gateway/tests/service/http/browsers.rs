@@ -119,13 +119,14 @@ async fn grpc_web_buys_over_http1() {
 
 #[tokio::test]
 async fn grpc_web_reads_refusals_wherever_they_come_from() {
-    let stage = Stage::open().await;
+    let stage = allowing(&[ORIGIN]).await;
     let nobody = web("IssueTicket", &IssueTicketRequest::default()).send_unchecked(&stage).await;
     let nonsense = GetSaleRequest { sale_id: "nonsense".into() };
     let nonsense = web("GetSale", &nonsense).send_unchecked(&stage).await;
     // From outside of gRPC-web's own layer.
     let late = web("GetSale", &GetSaleRequest::default()).header("grpc-timeout", "0m");
-    let late = late.send_unchecked(&stage).await;
+    let late = late.header("origin", ORIGIN).send_unchecked(&stage).await;
+    assert_eq!(late.header("access-control-allow-origin"), Some(ORIGIN));
     for (refused, code) in [(nobody, "16"), (nonsense, "3"), (late, "4")] {
         assert_eq!(refused.status, 200);
         assert_eq!(refused.header("content-type"), Some("application/grpc-web+proto"));

@@ -211,13 +211,11 @@ async fn a_deadline_that_passes_is_a_gateway_timeout() {
     for timeout in ["0m", "1n", "5m"] {
         let late = ask(timeout).send(&stage).await;
         assert_eq!((late.status, late.json()["code"].as_i64()), (504, Some(4)), "{timeout}");
-        // Nothing is left to the layers inside, which know of pages, where there was no time at
-        // all.
-        let page_reads = late.header("access-control-allow-origin").is_some();
-        assert_eq!(page_reads, timeout != "0m", "{timeout}");
+        assert!(late.header("access-control-allow-origin").is_some(), "{timeout}: for pages, too");
     }
     let malformed = ask("soon").send(&stage).await;
     assert_eq!(malformed.refused(), invalid(400));
+    assert!(malformed.header("access-control-allow-origin").is_some());
     assert!(malformed.bad_field().starts_with("grpc-timeout "), "{malformed:?}");
 }
 
