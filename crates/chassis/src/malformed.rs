@@ -19,6 +19,8 @@ pub struct Words {
     pub domain: &'static str,
     /// The reason of those that bad input causes.
     pub invalid_input: &'static str,
+    /// The reason of those for which there is no room now.
+    pub overloaded: &'static str,
 }
 
 /// The same answer, or if it refuses a malformed request, one that says in `words` what is wrong.

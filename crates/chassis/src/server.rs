@@ -8,15 +8,16 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tonic::service::Routes;
 
 use crate::cores::Cores;
 use crate::malformed::Words;
-use crate::server::accept::accept;
+use crate::server::accept::{Door, accept};
 use crate::server::connection::Connections;
 use crate::server::seats::{Neighbours, Seats};
+use crate::server::tally::Tally;
+use crate::server::whole::WholeLayer;
 use crate::tasks::{Kind, Tasks};
 use crate::telemetry::{SightLayer, Telemetry};
 
@@ -31,6 +32,7 @@ mod http1;
 mod listen;
 mod seats;
 mod settings;
+mod tally;
 mod whole;
 
 pub use calls::Peer;
@@ -50,26 +52,27 @@ pub fn serve(
     routes: impl Fn(usize) -> Routes,
 ) {
     let sight = SightLayer::new(telemetry);
+    let tally = Tally::new(telemetry, listeners.addr());
     let handles = cores.serving();
     let neighbours = Arc::new(Neighbours::new(settings));
     for (number, listener) in listeners.listeners.into_iter().enumerate() {
         let core = number % handles.len();
         let stopper = tasks.stopper().child();
         let sight = sight.for_another_core();
-        let calls = calls::stack(routes(core), settings, words, sight, stopper);
-        let connections = Arc::new(Connections::new(calls, settings, tasks));
+        let whole = WholeLayer::new(settings, words, tally.crowded_out());
+        let calls = calls::stack(routes(core), settings, words, sight, whole, stopper);
+        let connections = Arc::new(Connections::new(calls, settings, tasks, tally.clone()));
         let seats = Seats::new(settings.connections_per_core_max, Arc::clone(&neighbours));
-        let send_idle_max = settings.send_idle();
+        let door = Door { seats, tally: tally.clone(), send_idle_max: settings.send_idle() };
         tasks.spawn_on(&handles[core], Kind::Essential, "server", async move {
-            serve_core(listener, seats, send_idle_max, connections, core).await;
+            serve_core(listener, door, connections, core).await;
         });
     }
 }
 
 async fn serve_core<S: calls::Stack>(
     listener: TcpListener,
-    seats: Seats,
-    send_idle_max: Duration,
+    door: Door,
     connections: Arc<Connections<S>>,
     core: usize,
 ) {
@@ -81,7 +84,7 @@ async fn serve_core<S: calls::Stack>(
     tokio::select! {
         biased;
         () = connections.stopped() => {}
-        never = accept(listener, seats, send_idle_max, open) => match never {},
+        never = accept(listener, door, open) => match never {},
     }
 }
 

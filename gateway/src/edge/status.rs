@@ -27,7 +27,11 @@ const RATE_SPREAD: Duration = Duration::from_millis(200);
 
 /// How malformed requests are refused before they come to a handler.
 pub(crate) fn words() -> Words {
-    Words { domain: ERROR_DOMAIN, invalid_input: reason_text(InvalidInput) }
+    Words {
+        domain: ERROR_DOMAIN,
+        invalid_input: reason_text(InvalidInput),
+        overloaded: reason_text(Overloaded),
+    }
 }
 
 /// What most of a sale is told. It is always the same, so it is made once.

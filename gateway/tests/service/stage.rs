@@ -428,7 +428,11 @@ fn serve_stubs(owner: &TaskOwner, cores: &Cores, world: &Arc<World>) -> std::net
         .add_service(OperatorServiceServer::new(stub.clone()))
         .add_service(UserServiceServer::new(stub));
     let settings = ServerSettings::default();
-    let words = Words { domain: proto::ERROR_DOMAIN, invalid_input: "INVALID_INPUT" };
+    let words = Words {
+        domain: proto::ERROR_DOMAIN,
+        invalid_input: "INVALID_INPUT",
+        overloaded: "OVERLOADED",
+    };
     let off = chassis::Telemetry::off("stubs");
     chassis::serve(&owner.tasks(), cores, listeners, &settings, words, &off, |_| routes.clone());
     addr

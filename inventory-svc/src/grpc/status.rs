@@ -105,7 +105,11 @@ pub(crate) fn of_catalog(error: &catalog::Error) -> Status {
 
 /// How malformed requests are refused before they come to a handler.
 pub(crate) fn words() -> Words {
-    Words { domain: ERROR_DOMAIN, invalid_input: reason_text(ErrorReason::InvalidInput) }
+    Words {
+        domain: ERROR_DOMAIN,
+        invalid_input: reason_text(ErrorReason::InvalidInput),
+        overloaded: reason_text(ErrorReason::Overloaded),
+    }
 }
 
 fn details(code: Code, reason: ErrorReason, message: impl Into<String>) -> Details {

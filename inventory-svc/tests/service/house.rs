@@ -99,7 +99,11 @@ impl House {
         let routes = Routes::new(OrderServiceServer::new(books.clone()))
             .add_service(UserServiceServer::new(books.clone()));
         let tasks = others.tasks();
-        let words = Words { domain: proto::ERROR_DOMAIN, invalid_input: "INVALID_INPUT" };
+        let words = Words {
+            domain: proto::ERROR_DOMAIN,
+            invalid_input: "INVALID_INPUT",
+            overloaded: "OVERLOADED",
+        };
         let settings = ServerSettings::default();
         let off = chassis::Telemetry::off("stubs");
         chassis::serve(&tasks, &cores, listeners, &settings, words, &off, |_| routes.clone());

@@ -14,6 +14,7 @@ pub(crate) fn words() -> Words {
     Words {
         domain: proto::ERROR_DOMAIN,
         invalid_input: proto::reason_text(ErrorReason::InvalidInput),
+        overloaded: proto::reason_text(ErrorReason::Overloaded),
     }
 }
 

@@ -106,7 +106,11 @@ fn of_fault(fault: &Fault) -> Status {
 
 /// How malformed requests are refused before they come to a handler.
 pub(crate) fn words() -> Words {
-    Words { domain: ERROR_DOMAIN, invalid_input: reason_text(ErrorReason::InvalidInput) }
+    Words {
+        domain: ERROR_DOMAIN,
+        invalid_input: reason_text(ErrorReason::InvalidInput),
+        overloaded: reason_text(ErrorReason::Overloaded),
+    }
 }
 
 fn details(code: Code, reason: ErrorReason, message: &str) -> Details {

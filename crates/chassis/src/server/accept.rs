@@ -13,26 +13,38 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::seats::{Seat, Seats};
+use crate::server::tally::Tally;
 
 /// After a failed accept (out of file descriptors, say) the next one waits, or the core would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// What those who come to one core meet first.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) seats: Seats,
+    pub(super) tally: Tally,
+    /// See [`crate::ServerSettings::send_idle_ms`].
+    pub(super) send_idle_max: Duration,
+}
+
 /// Hands every connection that finds a seat to `open`.
 pub(super) async fn accept(
     listener: TcpListener,
-    seats: Seats,
-    send_idle_max: Duration,
+    door: Door,
     open: impl Fn(TcpStream, SocketAddr, Seat),
 ) -> Infallible {
     loop {
         match listener.accept().await {
-            Ok((io, peer)) => match seats.take(peer.ip()) {
+            Ok((io, peer)) => match door.seats.take(peer.ip()) {
                 Ok(seat) => {
                     // These fail on a connection that is gone already, as its first read will say.
-                    let _ = prepare(&io, send_idle_max);
+                    let _ = prepare(&io, door.send_idle_max);
                     open(io, peer, seat);
                 }
-                Err(_full) => turn_away(&io),
+                Err(full) => {
+                    door.tally.turned_away(full);
+                    turn_away(&io);
+                }
             },
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {

@@ -24,7 +24,8 @@ use crate::stop::Stopper;
 use crate::tasks::TaskOwner;
 use crate::telemetry::Telemetry;
 
-pub(crate) const WORDS: Words = Words { domain: "bakery.test", invalid_input: "NO_ORDER" };
+pub(crate) const WORDS: Words =
+    Words { domain: "bakery.test", invalid_input: "NO_ORDER", overloaded: "FULL" };
 
 /// How long a test waits for what has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,7 +72,17 @@ impl Bakery {
 
     /// Opens on `cores`, all listening on one free port.
     pub(crate) fn open(&self, cores: &Cores, settings: &ServerSettings) -> (TaskOwner, SocketAddr) {
-        open(cores, settings, |core| {
+        self.open_seen(cores, settings, &Telemetry::off("bakery"))
+    }
+
+    /// The same, seen by `telemetry`.
+    pub(crate) fn open_seen(
+        &self,
+        cores: &Cores,
+        settings: &ServerSettings,
+        telemetry: &Telemetry,
+    ) -> (TaskOwner, SocketAddr) {
+        open_seen(cores, settings, telemetry, |core| {
             let health = HealthServer::new(Self { core, ..self.clone() });
             Routes::new(health)
                 .into_axum_router()
@@ -96,11 +107,20 @@ pub(crate) fn open(
     settings: &ServerSettings,
     routes: impl Fn(usize) -> Routes,
 ) -> (TaskOwner, SocketAddr) {
+    open_seen(cores, settings, &Telemetry::off("bakery"), routes)
+}
+
+fn open_seen(
+    cores: &Cores,
+    settings: &ServerSettings,
+    telemetry: &Telemetry,
+    routes: impl Fn(usize) -> Routes,
+) -> (TaskOwner, SocketAddr) {
     let owner = TaskOwner::new("bakery", Stopper::new());
     let addr = SocketAddr::from(([127, 0, 0, 1], 0));
     let listeners = Listeners::bind(addr, cores.serving().len()).expect("a free port");
     let addr = listeners.addr();
-    serve(&owner.tasks(), cores, listeners, settings, WORDS, &Telemetry::off("bakery"), routes);
+    serve(&owner.tasks(), cores, listeners, settings, WORDS, telemetry, routes);
     (owner, addr)
 }
 

@@ -67,6 +67,7 @@ pub(super) fn stack(
     settings: &ServerSettings,
     words: Words,
     sight: SightLayer,
+    whole: WholeLayer,
     stopper: Stopper,
 ) -> impl Stack + use<> {
     ServiceBuilder::new()
@@ -83,7 +84,7 @@ pub(super) fn stack(
         // Work that is too late is neither begun nor finished.
         .layer(DeadlineLayer::new(settings.default_deadline(), settings.max_deadline()))
         // A request that isn't all here yet takes no place of those that are worked on.
-        .layer(WholeLayer::new(settings.request_bytes_max))
+        .layer(whole)
         .service(routes.prepare())
 }
 

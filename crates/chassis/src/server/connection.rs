@@ -26,6 +26,7 @@ use crate::server::hello::{Greeted, Version};
 use crate::server::http1::{Http1, Turn};
 use crate::server::seats::Seat;
 use crate::server::settings::ServerSettings;
+use crate::server::tally::{Cut, Tally};
 use crate::stop::Stopper;
 use crate::tasks::Tasks;
 
@@ -43,13 +44,14 @@ pub(super) struct Connections<S> {
     age_max: Option<Duration>,
     age_grace: Duration,
     tasks: Tasks,
+    tally: Tally,
     /// This core's own children of the owner's tokens: their locks are shared with no other core.
     stopper: Stopper,
     abort: Arc<CancellationToken>,
 }
 
 impl<S: Stack> Connections<S> {
-    pub(super) fn new(stack: S, settings: &ServerSettings, tasks: &Tasks) -> Self {
+    pub(super) fn new(stack: S, settings: &ServerSettings, tasks: &Tasks, tally: Tally) -> Self {
         let abort = tasks.abort_token();
         Self {
             stack,
@@ -61,6 +63,7 @@ impl<S: Stack> Connections<S> {
             age_max: settings.connection_age_max(),
             age_grace: settings.connection_age_grace(),
             tasks: tasks.clone(),
+            tally,
             stopper: tasks.stopper().child(),
             abort: Arc::new(abort),
         }
@@ -74,13 +77,14 @@ impl<S: Stack> Connections<S> {
     /// Spawns the connection on this core.
     pub(super) fn open(self: &Arc<Self>, io: TcpStream, peer: SocketAddr, seat: Seat) {
         let this = Arc::clone(self);
+        let open = this.tally.open();
         let life = async move {
             tokio::select! {
                 biased;
                 () = this.abort.cancelled() => {}
                 () = this.live(io, Peer(peer)) => {}
             }
-            drop(seat);
+            drop((seat, open));
         };
         #[expect(clippy::disallowed_methods, reason = "tracked: a drain waits for it")]
         tokio::spawn(self.tasks.tracked(life));
@@ -91,11 +95,15 @@ impl<S: Stack> Connections<S> {
         let greeted = tokio::select! {
             biased;
             () = self.stopper.stopped() => return,
-            () = presence.unwanted() => return,
+            () = presence.unwanted() => return self.tally.cut(Cut::Crowded),
             greeted = timeout(self.hello_within, Greeted::by(io)) => greeted,
         };
         // Who has said nothing in time, or has left, is owed no answer.
-        let Ok(Ok(greeted)) = greeted else { return };
+        let greeted = match greeted {
+            Ok(Ok(greeted)) => greeted,
+            Ok(Err(_left)) => return,
+            Err(_late) => return self.tally.cut(Cut::HelloLate),
+        };
         let calls = |turn| Calls {
             stack: self.stack.clone(),
             peer,
@@ -133,7 +141,12 @@ impl<S: Stack> Connections<S> {
         let ending = tokio::select! {
             biased;
             // An error is the peer's own doing, or its leaving: nobody is there to be told.
-            _ended = connection.as_mut() => return,
+            ended = connection.as_mut() => {
+                if let Some(reason) = ended.err().as_ref().and_then(Cut::by) {
+                    self.tally.cut(reason);
+                }
+                return;
+            }
             ending = finishing => ending,
         };
         connection.as_mut().finish();
@@ -141,7 +154,12 @@ impl<S: Stack> Connections<S> {
             // The drain says how long this may take.
             Ending::Stopped => drop(connection.await),
             Ending::Aged => drop(timeout(self.age_grace, connection).await),
-            Ending::Unwanted => drop(timeout(UNWANTED_GRACE, connection).await),
+            Ending::Unwanted => {
+                self.tally.cut(Cut::Crowded);
+                // It is told in any case; a call that comes just then is lost to the crowd.
+                let grace = if self.crowd.is_packed() { Duration::ZERO } else { UNWANTED_GRACE };
+                drop(timeout(grace, connection).await);
+            }
         }
     }
 }

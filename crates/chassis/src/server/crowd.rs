@@ -1,5 +1,5 @@
-//! Who makes room when a core is crowded: connections without a call under way, the longest idle
-//! first.
+//! Who makes room when a core is crowded: connections without a call under way, and requests that
+//! don't come to their end; the longest idle first.
 //!
 //! An idle connection of HTTP/2 takes some 22 KiB and a seat. In quiet times it may stay, since its
 //! client will come back; in a crowd it is told to go, which costs an honest client a handshake,
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 /// How many are looked at when one comes: two for each arrival would do in the long run.
 const LOOKS_MAX: usize = 16;
 
-/// The connections of one core.
+/// The connections of one core, or its requests that are awaited.
 #[derive(Debug)]
 pub(super) struct Crowd {
     max: usize,
@@ -23,7 +23,7 @@ pub(super) struct Crowd {
     known: Mutex<VecDeque<Weak<Presence>>>,
 }
 
-/// One connection.
+/// One of a crowd.
 #[derive(Debug)]
 pub(super) struct Presence {
     calls: AtomicUsize,
@@ -39,7 +39,7 @@ impl Crowd {
         Self { max, open: Arc::default(), known: Mutex::default() }
     }
 
-    /// One more connection; if it is one too many, an idle one is told to go.
+    /// One more; if it is one too many, an idle one is told to go.
     pub(super) fn enter(&self) -> Arc<Presence> {
         let is_crowded = self.open.fetch_add(1, Ordering::Relaxed) >= self.max;
         let presence = Arc::new(Presence {
@@ -59,6 +59,13 @@ impl Crowd {
             known.retain(|one| one.strong_count() > 0);
         }
         presence
+    }
+
+    /// Whether there are so many that those who were told to go can't be given time for it: in a
+    /// flood of newcomers they alone would fill the memory.
+    pub(super) fn is_packed(&self) -> bool {
+        let leaving_max = self.max / 8;
+        self.open.load(Ordering::Relaxed) > self.max.saturating_add(leaving_max)
     }
 }
 
@@ -144,6 +151,17 @@ mod tests {
         drop(call);
         let _more = [crowd.enter(), crowd.enter(), crowd.enter(), crowd.enter()];
         assert!(is_unwanted(&busy));
+    }
+
+    #[test]
+    fn it_is_packed_when_an_eighth_more_are_there_than_may_be() {
+        let crowd = Crowd::new(16);
+        let mut inside: Vec<_> = (0..18).map(|_| crowd.enter()).collect();
+        assert!(!crowd.is_packed());
+        inside.push(crowd.enter());
+        assert!(crowd.is_packed());
+        inside.truncate(18);
+        assert!(!crowd.is_packed());
     }
 
     #[test]

@@ -53,6 +53,10 @@ pub struct ServerSettings {
     /// Requests have at most so many bytes, and are taken whole before anything is done for them.
     /// Absent: their bodies flow while they are worked on, as our own roles' batches may.
     pub request_bytes_max: Option<usize>,
+    /// So many of those requests per core may be awaited; of more, the one that dawdles longest is
+    /// refused. Most aren't awaited at all, as their bodies come with their heads. 1024: some 5 MiB
+    /// if little of each has come, 20 MiB if nearly all has.
+    pub requests_awaited_per_core_max: usize,
     /// A connection whose peer takes nothing of what we send for so long is cut, by the kernel.
     /// 30 s: as long as a ping and its time-out take, which HTTP/1 doesn't have.
     pub send_idle_ms: u32,
@@ -115,6 +119,7 @@ impl Default for ServerSettings {
             http1_idle_ms: 75_000,
             body_idle_ms: 5_000,
             request_bytes_max: None,
+            requests_awaited_per_core_max: 1024,
             send_idle_ms: 30_000,
             keepalive_interval_ms: 20_000,
             keepalive_timeout_ms: 10_000,
@@ -142,6 +147,7 @@ impl ServerSettings {
         for (knob, value) in [
             ("max_concurrent_streams", u64::from(self.max_concurrent_streams)),
             ("connections_per_core_max", self.connections_per_core_max as u64),
+            ("requests_awaited_per_core_max", self.requests_awaited_per_core_max as u64),
             (
                 "connections_per_address_max",
                 self.connections_per_address_max.map_or(u64::MAX, |max| max as u64),

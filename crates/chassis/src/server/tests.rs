@@ -196,3 +196,4 @@ async fn connection_beyond_the_bound_is_closed_at_once_and_the_next_one_after_a_
 
 mod http1;
 mod limits;
+mod tally;

@@ -3,29 +3,55 @@
 //! A call that is worked on takes a place: of a bound on calls in flight, of a limit that learns
 //! from how long calls take. Whoever sends a head and then dawdles must not hold one. So where
 //! requests are small, all of it has to be here first: within the bounds of [`super::body`] and of
-//! the deadline, and of a size that is refused before it is read, if its head admits to it.
+//! the deadline, and of a size that is refused before it is read, if its head admits to it. Those
+//! that are awaited are bounded, too: in a crowd of them the one that dawdles longest is refused.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::future::{BoxFuture, FutureExt as _};
 use http::{Request, Response, request};
 use http_body::Body as _;
 use http_body_util::Full;
 use pin_project_lite::pin_project;
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
 
-#[derive(Clone, Copy, Debug)]
+use crate::job::jittered;
+use crate::malformed::Words;
+use crate::metrics::Counter;
+use crate::server::crowd::Crowd;
+use crate::server::settings::ServerSettings;
+use crate::status::Refusal;
+
+/// By then the crowd has dawdled for as long as a body may.
+const CROWDED_WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
 pub(super) struct WholeLayer {
+    /// Absent: bodies flow while they are worked on.
     bytes_max: Option<usize>,
+    room: Arc<Room>,
+}
+
+/// Where requests of one core wait for the rest of themselves.
+#[derive(Debug)]
+struct Room {
+    crowd: Crowd,
+    words: Words,
+    crowded_out: Counter,
 }
 
 impl WholeLayer {
-    /// Requests may have so many bytes. `None`: their bodies flow while they are worked on.
-    pub(super) fn new(bytes_max: Option<usize>) -> Self {
-        Self { bytes_max }
+    /// For one core. Who is refused since too many dawdle is told so in `words`, and counted.
+    pub(super) fn new(settings: &ServerSettings, words: Words, crowded_out: Counter) -> Self {
+        let crowd = Crowd::new(settings.requests_awaited_per_core_max);
+        let room = Arc::new(Room { crowd, words, crowded_out });
+        Self { bytes_max: settings.request_bytes_max, room }
     }
 }
 
@@ -33,14 +59,14 @@ impl<S> Layer<S> for WholeLayer {
     type Service = Whole<S>;
 
     fn layer(&self, inner: S) -> Whole<S> {
-        Whole { inner, bytes_max: self.bytes_max }
+        Whole { inner, layer: self.clone() }
     }
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Whole<S> {
     inner: S,
-    bytes_max: Option<usize>,
+    layer: WholeLayer,
 }
 
 impl<S> Service<Request<Body>> for Whole<S>
@@ -56,7 +82,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> WholeFuture<S> {
-        let Some(bytes_max) = self.bytes_max.filter(|_| !request.body().is_end_stream()) else {
+        let Some(bytes_max) = self.layer.bytes_max.filter(|_| !request.body().is_end_stream())
+        else {
             return WholeFuture::Called { answer: self.inner.call(request) };
         };
         let (head, body) = request.into_parts();
@@ -64,7 +91,10 @@ where
         let later = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, later);
         let come = Come { first: Bytes::new(), all: BytesMut::new(), len_max: bytes_max };
-        WholeFuture::Coming { coming: Some(Coming { inner, head, body, come }) }
+        let room = Arc::clone(&self.layer.room);
+        WholeFuture::Coming {
+            coming: Some(Coming { inner, head, body, come, room, unwanted: None }),
+        }
     }
 }
 
@@ -82,6 +112,35 @@ pub(super) struct Coming<S> {
     head: request::Parts,
     body: Body,
     come: Come,
+    room: Arc<Room>,
+    /// Absent while nothing had to be awaited: most bodies are here with their heads.
+    unwanted: Option<BoxFuture<'static, ()>>,
+}
+
+impl<S> Coming<S> {
+    /// Ready when all of it is here, or when it won't be awaited any longer.
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        if let Poll::Ready(whole) = self.come.poll_whole(&mut self.body, cx) {
+            return Poll::Ready(whole);
+        }
+        let room = &self.room;
+        let unwanted = self.unwanted.get_or_insert_with(|| {
+            let presence = room.crowd.enter();
+            async move { presence.unwanted().await }.boxed()
+        });
+        ready!(unwanted.poll_unpin(cx));
+        Poll::Ready(Err(room.crowded()))
+    }
+}
+
+impl Room {
+    fn crowded(&self) -> Status {
+        self.crowded_out.inc();
+        let Words { domain, overloaded, .. } = self.words;
+        let message = "too many requests are not all here yet, and this one has kept us waiting";
+        let refusal = Refusal::new(Code::Unavailable, overloaded, domain, message);
+        refusal.retry_after(jittered(CROWDED_WAIT)).into_status()
+    }
 }
 
 impl<S> Future for WholeFuture<S>
@@ -97,7 +156,7 @@ where
                 Step::Coming { coming } => coming,
             };
             let waiting = coming.as_mut().expect("it is taken only when it is over");
-            let whole = ready!(waiting.come.poll_whole(&mut waiting.body, cx));
+            let whole = ready!(waiting.poll_whole(cx));
             let Coming { mut inner, head, come, .. } = coming.take().expect("as before");
             if let Err(status) = whole {
                 return Poll::Ready(Ok(status.into_http()));

@@ -107,7 +107,7 @@ async fn body_of_http1_that_stalls_ends_the_connection() {
 }
 
 /// A connection from an address of this machine.
-async fn connect_from(last: u8, addr: SocketAddr) -> io::Result<TcpStream> {
+pub(super) async fn connect_from(last: u8, addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((IpAddr::from(Ipv4Addr::new(127, 0, 0, last)), 0).into())?;
     socket.connect(addr).await

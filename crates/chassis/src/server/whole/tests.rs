@@ -20,6 +20,16 @@ fn request(parts: impl Stream<Item = &'static [u8]> + Send + 'static) -> Request
     Request::new(Body::new(StreamBody::new(parts)))
 }
 
+fn whole(bytes_max: Option<usize>, awaited_max: usize) -> (WholeLayer, Counter) {
+    let settings = ServerSettings {
+        request_bytes_max: bytes_max,
+        requests_awaited_per_core_max: awaited_max,
+        ..ServerSettings::default()
+    };
+    let crowded_out = Counter::default();
+    (WholeLayer::new(&settings, WORDS, crowded_out.clone()), crowded_out)
+}
+
 /// Answers with the request's body, and counts the calls.
 fn echo(
     calls: &Arc<AtomicUsize>,
@@ -40,7 +50,7 @@ fn echo(
 async fn call_begins_when_all_of_the_request_is_there() {
     let calls = Arc::default();
     let (parts, body) = mpsc::unbounded::<&'static [u8]>();
-    let answer = WholeLayer::new(Some(8)).layer(echo(&calls)).oneshot(request(body));
+    let answer = whole(Some(8), 1).0.layer(echo(&calls)).oneshot(request(body));
     let mut answer = Box::pin(answer);
     for part in [b"a" as &[u8], b"bc", b"", b"defgh"] {
         assert!((&mut answer).now_or_never().is_none());
@@ -57,7 +67,7 @@ async fn call_begins_when_all_of_the_request_is_there() {
 #[tokio::test]
 async fn request_that_is_too_long_is_refused_and_told_the_bound() {
     let calls = Arc::default();
-    let whole = WholeLayer::new(Some(8)).layer(echo(&calls));
+    let whole = whole(Some(8), 1).0.layer(echo(&calls));
     let endless = request(futures::stream::repeat(b"abc" as &[u8]));
     let admitted = Request::new(Body::new(Full::new(Bytes::from_static(b"123456789"))));
     for request in [endless, admitted] {
@@ -71,12 +81,39 @@ async fn request_that_is_too_long_is_refused_and_told_the_bound() {
 }
 
 #[tokio::test]
+async fn in_a_crowd_of_requests_that_dawdle_the_longest_awaited_is_refused() {
+    let calls = Arc::default();
+    let (layer, crowded_out) = whole(Some(8), 2);
+    let server = layer.layer(echo(&calls));
+    let dawdles = || Box::pin(server.clone().oneshot(request(futures::stream::pending())));
+    let (mut first, mut second, mut third) = (dawdles(), dawdles(), dawdles());
+    for call in [&mut first, &mut second] {
+        assert!(call.now_or_never().is_none());
+    }
+    // Who comes with all of it needs no place among them.
+    let here = request(futures::stream::iter([b"abc" as &[u8]]));
+    server.clone().oneshot(here).now_or_never().expect("at once").unwrap();
+    assert!((&mut first).now_or_never().is_none(), "nobody had to make room");
+    assert!((&mut third).now_or_never().is_none());
+    let Ok(answer) = first.now_or_never().expect("it has made room");
+    let told = Status::from_header_map(answer.headers()).unwrap();
+    assert_eq!(told.code(), Code::Unavailable);
+    assert_eq!(crate::status::reason_of(&told).as_deref(), Some(WORDS.overloaded));
+    assert!(crate::status::retry_after_of(&told).is_some());
+    assert!((&mut second).now_or_never().is_none() && (&mut third).now_or_never().is_none());
+    assert_eq!((calls.load(Ordering::SeqCst), crowded_out.get()), (1, 1));
+    // Who gives up leaves room.
+    drop(second);
+    assert!(dawdles().now_or_never().is_none() && (&mut third).now_or_never().is_none());
+}
+
+#[tokio::test]
 async fn bodies_flow_where_no_bound_is_set_and_empty_ones_always() {
     for (bytes_max, body) in
         [(None, request(futures::stream::pending())), (Some(8), Request::new(Body::empty()))]
     {
         let calls = Arc::default();
-        let answer = WholeLayer::new(bytes_max).layer(echo(&calls)).oneshot(body);
+        let answer = whole(bytes_max, 1).0.layer(echo(&calls)).oneshot(body);
         answer.now_or_never().expect("at once").unwrap();
     }
 }
