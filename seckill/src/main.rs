@@ -17,14 +17,16 @@ mod target;
 use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
 use failure::Failure;
 use role::Role;
 
-/// A call takes and gives back dozens of small pieces, often on another thread.
+/// A call takes and gives back dozens of small pieces, often on other threads than took them, which
+/// costs less here than in the C library. What a crowd took goes back to the system, by a thread in
+/// the background, or is of use to the next crowd, whatever that takes: it never adds up.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// A flash sale that sells exactly what there is
 #[derive(Debug, Parser)]
