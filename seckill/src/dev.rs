@@ -14,6 +14,7 @@ use chassis::{
     Clock, Cores, TelemetryOwner, TelemetrySettings,
     logs::{self, LogFormat, LogSettings},
 };
+use ipnet::IpNet;
 use proto::inventory::v1::Sale;
 use tonic::transport::Endpoint;
 
@@ -62,6 +63,11 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "MS", default_value_t = 2_000,
           value_parser = clap::value_parser!(u32).range(50..=60_000))]
     lease_ms: u32,
+    /// Networks of proxies, whose X-Forwarded-For says who the client is. The own machine: a
+    /// rehearsal stands in for a proxy, behind which are its shoppers
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',',
+          default_values = ["127.0.0.0/8", "::1/128"])]
+    trusted_proxies: Vec<IpNet>,
     /// What is logged to standard error
     #[arg(long, value_name = "DIRECTIVES", default_value = "warn")]
     log_filter: String,
@@ -94,7 +100,7 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
     let telemetry = TelemetryOwner::start(&settings, cores, env!("CARGO_PKG_VERSION"))
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let shop = tokio::select! {
-        shop = Shop::build(args.listen, args.operators, data, cores, &telemetry) => shop?,
+        shop = Shop::build(args, data, cores, &telemetry) => shop?,
         () = signals.next() => return Ok(()),
     };
     let (addresses, address) = (shop.addresses(), shop.gateway_addr());

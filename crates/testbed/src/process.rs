@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -133,6 +133,33 @@ impl Process {
     /// If it doesn't run.
     pub fn resume(&self) {
         self.send(Signal::CONT);
+    }
+
+    /// Begins to look for [`Self::resident_bytes_max`] anew.
+    ///
+    /// # Panics
+    /// If it doesn't run.
+    pub fn forget_resident_bytes_max(&self) {
+        // What Linux calls resetting the "high water mark"; nothing else is reset by it.
+        fs::write(self.of_system("clear_refs"), "5").expect("it is a child of this process");
+    }
+
+    /// The most memory that was resident at a time, since it began or since
+    /// [`Self::forget_resident_bytes_max`].
+    ///
+    /// # Panics
+    /// If it doesn't run.
+    pub fn resident_bytes_max(&self) -> u64 {
+        let status = fs::read_to_string(self.of_system("status")).expect("as above");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        kib.and_then(|kib| kib.parse::<u64>().ok()).expect("Linux tells it in KiB") * 1024
+    }
+
+    fn of_system(&self, file: &str) -> PathBuf {
+        let running = self.running.as_ref();
+        let running = running.unwrap_or_else(|| panic!("{} isn't running", self.program.display()));
+        Path::new("/proc").join(running.child.id().to_string()).join(file)
     }
 
     pub(crate) fn is_running(&self) -> bool {

@@ -71,6 +71,25 @@ fn a_flood_of_names_is_bounded_and_shares_what_is_left() {
 }
 
 #[test]
+fn a_flood_of_names_and_the_forgetting_of_them_give_nobody_a_new_allowance() {
+    let (rates, _shift) = rates(20_000);
+    let mut names = 1..;
+    let (began_at, mut admitted) = (rates.clock.now(), 0);
+    for _ in 0..100 {
+        // Who keeps calling has used up what there was, and goes on.
+        admitted += (0..10).filter(|_| rates.user(user(0)).is_ok()).count();
+        for name in names.by_ref().take(10_000) {
+            let _ = rates.user(user(name));
+        }
+        rates.forget();
+        assert!(rates.len()[0] <= 20_000, "{:?}", rates.len());
+    }
+    assert_eq!(names.next(), Some(1_000_001));
+    let seconds = (rates.clock.now() - began_at).as_secs() as usize;
+    assert!(admitted <= 3 + 1 + seconds, "{admitted} in {seconds} s");
+}
+
+#[test]
 fn who_is_owed_nothing_is_forgotten_and_others_are_not() {
     let (rates, shift) = rates(1000);
     assert!((0..3).all(|_| rates.user(user(1)).is_ok()));

@@ -16,7 +16,7 @@ use inventory_svc::ledger::MemoryLedger;
 use journal::embedded::Broker;
 use tokio::sync::oneshot;
 
-use super::data_dir::DataDir;
+use super::{DevArgs, data_dir::DataDir};
 use crate::{failure::Failure, keys, screen::complain, target::Addresses};
 
 /// Enough to see that shards spread over partitions; each has a writer of its own.
@@ -40,8 +40,7 @@ pub(super) struct Shop {
 impl Shop {
     /// Binds all addresses first, so that each service can be told those of the others.
     pub(super) async fn build(
-        listen: SocketAddr,
-        operators: SocketAddr,
+        args: &DevArgs,
         data: &DataDir,
         cores: &Arc<Cores>,
         telemetry: &TelemetryOwner,
@@ -50,7 +49,7 @@ impl Shop {
         let bind = |addr| Listeners::bind(addr, count).map_err(usage);
         let inside = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let at_gateway =
-            gateway::Doors { public: bind(listen)?, operators: Some(bind(operators)?) };
+            gateway::Doors { public: bind(args.listen)?, operators: Some(bind(args.operators)?) };
         let (at_user, at_inventory, at_order) = (bind(inside)?, bind(inside)?, bind(inside)?);
         let addresses = Addresses {
             gateway: url(at_gateway.public.addr()),
@@ -101,9 +100,9 @@ impl Shop {
             telemetry: telemetry.of("gateway"),
         };
         let gateway_addr = at_gateway.public.addr();
-        let gateway = gateway::build(gateway_config(data, &addresses)?, at_gateway, seams)
-            .await
-            .map_err(usage)?;
+        let mut config = gateway_config(data, &addresses)?;
+        config.clients.trusted_proxies.clone_from(&args.trusted_proxies);
+        let gateway = gateway::build(config, at_gateway, seams).await.map_err(usage)?;
         Ok(Self { addresses, gateway_addr, issuer, broker, user, inventory, order, gateway })
     }
 
@@ -246,9 +245,6 @@ fn gateway_config(data: &DataDir, at: &Addresses) -> Result<gateway::Config, Fai
     config.tickets.key_file = data.random_key(keys::TICKET)?;
     config.tickets.order_id_key_file = data.random_key(keys::ORDER_ID)?;
     config.identity.rehearsal_allowed = true;
-    // The rehearsal stands in for a proxy, behind which are its shoppers' addresses.
-    config.clients.trusted_proxies =
-        ["127.0.0.0/8", "::1/128"].map(|net| net.parse().expect("a network")).to_vec();
     Ok(config)
 }
 

@@ -1,7 +1,7 @@
 //! What attackers do, each for a few seconds, from addresses of their own. An attack that is
 //! refused or cut goes on with a new connection; only that is its business, never what it is told.
 
-use std::{future::pending, io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture, future::join_all};
 use tokio::{
@@ -10,44 +10,62 @@ use tokio::{
 };
 
 use super::{
-    ATTACK_LASTS,
+    ATTACK_LASTS, forged,
+    ground::Places,
     wire::{
         DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, Wire, connect, frame, head, hideout,
     },
 };
 
 const PURCHASE: &str = "/seckill.gateway.v1.GatewayService/Purchase";
-const LIST_SALES: &str = "/seckill.gateway.v1.GatewayService/ListSales";
+pub(super) const LIST_SALES: &str = "/seckill.gateway.v1.GatewayService/ListSales";
 
 const IDLE_CONNECTIONS: usize = 5_000;
 /// A hundred each, which is what a connection may have: 16,000 streams.
 const STREAM_CONNECTIONS: usize = 160;
-const STREAMS: usize = 100;
+pub(super) const STREAMS: usize = 100;
 const SLOW_CONNECTIONS: usize = 600;
-/// Through the port; the limiter's own test makes up a million.
-const FORGED_ADDRESSES: usize = 20_000;
 const ATTACKERS: usize = 8;
 /// Of each attacker's connections, which end with GOAWAY or worse: 160 a second in all.
 const ROUND: Duration = Duration::from_millis(50);
 
-/// What it is called, and what it does.
-pub(super) type Attack = (&'static str, BoxFuture<'static, ()>);
-
-pub(super) fn idle(to: SocketAddr) -> Vec<Attack> {
-    vec![("idle connections", idle_connections(to).boxed())]
+/// What goes on, and how operators see it.
+pub(super) struct Attack {
+    pub(super) name: &'static str,
+    pub(super) goes_on: BoxFuture<'static, ()>,
+    /// A counter of the public port, one of its labels, and by how much it goes up at least.
+    pub(super) counted: Option<(&'static str, &'static str, f64)>,
+    /// How much memory it adds at most, where the design says so.
+    pub(super) adds_bytes_max: f64,
 }
 
-pub(super) fn dawdling(to: SocketAddr) -> Vec<Attack> {
-    vec![("streams that dawdle", dawdling_streams(to).boxed())]
-}
-
-pub(super) fn floods(to: SocketAddr) -> Vec<Attack> {
+/// All of them, in the order in which they come.
+pub(super) fn all(at: Places) -> Vec<Attack> {
+    let to = at.public;
+    let attack = |name, goes_on: BoxFuture<'static, ()>, counted| {
+        let adds_bytes_max = f64::INFINITY;
+        Attack { name, goes_on, counted, adds_bytes_max }
+    };
+    let forged = |name, goes_on| {
+        let adds_bytes_max = 20e6;
+        Attack { name, goes_on, counted: None, adds_bytes_max }
+    };
+    let cut = |label, by| Some(("server_connections_cut_total", label, by));
+    let crowded_out = Some(("server_requests_crowded_out_total", "", 10_000.0));
     vec![
-        ("slow heads", slow_heads(to).boxed()),
-        ("oversized heads and bodies", repeated(to, oversized).boxed()),
-        ("resets", repeated(to, resets).boxed()),
-        ("empty frames", repeated(to, empty_frames).boxed()),
-        ("forged addresses", forged_addresses(to).boxed()),
+        attack(
+            "idle connections",
+            idle_connections(to).boxed(),
+            cut("reason=\"crowded\"", 2_000.0),
+        ),
+        attack("streams that dawdle", dawdling_streams(to).boxed(), crowded_out),
+        attack("no hello", no_hello(to).boxed(), cut("reason=\"hello_late\"", 500.0)),
+        attack("slow heads", slow_heads(to).boxed(), cut("reason=\"silent\"", 200.0)),
+        attack("oversized heads and bodies", repeated(to, oversized).boxed(), None),
+        attack("resets", repeated(to, resets).boxed(), cut("reason=\"flood\"", 10.0)),
+        attack("empty frames", repeated(to, empty_frames).boxed(), cut("reason=\"flood\"", 10.0)),
+        forged("forged addresses", forged::by_strangers(at).boxed()),
+        forged("forged addresses, by a proxy", forged::through_a_proxy(at).boxed()),
     ]
 }
 
@@ -61,7 +79,7 @@ async fn idle_connections(to: SocketAddr) {
     tokio::time::sleep(ATTACK_LASTS).await;
 }
 
-/// Each stream has begun a message, and leaves it at that until after it is given up.
+/// Each stream has begun a message, and leaves it at that.
 async fn dawdling_streams(to: SocketAddr) {
     let mut wires = Vec::new();
     // All are open before the first is given up.
@@ -81,6 +99,15 @@ async fn dawdling_streams(to: SocketAddr) {
     tokio::time::sleep(ATTACK_LASTS).await;
 }
 
+/// They connect, and say nothing.
+async fn no_hello(to: SocketAddr) {
+    let silent = (0..SLOW_CONNECTIONS).map(async |number| {
+        let mut io = connect(hideout(number / 100), to).await?;
+        io.read_u8().await
+    });
+    let _over: Result<Vec<io::Result<u8>>, _> = timeout(ATTACK_LASTS * 2, join_all(silent)).await;
+}
+
 /// A byte now and then, in HTTP/1 and within a frame of HTTP/2.
 async fn slow_heads(to: SocketAddr) {
     let slow = (0..SLOW_CONNECTIONS).map(async |number| {
@@ -88,7 +115,7 @@ async fn slow_heads(to: SocketAddr) {
         if number % 2 == 0 {
             io.write_all(b"GET /v1/sales HTTP/1.1\r\nhost: shop\r\nx: ").await?;
         } else {
-            io = Wire::open(hideout(number / 100), to).await?.io;
+            io = Wire::open(hideout(number / 100), to).await?.io.into_inner();
             let whole = frame(HEADERS, END_HEADERS, 1, &[0; 1_000]);
             io.write_all(&whole[..20]).await?;
         }
@@ -130,7 +157,7 @@ async fn oversized(mut wire: Wire) -> io::Result<()> {
     for _ in 0..64 {
         wire.io.write_all(&frame(DATA, 0, stream, &[0; 16_384])).await?;
     }
-    timeout(ATTACK_LASTS, wire.until_ended(2)).await?
+    timeout(ATTACK_LASTS, wire.until_ended(2)).await?.map(drop)
 }
 
 /// Calls that are taken back as soon as they are made (rapid reset).
@@ -154,26 +181,4 @@ async fn empty_frames(mut wire: Wire) -> io::Result<()> {
     loop {
         wire.io.write_all(&nothing).await?;
     }
-}
-
-/// Every call from another client, if one believes what it says.
-async fn forged_addresses(to: SocketAddr) {
-    let forgers = (0..ATTACKERS).map(async |number| {
-        let mut wire = Wire::open(hideout(number), to).await.expect("there is room");
-        for batch in 0..FORGED_ADDRESSES / ATTACKERS / STREAMS {
-            let mut frames = Vec::new();
-            for call in 0..STREAMS {
-                let stream = wire.next_stream();
-                let forged = format!("10.{number}.{batch}.{call}, 198.51.{batch}.{call}");
-                frames.extend(head(stream, 0, LIST_SALES, &[("x-forwarded-for", &forged)]));
-                frames.extend(frame(DATA, END_STREAM, stream, &[0; 5]));
-            }
-            wire.io.write_all(&frames).await.expect("they are read");
-            wire.until_ended(STREAMS).await.expect("each is answered");
-        }
-    });
-    let all = join_all(forgers).map(drop);
-    // At least as long as the others, so that there is a rate to measure.
-    let lasts = timeout(ATTACK_LASTS, pending::<()>()).map(drop);
-    futures::future::join(all, lasts).await;
 }

@@ -1,6 +1,11 @@
 //! A shop in a process of its own, with a sale open and shoppers hired, and what it says of itself.
 
-use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use ids::ShardNo;
 use proto::{
@@ -17,14 +22,10 @@ use proto::{
 use serde::Deserialize;
 use tempfile::TempDir;
 use testbed::{Port, Process};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::{Mutex, MutexGuard},
-};
+use tokio::sync::{Mutex, MutexGuard};
 use tonic::transport::Channel;
 
-use super::buyers::Buyers;
+use super::{buyers::Buyers, figures::Figures};
 use crate::{
     house::{Offer, OpenSale, Shopper, eventually, hire, make_sale},
     shop::{PATIENCE, binary},
@@ -37,20 +38,32 @@ static TURN: Mutex<()> = Mutex::const_new(());
 const OFFER: Offer =
     Offer { units: 1_000_000, limit_per_user: 1_000, lease: Duration::from_secs(2) };
 const SHOPPERS: u32 = 100;
+/// The one proxy that is trusted. Everybody else comes from where they come from.
+const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 9, 9);
 
 /// See the module.
 pub(super) struct Ground {
     pub(super) sale: OpenSale,
     pub(super) shoppers: Vec<Shopper>,
     buyers: Buyers,
-    addr: SocketAddr,
-    metrics: SocketAddr,
+    places: Places,
     at: Addresses,
     // Before the directory, which its process uses.
-    _process: Process,
+    process: Process,
     dir: TempDir,
     _ports: [Port; 2],
     _turn: MutexGuard<'static, ()>,
+}
+
+/// Where attackers find it, or come from.
+#[derive(Clone, Copy)]
+pub(super) struct Places {
+    /// The public port.
+    pub(super) public: SocketAddr,
+    /// Operators read what it says of itself here.
+    pub(super) metrics: SocketAddr,
+    /// Who says whom they speak for, and is believed.
+    pub(super) proxy: Ipv4Addr,
 }
 
 /// As `seckill dev` writes them.
@@ -72,7 +85,9 @@ impl Ground {
             [&ports[0], &ports[1]].map(|port| SocketAddr::from(([127, 0, 0, 1], port.number())));
         let data = dir.path().join("data");
         let (listen, seen) = (addr.to_string(), metrics.to_string());
-        let mut arguments = vec!["dev", "--listen", &listen, "--metrics", &seen, "--data"];
+        let proxies = format!("{PROXY}/32");
+        let mut arguments = vec!["dev", "--listen", &listen, "--operators", "127.0.0.1:0"];
+        arguments.extend(["--metrics", &seen, "--trusted-proxies", &proxies, "--data"]);
         arguments.push(data.to_str().expect("temporary directories have plain names"));
         let mut process = Process::new(binary(), arguments, dir.path().join("log"));
         let written = data.join("addresses.json");
@@ -97,19 +112,22 @@ impl Ground {
             sale,
             shoppers,
             buyers,
-            addr,
-            metrics,
+            places: Places { public: addr, metrics, proxy: PROXY },
             at,
-            _process: process,
+            process,
             dir,
             _ports: ports,
             _turn: turn,
         }
     }
 
-    /// The public port.
-    pub(super) fn addr(&self) -> SocketAddr {
-        self.addr
+    /// The label by which figures name it.
+    pub(super) fn listener(&self) -> String {
+        format!("listener=\"{}\"", self.places.public)
+    }
+
+    pub(super) fn places(&self) -> Places {
+        self.places
     }
 
     /// The key that signs tokens.
@@ -127,16 +145,18 @@ impl Ground {
         self.buyers.goodput(attack).await
     }
 
-    /// Resident bytes of the process.
-    pub(super) async fn memory(&self) -> f64 {
-        let mut io = TcpStream::connect(self.metrics).await.expect("it lives");
-        let ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        io.write_all(ask).await.expect("it reads");
-        let mut text = String::new();
-        io.read_to_string(&mut text).await.expect("it answers");
-        let line =
-            text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
-        line.expect("it is told").trim().parse().expect("a number")
+    /// What it says of itself.
+    pub(super) async fn figures(&self) -> Figures {
+        Figures::read(self.places.metrics).await
+    }
+
+    /// The most bytes of the process that are resident at a time while `doing` goes on.
+    pub(super) async fn memory_max<T>(&self, doing: impl Future<Output = T>) -> (T, f64) {
+        self.process.forget_resident_bytes_max();
+        let done = doing.await;
+        #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+        let max = self.process.resident_bytes_max() as f64;
+        (done, max)
     }
 
     /// What the books have of the sale, counted row by row.

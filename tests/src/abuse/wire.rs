@@ -1,15 +1,21 @@
 //! HTTP/2 by hand: frames that no library would send.
 
-use std::{io, net::Ipv4Addr, net::SocketAddr};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpSocket, TcpStream},
 };
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The largest frame that everybody takes.
 const FRAME_LEN_MAX: usize = 16_384;
+/// The answers to a hundred calls, at a time.
+const READ_AHEAD: usize = 32 * 1024;
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -38,7 +44,7 @@ pub(super) async fn connect(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStr
 
 /// A connection that has said hello.
 pub(super) struct Wire {
-    pub(super) io: TcpStream,
+    pub(super) io: BufReader<TcpStream>,
     /// What the next call gets.
     pub(super) stream: u32,
 }
@@ -51,7 +57,7 @@ impl Wire {
         hello.extend(frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
         hello.extend(frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes()));
         io.write_all(&hello).await?;
-        Ok(Self { io, stream: 1 })
+        Ok(Self { io: BufReader::with_capacity(READ_AHEAD, io), stream: 1 })
     }
 
     /// The number of the next call.
@@ -61,20 +67,27 @@ impl Wire {
         stream
     }
 
-    /// Reads until so many streams have ended, or the peer has closed.
-    pub(super) async fn until_ended(&mut self, streams: usize) -> io::Result<()> {
-        let mut ended = 0;
+    /// Reads until so many streams have ended, and says which of them were told a message: those
+    /// that were refused have nothing but heads.
+    ///
+    /// # Errors
+    /// If the peer has closed before.
+    pub(super) async fn until_ended(&mut self, streams: usize) -> io::Result<BTreeSet<u32>> {
+        let (mut ended, mut told) = (0, BTreeSet::new());
         let mut payload = Vec::new();
         while ended < streams {
             let mut head = [0; 9];
             self.io.read_exact(&mut head).await?;
-            let [a, b, c, kind, flags, ..] = head;
+            let [a, b, c, kind, flags, stream @ ..] = head;
             payload.resize(u32::from_be_bytes([0, a, b, c]) as usize, 0);
             self.io.read_exact(&mut payload).await?;
+            if kind == DATA && !payload.is_empty() {
+                told.insert(u32::from_be_bytes(stream));
+            }
             let is_end = [DATA, HEADERS].contains(&kind) && flags & END_STREAM != 0;
             ended += usize::from(is_end || kind == RST_STREAM);
         }
-        Ok(())
+        Ok(told)
     }
 }
 

@@ -1,0 +1,38 @@
+//! What the shop says of itself, as its operators read it.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// All figures of one moment.
+pub(super) struct Figures(String);
+
+impl Figures {
+    pub(super) async fn read(metrics: SocketAddr) -> Self {
+        let mut io = TcpStream::connect(metrics).await.expect("it lives");
+        let ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        io.write_all(ask).await.expect("it reads");
+        let mut text = String::new();
+        io.read_to_string(&mut text).await.expect("it answers");
+        Self(text)
+    }
+
+    /// The sum of all series of `name` that have these labels, each written as `name="value"`.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub(super) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        let values = self.0.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            let (of, value) = rest.strip_prefix('{')?.split_once("} ")?;
+            let value = value.split_whitespace().next()?;
+            labels.iter().all(|label| of.contains(*label)).then(|| value.parse::<f64>())
+        });
+        let values: Vec<_> = values.map(|value| value.expect("a number")).collect();
+        assert!(!values.is_empty(), "nothing is told of {name} {labels:?}");
+        values.iter().sum()
+    }
+}
