@@ -46,6 +46,8 @@ pub(crate) struct Limit {
     unloaded: Option<Duration>,
     /// When latency was last near that.
     confirmed_at: Duration,
+    /// When there were last fewer places than before.
+    lowered_at: Duration,
     phase: Phase,
     window: Window,
 }
@@ -76,6 +78,7 @@ impl Limit {
             places: rules.places_first as f64,
             unloaded: None,
             confirmed_at: Duration::ZERO,
+            lowered_at: Duration::ZERO,
             phase: Phase::Steady,
             window: Window::default(),
         }
@@ -95,6 +98,9 @@ impl Limit {
     pub(crate) fn saw(&mut self, ended: Ended, in_flight: usize, now: Duration) {
         let window = &mut self.window;
         match ended {
+            // It waited behind those whom more places had let in. Were they counted twice, a burst
+            // would take the limit far below what can be done, and it is slow to grow.
+            Ended::Answered(took) if now.saturating_sub(took) < self.lowered_at => {}
             Ended::Answered(took) => {
                 window.answered += 1;
                 window.sum += took;
@@ -152,6 +158,7 @@ impl Limit {
             // down at once to what made purchases slow.
             let used = self.places.min(in_flight_max as f64);
             self.set(used * gradient + used.sqrt());
+            self.lowered_at = now;
         } else if was_used {
             // Half of the way: one window may be an accident.
             self.set(self.places + self.places.sqrt() / 2.0);

@@ -45,6 +45,8 @@ struct Seen {
     offered: u32,
     refused: u32,
     answered: u32,
+    /// Places, at the worst.
+    places_min: usize,
     for_s: f64,
     latencies: Vec<Duration>,
 }
@@ -82,6 +84,7 @@ impl World {
             offered: 0,
             refused: 0,
             answered: 0,
+            places_min: usize::MAX,
             latencies: Vec::new(),
             for_s: seconds as f64,
         };
@@ -98,6 +101,7 @@ impl World {
                 seen.latencies.extend(latency);
             }
             seen.offered += 1;
+            seen.places_min = seen.places_min.min(self.limit.places());
             if self.ends.len() < self.limit.places() {
                 self.serve();
             } else {
@@ -158,6 +162,15 @@ fn a_limit_that_was_far_too_high_comes_down_within_seconds() {
     world.offer(10.0, 5);
     let seen = world.offer(10.0, 3);
     assert!(seen.p99() <= SERVICE * 4, "{:?}", seen.p99());
+}
+
+#[test]
+fn a_burst_does_not_take_it_below_what_the_server_can_do() {
+    let mut world = World::new();
+    world.offer(0.5, 2);
+    let seen = world.offer(10.0, 5);
+    assert!(seen.places_min >= WORKERS * 3 / 2, "{}", seen.places_min);
+    assert!(seen.goodput() >= 0.98 * CAPACITY, "{}", seen.goodput());
 }
 
 #[test]
