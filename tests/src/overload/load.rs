@@ -1,6 +1,7 @@
 //! Open-loop load: purchases are sent by a schedule whether or not those before were answered, and
 //! latency counts from the scheduled time. Who is told OVERLOADED comes again later in the
-//! schedule, with the same ticket, as patient clients do.
+//! schedule, with the same ticket, as patient clients do. All of it runs on the test's own thread,
+//! which none of the shop's work shares.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -8,68 +9,40 @@ use chassis::Clock;
 use futures::{StreamExt as _, stream, stream::FuturesUnordered};
 use proto::gateway::v1::PurchaseState;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tonic::Status;
 
+use super::seen::Seen;
 use crate::house::{House, Offer, OpenSale, SEED, Shopper, Ticket, reason};
 
-/// Connections, so that both cores of the gateway have some.
-const CONNECTIONS: u32 = 32;
-
+/// Connections, so that both cores of the gateway have their part.
+const CONNECTIONS: usize = 32;
+/// Each has many tickets: what is measured is how many purchases there are, not of how many people.
+const BUYERS: u32 = 128;
+/// Tickets that are issued at once: fewer than the gateway lets begin before it has learnt.
+const ISSUED_AT_ONCE: usize = 64;
 /// Longer than anybody waits here, so that every answer is ACCEPTED or a refusal.
 const LEASE: Duration = Duration::from_secs(5);
 
 /// The buyers of one sale, and what they haven't bought yet.
 pub(super) struct Crowd {
     pub(super) sale: OpenSale,
-    /// Whose ticket it is, and how often it was sent.
-    tickets: VecDeque<(usize, Ticket, u32)>,
+    tickets: VecDeque<Wish>,
     shoppers: Vec<Shopper>,
     rng: StdRng,
 }
 
-/// What came of a stretch of load.
-pub(super) struct Seen {
-    pub(super) offered: usize,
-    pub(super) accepted: usize,
-    pub(super) overloaded: usize,
-    /// Of those who were accepted, in order.
-    latencies: Vec<Duration>,
-    /// Accepted in the time that is judged, whenever they were scheduled.
-    done: usize,
-    for_s: f64,
-    /// How far the generator was behind its schedule at worst.
-    late_max: Duration,
+/// A ticket, whose it is, and how often it was sent.
+struct Wish {
+    shopper: usize,
+    ticket: Ticket,
+    sent: u32,
 }
 
-/// A generator that is later than this measures the machine and not the shop.
-const LATE_MAX: Duration = Duration::from_millis(500);
-
-impl Seen {
-    /// Accepted in a second.
-    pub(super) fn goodput(&self) -> f64 {
-        self.done as f64 / self.for_s
-    }
-
-    /// The latency that 99 of 100 accepted don't exceed.
-    pub(super) fn p99(&self) -> Duration {
-        self.latencies[self.latencies.len() * 99 / 100]
-    }
-
-    /// For the reader of the output.
-    pub(super) fn tell(&self, what: &str) {
-        let (goodput, p99) = (self.goodput(), self.p99());
-        let Self { offered, overloaded, late_max, .. } = self;
-        #[expect(clippy::print_stdout, reason = "the figures are what the story is about")]
-        {
-            println!(
-                "{what}: {offered} offered, {goodput:.0}/s accepted, p99 {p99:.0?}, \
-                 {overloaded} told OVERLOADED; the generator was {late_max:.0?} late at most"
-            );
-        }
-        assert!(
-            *late_max < LATE_MAX,
-            "this machine is too busy to say anything: {late_max:?} late"
-        );
-    }
+/// A purchase that came to an end.
+struct Ended {
+    answer: Result<PurchaseState, Status>,
+    scheduled: Duration,
+    wish: Wish,
 }
 
 impl Crowd {
@@ -77,19 +50,20 @@ impl Crowd {
     pub(super) async fn gather(house: &House, tickets: usize) -> Self {
         let offer = Offer { units: 1_000_000, limit_per_user: 1_000, lease: LEASE };
         let sale = house.sell(offer).await;
-        let mut shoppers = Vec::new();
-        for shopper in house.shoppers(CONNECTIONS).await {
-            shoppers.push(Shopper { channel: house.channel(), ..shopper });
+        let channels: Vec<_> = (0..CONNECTIONS).map(|_| house.channel()).collect();
+        let mut shoppers = house.shoppers(BUYERS).await;
+        for (shopper, channel) in shoppers.iter_mut().zip(channels.iter().cycle()) {
+            shopper.channel = channel.clone();
         }
         let issued = stream::iter(0..tickets).map(|number| {
             let (place, item) = (number % shoppers.len(), &sale.item_id);
             let shopper = &shoppers[place];
             async move {
                 let ticket = shopper.ticket(item, 1, &number.to_string()).await;
-                (place, ticket.expect("nothing is overloaded yet"), 0)
+                Wish { shopper: place, ticket: ticket.expect("nothing is overloaded yet"), sent: 0 }
             }
         });
-        let tickets = issued.buffered(4).collect().await;
+        let tickets = issued.buffered(ISSUED_AT_ONCE).collect().await;
         Self { sale, tickets, shoppers, rng: StdRng::seed_from_u64(SEED) }
     }
 
@@ -98,56 +72,50 @@ impl Crowd {
     pub(super) async fn offer(&mut self, per_s: f64, length: Duration, settled: Duration) -> Seen {
         let clock = Clock::system();
         let begin = clock.now();
-        let mut seen = Seen {
-            offered: 0,
-            accepted: 0,
-            overloaded: 0,
-            latencies: Vec::new(),
-            done: 0,
-            for_s: (length - settled).as_secs_f64(),
-            late_max: Duration::ZERO,
-        };
+        let mut seen = Seen::new(begin + settled, begin + length);
         let (mut at, mut under_way) = (begin, FuturesUnordered::new());
         loop {
-            let wait = at.saturating_sub(clock.now());
+            // All whose time has come: a timer rings once a millisecond.
+            let now = clock.now();
+            while at <= now && at < begin + length {
+                seen.sent(now.saturating_sub(at));
+                under_way.push(self.send(at));
+                let gap = -self.rng.random_range(f64::EPSILON..1.0).ln() / per_s;
+                at += Duration::from_secs_f64(gap);
+            }
             let is_over = at >= begin + length;
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(wait), if !is_over => {
-                    let (place, ticket, sent) = self.tickets.pop_front().expect("enough tickets");
-                    seen.late_max = seen.late_max.max(clock.now().saturating_sub(at));
-                    let (shopper, scheduled) = (self.shoppers[place].clone(), at);
-                    under_way.push(async move {
-                        let answer = shopper.purchase(&ticket, sent + 1).await;
-                        (answer, scheduled, (place, ticket, sent + 1))
-                    });
-                    let gap = -self.rng.random_range(f64::EPSILON..1.0).ln() / per_s;
-                    at += Duration::from_secs_f64(gap);
-                }
-                Some((answer, scheduled, ticket)) = under_way.next() => {
-                    let counts = scheduled >= begin + settled;
-                    seen.offered += usize::from(counts);
-                    let now = clock.now();
-                    let is_judged = now >= begin + settled && now < begin + length;
-                    seen.done += usize::from(answer.is_ok() && is_judged);
-                    match answer {
-                        Ok(PurchaseState::Accepted) if counts => {
-                            seen.accepted += 1;
-                            seen.latencies.push(now.saturating_sub(scheduled));
-                        }
-                        Ok(PurchaseState::Accepted) => {}
-                        Ok(state) => panic!("no store failed, but an answer is {state:?}"),
-                        Err(status) => {
-                            assert_eq!(reason(&status), "OVERLOADED", "{status:?}");
-                            seen.overloaded += usize::from(counts);
-                            self.tickets.push_back(ticket);
-                        }
-                    }
-                }
+                () = tokio::time::sleep(at.saturating_sub(clock.now())), if !is_over => {}
+                Some(ended) = under_way.next() => self.ended(ended, clock.now(), &mut seen),
                 else => break,
             }
         }
-        seen.latencies.sort_unstable();
+        seen.close();
         seen
+    }
+
+    /// Sends the next ticket.
+    fn send(&mut self, scheduled: Duration) -> impl Future<Output = Ended> + use<> {
+        let mut wish = self.tickets.pop_front().expect("enough tickets");
+        wish.sent += 1;
+        let shopper = self.shoppers[wish.shopper].clone();
+        async move {
+            let answer = shopper.purchase(&wish.ticket, wish.sent).await;
+            Ended { answer, scheduled, wish }
+        }
+    }
+
+    fn ended(&mut self, ended: Ended, now: Duration, seen: &mut Seen) {
+        let Ended { answer, scheduled, wish } = ended;
+        match answer {
+            Ok(PurchaseState::Accepted) => seen.accepted(scheduled, now),
+            Ok(state) => panic!("no store failed, but an answer is {state:?}"),
+            Err(status) => {
+                assert_eq!(reason(&status), "OVERLOADED", "{status:?}");
+                seen.overloaded(scheduled);
+                self.tickets.push_back(wish);
+            }
+        }
     }
 }

@@ -1,31 +1,22 @@
 //! Twice and ten times what can be done: what is done stays nearly all that can be, those who are
 //! let in hardly wait longer, and when the crowd is gone everything is as before.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{load::Crowd, open, slow_ledger::SlowLedger};
-use crate::house::PATIENCE;
+use super::{CAPACITY, WAY, load::Crowd, seconds, slow_ledger::SlowLedger};
+use crate::house::{House, PATIENCE};
 
-/// A three-hundredth of a real one, so that ten times of it is little to two cores in a debug
-/// build.
-const CAPACITY: u32 = 30;
-const WAY: Duration = Duration::from_millis(100);
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
+/// What is accepted in all, and as many as come again at any time.
+const TICKETS: usize = 45_000;
 
 #[tokio::test]
 async fn overload_costs_those_who_are_let_in_little_and_is_over_when_it_is_over() {
-    let ledger = Arc::new(SlowLedger::new(CAPACITY, WAY));
-    let house = open(ledger).await;
+    let house = House::open_with(Arc::new(SlowLedger::new(CAPACITY, WAY)), |_| {}).await;
     let capacity = f64::from(CAPACITY);
-    let mut crowd = Crowd::gather(&house, 1_500).await;
+    let mut crowd = Crowd::gather(&house, TICKETS).await;
 
     let usual = crowd.offer(0.8 * capacity, seconds(8), seconds(2)).await;
     usual.tell("0.8x");
-    let full = crowd.offer(capacity, seconds(4), seconds(2)).await;
-    full.tell("1x");
     let twice = crowd.offer(2.0 * capacity, seconds(8), seconds(2)).await;
     twice.tell("2x");
     let ten_times = crowd.offer(10.0 * capacity, seconds(8), seconds(2)).await;

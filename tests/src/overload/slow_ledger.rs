@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,15 +19,9 @@ pub(super) struct SlowLedger {
     inner: MemoryLedger,
     clock: Clock,
     way_takes: Duration,
-    /// Of a shard that nothing else is said of.
     entry_takes: Duration,
-    shards: Mutex<HashMap<ShardNo, Pace>>,
-}
-
-struct Pace {
-    entry_takes: Duration,
-    /// When it has done what it was given.
-    free_at: Duration,
+    /// When each shard has done what it was given.
+    free_at: Mutex<HashMap<ShardNo, Duration>>,
 }
 
 impl SlowLedger {
@@ -38,29 +32,18 @@ impl SlowLedger {
             clock: Clock::system(),
             way_takes,
             entry_takes: Duration::from_secs(1) / capacity,
-            shards: Mutex::default(),
+            free_at: Mutex::default(),
         }
-    }
-
-    /// One shard takes `capacity` entries a second from now on.
-    pub(super) fn slow_down(&self, shard: ShardNo, capacity: u32) {
-        let pace = Pace { entry_takes: Duration::from_secs(1) / capacity, free_at: Duration::ZERO };
-        self.shards().insert(shard, pace);
     }
 
     /// How long until so many entries that come now are done, in their turn.
     fn takes(&self, shard: ShardNo, entries: usize) -> Duration {
         let now = self.clock.now();
-        let mut shards = self.shards();
-        let usual = Pace { entry_takes: self.entry_takes, free_at: now };
-        let pace = shards.entry(shard).or_insert(usual);
+        let mut shards = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let free_at = shards.entry(shard).or_insert(now);
         let entries = u32::try_from(entries).expect("a batch is small");
-        pace.free_at = pace.free_at.max(now) + pace.entry_takes * entries;
-        pace.free_at - now + self.way_takes
-    }
-
-    fn shards(&self) -> MutexGuard<'_, HashMap<ShardNo, Pace>> {
-        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+        *free_at = now.max(*free_at) + self.entry_takes * entries;
+        *free_at - now + self.way_takes
     }
 }
 
