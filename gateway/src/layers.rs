@@ -11,4 +11,5 @@ pub(crate) mod in_flight;
 pub(crate) mod local_view;
 pub(crate) mod per_sale;
 pub(crate) mod rates;
+pub(crate) mod shares;
 pub(crate) mod wanted;

@@ -29,8 +29,9 @@ use crate::{
         identify::{Identify, IdentifyLayer},
         in_flight::InFlightLayer,
         local_view::{LocalView, LocalViewLayer},
-        per_sale::{PerSale, PerSaleLayer, Shares},
+        per_sale::{PerSale, PerSaleLayer},
         rates::{Limited, RatesLayer},
+        shares::{InShare, Shares, SharesLayer},
         wanted::{FindWanted, WantedLayer},
     },
     rates::Rates,
@@ -39,7 +40,7 @@ use crate::{
 
 /// The way of a purchase, as a type: the outermost layer first.
 pub(crate) type Purchase =
-    LocalView<Adaptive<Genuine<Identify<Limited<FindWanted<PerSale<Guarded<Till>>>>>>>>;
+    LocalView<Genuine<InShare<Adaptive<Identify<Limited<FindWanted<PerSale<Guarded<Till>>>>>>>>>;
 
 /// What the layers of one core count and learn.
 #[derive(Debug, Clone)]
@@ -81,21 +82,22 @@ impl Stack {
             // less than a call is worth. First, since everything below costs more than the answer,
             // and since it must go on when everything below is overloaded.
             .layer(LocalViewLayer::new(on_core()))
-            // No more at once than can be done in time. Before anything is computed, so that what
-            // is shed costs nothing; above the checks, so that a flood of forged tickets is shed
-            // too.
-            .layer(AdaptiveLayer::new(Class::Purchase, Arc::clone(&limiter)))
-            // Is the ticket one of ours? A microsecond; a forger gets no further, and hasn't made
-            // us check a token, which costs fifty.
+            // Is the ticket one of ours? A microsecond; a forger gets no further, takes no sale's
+            // share, and hasn't made us check a token, which costs fifty.
             .layer(GenuineLayer::new(on_core()))
+            // No more at once than can be done in time, and of each sale no more than the others
+            // leave it.
+            .layer(SharesLayer::new(on_core(), shares))
+            // The same in all, for what no sale is known of.
+            .layer(AdaptiveLayer::new(Class::Purchase, Arc::clone(&limiter)))
             // Who is it? Nearly always a look into a cache.
             .layer(IdentifyLayer::new(on_core()))
             // Not too often, by user and network: what those are is known from here on.
             .layer(RatesLayer::new(Arc::clone(&rates)))
             // Is it their ticket, and what does it buy? The bounds of a sale need to know the sale.
             .layer(WantedLayer::new(on_core()))
-            // No sale takes what others need: its rate, and its share of the places above.
-            .layer(PerSaleLayer::new(Arc::clone(&rates), shares))
+            // Not too often from one sale.
+            .layer(PerSaleLayer::new(Arc::clone(&rates)))
             // Do the stores answer? The last thing before a hold, since probes are let through
             // here.
             .layer(BreakersLayer::new(breakers))

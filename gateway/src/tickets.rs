@@ -52,6 +52,11 @@ pub(crate) struct Shown {
 pub(crate) struct Signed(Terms);
 
 impl Signed {
+    /// What it is for, whoever shows it.
+    pub(crate) fn item(&self) -> ItemId {
+        self.0.item
+    }
+
     /// The right of the buyer whom it names, and of nobody else (I-5).
     ///
     /// # Errors

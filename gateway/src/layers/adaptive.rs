@@ -85,7 +85,9 @@ impl Limiter {
         let part = |percent: usize| places * percent / 100;
         let is_free = match class {
             Class::Status => own < self.settings.status_max,
-            Class::Purchase => own < places,
+            // The layer above lets in as many as there are places, and beyond that only sales that
+            // have less than their part: together less than twice as many.
+            Class::Purchase => own < places * 2,
             Class::Ticket => purchases + own < part(self.settings.ticket_percent),
             Class::Browse => purchases + own < part(self.settings.browse_percent),
             Class::SignIn => purchases + own < part(self.settings.sign_in_percent),
