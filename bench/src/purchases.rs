@@ -26,8 +26,8 @@ use crate::{
 const CONNECTIONS: usize = 8;
 /// What a ticket has.
 const PAYLOAD_LEN: usize = 150;
-/// A token that was seen is remembered for 60 s: who was hired longer ago than this is let go, so
-/// that all tokens of a round are known from their ticket, as they are in a sale.
+/// Who was hired longer ago than this is let go: their tokens end after an hour, and are known to
+/// the gateway from their tickets, as they are in a sale.
 const CROWD_LASTS: Duration = Duration::from_secs(25);
 const CUT_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(20);

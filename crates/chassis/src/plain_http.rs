@@ -1,7 +1,7 @@
 //! Refusals for callers who don't speak gRPC.
 //!
 //! Handlers and layers refuse in gRPC's shape, whoever asks: headers with a status and no body. To
-//! a caller of plain HTTP that is an empty 200. [`PlainHttpLayer`], the outermost of a server,
+//! a caller of plain HTTP that is an empty 200. [`PlainHttpLayer`], outside of all that refuse,
 //! gives them a status of HTTP and a `google.rpc.Status` as JSON, so that no layer below has to
 //! know who asks. An answer whose HTTP status says more than its code can (405, 413, 415) keeps it.
 //!

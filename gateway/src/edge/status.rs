@@ -34,7 +34,8 @@ pub(crate) fn words() -> Words {
     }
 }
 
-/// What most of a sale is told. It is always the same, so it is made once.
+/// What most calls of a rush are told; making it costs as much as finding out. It is always the
+/// same, so it is made once.
 static SOLD_OUT: LazyLock<Status> = LazyLock::new(|| detailed(Refusal::SoldOut).into_status());
 
 /// The status of a refusal.

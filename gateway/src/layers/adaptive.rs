@@ -5,7 +5,8 @@
 //! Other kinds may begin only while purchases leave them room, each up to its share of the places,
 //! so under load the lowest is shed first. They never take a purchase's place: a user-svc that
 //! hangs must not end the sale. Each core has a limit of its own: what it shares with no other is
-//! the first thing to be overloaded, and what they share shows in the latency of all.
+//! the first thing to be overloaded, and what they share shows in the latency of all. How the
+//! places are dealt out to sales is [`super::shares`]'s.
 
 use std::{
     future::{Ready, ready},
@@ -85,8 +86,8 @@ impl Limiter {
         let part = |percent: usize| places * percent / 100;
         let is_free = match class {
             Class::Status => own < self.settings.status_max,
-            // The layer above lets in as many as there are places, and beyond that only sales that
-            // have less than their part: together less than twice as many.
+            // The layer above ([`super::shares`]) lets in as many as there are places, and beyond
+            // that only sales that have less than their part. This bounds what has no share.
             Class::Purchase => own < places * 2,
             Class::Ticket => purchases + own < part(self.settings.ticket_percent),
             Class::Browse => purchases + own < part(self.settings.browse_percent),

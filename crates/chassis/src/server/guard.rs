@@ -1,4 +1,4 @@
-//! The outermost layer of a server: a handler can hear of the stop, and its panic is an answer.
+//! A handler can hear of the stop, and its panic is an answer.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;

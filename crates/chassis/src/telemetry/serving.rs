@@ -52,9 +52,9 @@ pub(crate) struct SightLayer {
     eye: Arc<Eye>,
 }
 
-/// What sees the calls of one core. A core has its own, so that no call writes to what another core
-/// writes to but its histogram.
-#[derive(Clone, Debug)]
+/// What sees the calls of one core. A core has its own, so that finding a call's histogram writes
+/// to nothing that another core writes to. The histogram itself and the gauge are of all cores.
+#[derive(Debug)]
 struct Eye {
     service: &'static str,
     tracer: Tracer,
@@ -62,7 +62,7 @@ struct Eye {
     in_flight: Gauge,
     /// Methods of gRPC that there are: each has been answered with OK, on some core.
     known: Arc<RwLock<HashSet<String>>>,
-    found: Arc<Mutex<Found>>,
+    found: Mutex<Found>,
 }
 
 /// The histograms of known methods by code, since looking them up costs as much as many a refusal.
@@ -80,13 +80,21 @@ impl SightLayer {
             .gauges("rpc_server_in_flight", "Calls that have no answer yet", ["service"])
             .with([service]);
         let tracer = telemetry.tracer().clone();
-        let (known, found) = (Arc::default(), Arc::default());
+        let (known, found) = (Arc::default(), Mutex::default());
         Self { eye: Arc::new(Eye { service, tracer, took, in_flight, known, found }) }
     }
 
     /// The same, to be used on another core.
     pub(crate) fn for_another_core(&self) -> Self {
-        let eye = Eye { found: Arc::default(), ..Eye::clone(&self.eye) };
+        let Eye { service, tracer, took, in_flight, known, found: _ } = &*self.eye;
+        let eye = Eye {
+            service,
+            tracer: tracer.clone(),
+            took: took.clone(),
+            in_flight: in_flight.clone(),
+            known: Arc::clone(known),
+            found: Mutex::default(),
+        };
         Self { eye: Arc::new(eye) }
     }
 }
