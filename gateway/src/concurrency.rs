@@ -4,8 +4,19 @@
 //! and when they take `stretch` times as long it shrinks in proportion. It comes to rest near
 //! capacity x time, with a queue of a root of that behind the door. No clock and no I/O: it is told
 //! what ended and when. It doesn't know who asks; see `layers/adaptive.rs` for that.
+//!
+//! It isn't lowered below what ends within the latency that it allows at the best pace of late: one
+//! slow window says that there is a queue, not that less can be done. And to refuse costs time too,
+//! where it is short already: without that bound refusals made purchases slower, and slower
+//! purchases made refusals, until nearly everybody was refused.
 
 use std::time::Duration;
+
+use crate::pace::Pace;
+
+/// The best pace counts for half of itself after so long. A store that was replaced by a slower one
+/// has a queue of what it once could do as long as that.
+const BEST_HALF_LIFE_S: f64 = 3.0;
 
 /// What a [`Limit`] goes by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,7 +29,7 @@ pub(crate) struct Rules {
     /// How many times the unloaded latency is no overload yet: purchases wait for the batch before
     /// theirs, which alone doubles it.
     pub(crate) stretch: f64,
-    /// A latency that nobody minds, whatever multiple of the unloaded one it is.
+    /// A wait that nobody minds, whatever multiple of the unloaded latency it is.
     pub(crate) unhurried: Duration,
     /// What ends in one window is judged together; it lasts longer until enough has ended.
     pub(crate) window: Duration,
@@ -46,8 +57,10 @@ pub(crate) struct Limit {
     unloaded: Option<Duration>,
     /// When latency was last near that.
     confirmed_at: Duration,
-    /// When there were last fewer places than before.
-    lowered_at: Duration,
+    /// Of answers.
+    pace: Pace,
+    /// The highest of those, a second, as of the last window's end.
+    best_per_s: f64,
     phase: Phase,
     window: Window,
 }
@@ -78,7 +91,8 @@ impl Limit {
             places: rules.places_first as f64,
             unloaded: None,
             confirmed_at: Duration::ZERO,
-            lowered_at: Duration::ZERO,
+            pace: Pace::default(),
+            best_per_s: 0.0,
             phase: Phase::Steady,
             window: Window::default(),
         }
@@ -98,10 +112,8 @@ impl Limit {
     pub(crate) fn saw(&mut self, ended: Ended, in_flight: usize, now: Duration) {
         let window = &mut self.window;
         match ended {
-            // It waited behind those whom more places had let in. Were they counted twice, a burst
-            // would take the limit far below what can be done, and it is slow to grow.
-            Ended::Answered(took) if now.saturating_sub(took) < self.lowered_at => {}
             Ended::Answered(took) => {
+                self.pace.happened(now);
                 window.answered += 1;
                 window.sum += took;
             }
@@ -117,7 +129,14 @@ impl Limit {
         }
     }
 
+    /// How many are answered a second, as of lately.
+    pub(crate) fn answered_per_s(&self, now: Duration) -> f64 {
+        self.pace.per_s(now)
+    }
+
     fn learn(&mut self, window: Window, now: Duration) {
+        let forgotten = now.saturating_sub(window.began_at).as_secs_f64() / BEST_HALF_LIFE_S;
+        self.best_per_s = (self.best_per_s * (-forgotten).exp2()).max(self.pace.per_s(now));
         // One in ten without an answer says more than how long the others took.
         if window.unknown * 10 >= window.answered + window.unknown {
             self.set(self.places * 0.8);
@@ -151,16 +170,17 @@ impl Limit {
             self.phase = Phase::Measuring { has_drained: false };
             return;
         }
-        let allowed = near.max(self.rules.unhurried).as_secs_f64();
+        let allowed = near.max(unloaded + self.rules.unhurried).as_secs_f64();
         let gradient = (allowed / mean.as_secs_f64().max(1e-9)).clamp(0.5, 1.0);
         if gradient < 1.0 {
             // What was never used can't have been the measure: a limit that was far too high comes
             // down at once to what made purchases slow.
             let used = self.places.min(in_flight_max as f64);
-            self.set(used * gradient + used.sqrt());
-            self.lowered_at = now;
-        } else if was_used {
-            // Half of the way: one window may be an accident.
+            let worth_it = self.best_per_s * allowed;
+            self.set((used * gradient + used.sqrt()).max(worth_it));
+        } else if was_used || self.places < self.rules.places_first as f64 {
+            // Half of the way: one window may be an accident. What was learnt from a burst is
+            // forgotten without another: the next one is as likely to find everything faster.
             self.set(self.places + self.places.sqrt() / 2.0);
         }
     }

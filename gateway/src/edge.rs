@@ -165,7 +165,7 @@ fn no_result(error: ReadError, what: &'static str) -> Refusal {
         ReadError::BadInput => {
             Refusal::field("page_token", "must be empty or from an answer before")
         }
-        ReadError::Unavailable => Refusal::UpstreamUnavailable,
+        ReadError::Unavailable => Refusal::NO_ANSWER,
     }
 }
 

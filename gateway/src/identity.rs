@@ -140,7 +140,7 @@ impl Identity {
             Ok(_) => Ok(token),
             // Without any key we can't say that the token is bad.
             Err(TokenError::UnknownKey) if !self.has_keys.load(Ordering::Relaxed) => {
-                Err(Refusal::UpstreamUnavailable)
+                Err(Refusal::NO_ANSWER)
             }
             Err(_) => Err(none),
         }
@@ -154,9 +154,7 @@ impl Identity {
     ) -> Result<Known, Refusal> {
         let claims = claims.map_err(|error| match error {
             // Without any key we can't say that the token is bad.
-            TokenError::UnknownKey if !self.has_keys.load(Ordering::Relaxed) => {
-                Refusal::UpstreamUnavailable
-            }
+            TokenError::UnknownKey if !self.has_keys.load(Ordering::Relaxed) => Refusal::NO_ANSWER,
             TokenError::UnknownKey
             | TokenError::Malformed
             | TokenError::Algorithm

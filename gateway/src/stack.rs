@@ -100,7 +100,7 @@ impl Stack {
             .layer(PerSaleLayer::new(Arc::clone(&rates)))
             // Do the stores answer? The last thing before a hold, since probes are let through
             // here.
-            .layer(BreakersLayer::new(breakers))
+            .layer(BreakersLayer::new(breakers, Arc::clone(&limiter)))
             // Reserve and record, in the shard's next batch.
             .service(Till::new(on_core(), Arc::clone(&limiter), batches));
         Self { shop, rates, limiter, purchase }

@@ -96,11 +96,15 @@ impl Till {
                     Answer::Refused(why) => return Err(refusal(why, facts)),
                     Answer::Rejected => return Err(Refusal::Rejected),
                     Answer::Loading => return Err(Refusal::Loading),
-                    Answer::Overloaded => return Err(Refusal::Overloaded),
+                    Answer::Overloaded => return Err(self.overloaded()),
                 }
             }
         };
         Ok(Told { order: terms.order, stands })
+    }
+
+    fn overloaded(&self) -> Refusal {
+        Refusal::Overloaded { wait: self.limiter.turned_away() }
     }
 
     /// Waits for the batch's answer, at most the lease or the caller's patience. The batch goes on
@@ -114,7 +118,7 @@ impl Till {
         let Self { shop, limiter, batches } = self;
         shop.sent.insert(admitted.order());
         let began_at = shop.clock.now();
-        let reply = batches.place(shard, admitted).map_err(|Overloaded| Refusal::Overloaded)?;
+        let reply = batches.place(shard, admitted).map_err(|Overloaded| self.overloaded())?;
         let margin = shop.config.purchase.answer_margin();
         let wait = shard.lease.min(patience.saturating_sub(margin));
         let answer = match tokio::time::timeout(wait, reply).await {

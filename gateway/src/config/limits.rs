@@ -18,7 +18,7 @@ pub struct ConcurrencySettings {
     pub places_max: usize,
     /// How many times the unloaded latency is no overload yet, in percent.
     pub stretch_percent: u32,
-    /// A latency that is no overload in any case, in milliseconds.
+    /// A wait that is no overload in any case, in milliseconds.
     pub unhurried_ms: u64,
     /// What ends within this is judged together, in milliseconds.
     pub window_ms: u64,

@@ -39,12 +39,24 @@ pub(crate) enum Refusal {
         wait: Duration,
     },
     /// More work waits than can be done in time; nothing was done.
-    Overloaded,
-    /// A service behind the door could not answer a read.
-    UpstreamUnavailable,
+    Overloaded {
+        /// About how long to stay away.
+        wait: Duration,
+    },
+    /// A service behind the door can't answer.
+    UpstreamUnavailable {
+        /// About how long to stay away.
+        wait: Duration,
+    },
 }
 
 impl Refusal {
+    /// A bound that has nothing to do with how fast anything is done.
+    pub(crate) const FULL: Self = Self::Overloaded { wait: Duration::from_millis(300) };
+    /// A service that restarts needs a moment.
+    pub(crate) const NO_ANSWER: Self =
+        Self::UpstreamUnavailable { wait: Duration::from_millis(500) };
+
     /// A bad field of a request.
     pub(crate) fn field(field: &'static str, says: impl Into<String>) -> Self {
         Self::InvalidInput(BadField { field, says: says.into() })

@@ -58,7 +58,7 @@ pub(super) async fn watch_order(
     let asked = asked(&shop, buyer, order_id, ticket)?;
     let became = became(&shop, &asked, buyer.user(), until).await?;
     let watching = shop.order_watchers.watch((asked.order, buyer.user()), became);
-    let watching = watching.map_err(|Overloaded| Refusal::Overloaded)?;
+    let watching = watching.map_err(|Overloaded| Refusal::FULL)?;
     let end = streams::end(stopper, shop.config.watch.stream_limit());
     let order = asked.order;
     Ok(streams::stream(watching, end, move |became| wire::WatchOrderResponse {

@@ -67,7 +67,7 @@ pub(super) fn passed_on(answer: &Status) -> Status {
         return Status::with_details(answer.code(), answer.message(), details);
     }
     tracing::debug!(code = ?answer.code(), "a call that was passed on was not answered");
-    status(Refusal::UpstreamUnavailable)
+    status(Refusal::NO_ANSWER)
 }
 
 #[tonic::async_trait]

@@ -59,7 +59,7 @@ pub(super) async fn watch_item(
     let key = Key::of(item);
     let left = key.left(shop.clock.now(), shop.config.stock.fresh());
     let watching = shop.item_watchers.watch(key, left);
-    let watching = watching.map_err(|Overloaded| Refusal::Overloaded)?;
+    let watching = watching.map_err(|Overloaded| Refusal::FULL)?;
     let limit = shop.config.watch.stream_limit().min(Duration::from_millis(open_ms));
     Ok(streams::stream(watching, streams::end(stopper, limit), |Left(units_left)| {
         let (availability, units_left) = wire_left(*units_left);

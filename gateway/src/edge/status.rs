@@ -18,10 +18,6 @@ use crate::domain::refusal::{BadField, Refusal};
 const LOADING_WAIT: Duration = Duration::from_millis(500);
 /// An operator's pause lasts longer than a load.
 const PAUSED_WAIT: Duration = Duration::from_secs(2);
-/// What waits now is done by then.
-const OVERLOADED_WAIT: Duration = Duration::from_millis(300);
-/// A service that restarts needs a moment.
-const UNAVAILABLE_WAIT: Duration = Duration::from_millis(500);
 /// Those who were refused together for their rate come back within about this.
 const RATE_SPREAD: Duration = Duration::from_millis(200);
 
@@ -38,6 +34,16 @@ pub(crate) fn words() -> Words {
 /// same, so it is made once.
 static SOLD_OUT: LazyLock<Status> = LazyLock::new(|| detailed(Refusal::SoldOut).into_status());
 
+/// The same for what most calls are told when there are too many, by how long they are to wait, in
+/// steps.
+static OVERLOADED: LazyLock<Vec<Status>> = LazyLock::new(|| {
+    let waits = (0..=OVERLOADED_STEPS).map(|steps| OVERLOADED_STEP * steps);
+    waits.map(|wait| detailed(Refusal::Overloaded { wait }).into_status()).collect()
+});
+const OVERLOADED_STEP: Duration = Duration::from_millis(50);
+/// Five seconds; nobody is told a longer one.
+const OVERLOADED_STEPS: u32 = 100;
+
 /// The status of a refusal.
 pub(crate) fn status(refusal: Refusal) -> Status {
     told(refusal).1
@@ -45,11 +51,19 @@ pub(crate) fn status(refusal: Refusal) -> Status {
 
 /// The reason of a refusal as programs read it, and its status.
 pub(crate) fn told(refusal: Refusal) -> (&'static str, Status) {
-    if refusal == Refusal::SoldOut {
-        return (reason_text(SoldOut), SOLD_OUT.clone());
+    match refusal {
+        Refusal::SoldOut => return (reason_text(SoldOut), SOLD_OUT.clone()),
+        Refusal::Overloaded { wait } => return (reason_text(Overloaded), overloaded(wait)),
+        _ => {}
     }
     let told = detailed(refusal);
     (told.reason(), told.into_status())
+}
+
+fn overloaded(wait: Duration) -> Status {
+    let steps = jittered(wait).as_secs_f64() / OVERLOADED_STEP.as_secs_f64();
+    // Within the bounds of a usize: an `as` from a float is cut off there.
+    OVERLOADED[(steps as usize).min(OVERLOADED.len() - 1)].clone()
 }
 
 /// The status of a request of which this part can't be accepted.
@@ -97,8 +111,9 @@ fn detailed(refusal: Refusal) -> Detailed {
         Refusal::Rejected => precondition(Rejected, "the order was refused or given back"),
         Refusal::Loading => later(Loading, "the item's stock is being loaded", LOADING_WAIT),
         Refusal::Paused => later(Paused, "the sale is paused", PAUSED_WAIT),
-        Refusal::Overloaded => {
-            later(Overloaded, "more work is waiting than can be done in time", OVERLOADED_WAIT)
+        Refusal::Overloaded { wait } => {
+            let message = "more work is waiting than can be done in time";
+            says(Code::Unavailable, Overloaded, message).retry_after(wait)
         }
         Refusal::RateLimited { whose, wait } => {
             let message = format!("the allowance of calls of this {whose} is used up");
@@ -107,8 +122,8 @@ fn detailed(refusal: Refusal) -> Detailed {
                 // Not before there is some of it again.
                 .retry_after(wait + jittered(RATE_SPREAD))
         }
-        Refusal::UpstreamUnavailable => {
-            later(UpstreamUnavailable, "a service behind the door can't answer", UNAVAILABLE_WAIT)
+        Refusal::UpstreamUnavailable { wait } => {
+            later(UpstreamUnavailable, "a service behind the door can't answer", wait)
         }
     }
 }
@@ -151,8 +166,8 @@ mod tests {
             (Refusal::Rejected, FailedPrecondition, "REJECTED"),
             (Refusal::Loading, Unavailable, "LOADING"),
             (Refusal::Paused, Unavailable, "PAUSED"),
-            (Refusal::Overloaded, Unavailable, "OVERLOADED"),
-            (Refusal::UpstreamUnavailable, Unavailable, "UPSTREAM_UNAVAILABLE"),
+            (Refusal::FULL, Unavailable, "OVERLOADED"),
+            (Refusal::NO_ANSWER, Unavailable, "UPSTREAM_UNAVAILABLE"),
             (rate_limited(), ResourceExhausted, "RATE_LIMITED"),
         ];
         for (refusal, code, reason) in table {
@@ -185,6 +200,20 @@ mod tests {
         assert!(retry_after_of(&often).unwrap() >= Duration::from_secs(3));
         let quota = tonic_types::StatusExt::get_details_quota_failure(&often).unwrap();
         assert_eq!(quota.violations[0].subject, "network");
+    }
+
+    #[test]
+    fn who_is_turned_away_is_told_about_how_long() {
+        for wait in [300, 1_000, 3_000].map(Duration::from_millis) {
+            let told = || retry_after_of(&status(Refusal::Overloaded { wait })).unwrap();
+            let told: Vec<_> = (0..200).map(|_| told()).collect();
+            assert!(told.iter().all(|told| *told + OVERLOADED_STEP > wait / 2));
+            assert!(told.iter().all(|told| *told < wait * 3 / 2));
+            let mean = told.iter().sum::<Duration>() / 200;
+            assert!(mean.abs_diff(wait) < wait / 5, "{mean:?} of {wait:?}");
+        }
+        let day = status(Refusal::Overloaded { wait: Duration::from_secs(86_400) });
+        assert_eq!(retry_after_of(&day), Some(Duration::from_secs(5)), "nobody waits for longer");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
     future::{Ready, ready},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use chassis::Clock;
@@ -22,6 +23,7 @@ use super::held::Held;
 use crate::{
     concurrency::{Ended, Limit},
     config::ConcurrencySettings,
+    crowd::Crowd,
     domain::refusal::Refusal,
 };
 
@@ -51,13 +53,14 @@ pub(crate) struct Limiter {
 struct State {
     limit: Limit,
     in_flight: [usize; CLASSES],
+    crowd: Crowd,
 }
 
 impl Limiter {
     /// Nothing is under way.
     pub(crate) fn new(settings: ConcurrencySettings, clock: Clock) -> Arc<Self> {
         let limit = Limit::new(settings.rules());
-        let state = Mutex::new(State { limit, in_flight: [0; CLASSES] });
+        let state = Mutex::new(State { limit, in_flight: [0; CLASSES], crowd: Crowd::default() });
         Arc::new(Self { clock, settings, state })
     }
 
@@ -77,6 +80,14 @@ impl Limiter {
         let mut state = self.lock();
         let in_flight = state.in_flight[Class::Purchase as usize];
         state.limit.saw(ended, in_flight, now);
+    }
+
+    /// A call is turned away for want of room. Says how long it should stay away.
+    pub(crate) fn turned_away(&self) -> Duration {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let State { limit, crowd, .. } = &mut *state;
+        crowd.turned_away(limit.answered_per_s(now), now)
     }
 
     fn enter(self: &Arc<Self>, class: Class) -> Option<Place> {
@@ -162,7 +173,10 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         match self.layer.limiter.enter(self.layer.class) {
             Some(place) => Either::Right(Held::new(self.inner.call(request), place)),
-            None => Either::Left(ready(Err(Refusal::Overloaded))),
+            None => {
+                let wait = self.layer.limiter.turned_away();
+                Either::Left(ready(Err(Refusal::Overloaded { wait })))
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use chassis::Clock;
 use futures::future::Either;
 use tower::{Layer, Service};
 
-use super::wanted::Wanted;
+use super::{adaptive::Limiter, wanted::Wanted};
 use crate::{
     breaker::{Breaker, Fared, Rules},
     call::Known,
@@ -93,12 +93,13 @@ impl Breakers {
 #[derive(Debug, Clone)]
 pub(crate) struct BreakersLayer {
     breakers: Arc<Breakers>,
+    limiter: Arc<Limiter>,
 }
 
 impl BreakersLayer {
-    /// Those of the core.
-    pub(crate) fn new(breakers: Arc<Breakers>) -> Self {
-        Self { breakers }
+    /// Those of the core, whose limiter says when to come back.
+    pub(crate) fn new(breakers: Arc<Breakers>, limiter: Arc<Limiter>) -> Self {
+        Self { breakers, limiter }
     }
 }
 
@@ -106,14 +107,14 @@ impl<S> Layer<S> for BreakersLayer {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { breakers: Arc::clone(&self.breakers), inner }
+        Guarded { layer: self.clone(), inner }
     }
 }
 
 /// Purchases behind the breakers.
 #[derive(Debug, Clone)]
 pub(crate) struct Guarded<S> {
-    breakers: Arc<Breakers>,
+    layer: BreakersLayer,
     inner: S,
 }
 
@@ -132,10 +133,11 @@ where
     fn call(&mut self, call: Known<Wanted>) -> Self::Future {
         let facts = &call.message.item.facts;
         let shard = facts.shards[facts.place_for(call.buyer.user())];
-        if self.breakers.admits(shard) {
+        if self.layer.breakers.admits(shard) {
             Either::Right(self.inner.call(call))
         } else {
-            Either::Left(ready(Err(Refusal::UpstreamUnavailable)))
+            let wait = self.layer.limiter.turned_away();
+            Either::Left(ready(Err(Refusal::UpstreamUnavailable { wait })))
         }
     }
 }

@@ -64,7 +64,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match Arc::clone(&self.room).try_acquire_owned() {
             Ok(seat) => Either::Left(Held::new(self.inner.call(request), seat)),
-            Err(_full) => Either::Right(ready(Ok(status(Refusal::Overloaded).into_http()))),
+            Err(_full) => Either::Right(ready(Ok(status(Refusal::FULL).into_http()))),
         }
     }
 }

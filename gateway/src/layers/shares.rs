@@ -109,7 +109,10 @@ where
         let share = match item.map(|item| shares.enter(item.facts.sale)) {
             None => None,
             Some(Some(share)) => Some(share),
-            Some(None) => return Either::Left(ready(Err(Refusal::Overloaded))),
+            Some(None) => {
+                let wait = shares.limiter.turned_away();
+                return Either::Left(ready(Err(Refusal::Overloaded { wait })));
+            }
         };
         Either::Right(Held::new(self.inner.call(call), share))
     }
