@@ -1,7 +1,8 @@
 //! How the places of one core are shared by sales: one sale at ten times its load must leave the
 //! others alone. A sale may use every place that the others don't seem to want, and always its fair
-//! part; what another wants is what it used or asked for lately, and half as much again. Pure; the
-//! layer tells it who comes and goes. It doesn't know how many places there are until it is asked.
+//! part and a few; what another wants is what it used or asked for lately, and half as much again.
+//! The few may be more than there are places, which the limit bounds. Pure; the layer tells it who
+//! comes and goes. It doesn't know how many places there are until it is asked.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -11,6 +12,8 @@ use ids::SaleId;
 const HALF_LIFE_S: f64 = 1.0;
 /// A sale that wanted nothing for so long isn't counted among the others.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+/// So many at once don't make a rush, however few places a rush beside it has left.
+const FEW: f64 = 16.0;
 /// What a sale may grow by between two looks, beside its half as much again.
 const ROOM: f64 = 2.0;
 
@@ -50,7 +53,8 @@ impl Bulkhead {
         let fair = places as f64 / self.sales.len() as f64;
         let others = self.sales.iter().filter(|(id, _)| **id != sale);
         let kept: f64 = others.map(|(_, other)| (other.wants(now) * 1.5 + ROOM).min(fair)).sum();
-        let allowed = (places as f64 - kept).max(fair).max(1.0);
+        let few = FEW.min(places as f64).max(1.0);
+        let allowed = (places as f64 - kept).max(fair).max(few);
         let may = in_flight + 1.0 <= allowed;
         if may && let Some(own) = self.sales.get_mut(&sale) {
             own.in_flight += 1;

@@ -57,6 +57,16 @@ fn who_comes_late_gets_a_place_as_soon_as_one_is_free() {
 }
 
 #[test]
+fn a_few_are_no_rush_however_few_places_there_are() {
+    let mut bulkhead = Bulkhead::default();
+    let mut enter =
+        |number, places| (0..100).filter(|_| bulkhead.enter(sale(number), places, at(0))).count();
+    assert_eq!(enter(1, 20), 20);
+    assert_eq!(enter(2, 20), 16);
+    assert_eq!(enter(3, 4), 4, "but no more than there are");
+}
+
+#[test]
 fn many_sales_always_have_a_place_each() {
     let mut bulkhead = Bulkhead::default();
     for number in 0..=255 {
