@@ -18,6 +18,10 @@ use super::{
 use crate::failure::Failure;
 
 const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// An attempt may go on so long after its caller has left: it gathers, asks the ledger and then the
+/// journal, each for less than a quarter of this. Whoever left in doubt isn't told before that that
+/// nothing was placed.
+const ATTEMPT_OUTLIVES: Duration = Duration::from_secs(10);
 const CALL_WITHIN: Duration = Duration::from_secs(10);
 const CALLS_AT_ONCE: usize = 32;
 const LIST_ATTEMPTS: u32 = 20;
@@ -42,13 +46,15 @@ pub(super) async fn confirm(
     clock: Clock,
     done: Done,
 ) -> Confirmed {
+    let settled_at = (clock.now() + ATTEMPT_OUTLIVES).min(give_up);
     let asked = endings.into_iter().enumerate().map(|(place, ending)| {
         let (lane, clock, done) = (&lane, &clock, &done);
         async move {
             match ending {
                 Ending::Refused(_) => (ending, None),
                 Ending::Accepted | Ending::Unknown => {
-                    let fate = fate_of(lane, place, clock, give_up).await;
+                    let nothing_from = if ending == Ending::Unknown { settled_at } else { give_up };
+                    let fate = fate_of(lane, place, clock, (nothing_from, give_up)).await;
                     done.fetch_add(1, Ordering::Relaxed);
                     (ending_after(ending, fate.0), fate.1)
                 }
@@ -62,18 +68,23 @@ pub(super) async fn confirm(
     Confirmed { lane, endings, last_row_ms }
 }
 
-/// The first answer that can't change any more, or the last one before `give_up`.
+/// The first answer that can't change any more, or the last one before `give_up`. That nothing was
+/// placed is such an answer after `nothing_from`.
 async fn fate_of(
     lane: &Lane,
     place: usize,
     clock: &Clock,
-    give_up: Duration,
+    (nothing_from, give_up): (Duration, Duration),
 ) -> (Seen, Option<u64>) {
     let mut turn = 0;
     loop {
         let (seen, placed_ms) = ask(&lane.shoppers[place], &mut lane.client(place, turn)).await;
         turn += usize::from(seen == Seen::Lost);
-        let is_final = matches!(seen, Seen::Row | Seen::Gone(_));
+        let is_final = match seen {
+            Seen::Row | Seen::Gone(_) => true,
+            Seen::NotPlaced => clock.now() >= nothing_from,
+            _ => false,
+        };
         if is_final || clock.now() >= give_up {
             return (seen, placed_ms.filter(|_| is_final));
         }

@@ -27,7 +27,8 @@ pub(super) enum Seen {
     Later(String, Duration),
     /// No answer, or one that says nothing: it may have happened.
     Lost,
-    /// To a question: neither a hold nor an order.
+    /// To a question: neither a hold nor an order, as yet. An attempt whose answer was lost may
+    /// still be under way through another gateway.
     NotPlaced,
     /// To a question: a live order in the books.
     Row,
@@ -81,10 +82,7 @@ impl Pursuit {
                 self.was_unknown = true;
                 self.ask(elapsed)
             }
-            Seen::NotPlaced => {
-                self.may_have_happened = false;
-                self.again("NOT_PLACED".into(), Duration::ZERO, elapsed)
-            }
+            Seen::NotPlaced => self.again("NOT_PLACED".into(), Duration::ZERO, elapsed),
             Seen::Later(reason, delay) => self.again(reason, delay, elapsed),
         }
     }
@@ -156,6 +154,7 @@ mod tests {
         assert_eq!(Pursuit::begin().saw(later(), PATIENCE), refused);
         let mut pursuit = Pursuit::begin();
         pursuit.saw(Seen::Lost, SOON);
+        pursuit.saw(Seen::NotPlaced, SOON);
         assert_eq!(pursuit.clone().saw(later(), PATIENCE), Next::End(Ending::Unknown));
         assert_eq!(pursuit.saw(Seen::Processing, PATIENCE), Next::End(Ending::Unknown));
     }
