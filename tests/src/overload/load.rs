@@ -67,6 +67,13 @@ impl Crowd {
         Self { sale, tickets, shoppers, rng: StdRng::seed_from_u64(SEED) }
     }
 
+    /// So many tickets that were never sent, apart from the others.
+    pub(super) fn part(&mut self, tickets: usize) -> Self {
+        let tickets = self.tickets.split_off(self.tickets.len() - tickets);
+        let rng = StdRng::seed_from_u64(SEED + 1);
+        Self { sale: self.sale.clone(), tickets, shoppers: self.shoppers.clone(), rng }
+    }
+
     /// Offers `per_s` purchases a second for `length`, at random moments, and awaits all answers.
     /// Nothing is judged that was scheduled before `settled`.
     pub(super) async fn offer(&mut self, per_s: f64, length: Duration, settled: Duration) -> Seen {
