@@ -23,6 +23,7 @@ macro_rules! keeps_its_promises {
         keeps_its_promises! { $keeper: $fixture;
             batches::a_batch_is_in_the_books_with_its_position
             batches::what_was_committed_is_seen_by_the_next_batch
+            batches::units_from_before_count_in_a_batch_that_is_all_new
             batches::a_batch_that_is_not_all_new_is_decided_by_what_is_there
             batches::large_batches_are_written_whole
             batches::a_batch_for_another_position_changes_nothing

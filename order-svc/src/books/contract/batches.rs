@@ -33,6 +33,17 @@ pub(super) async fn what_was_committed_is_seen_by_the_next_batch(fixture: Fixtur
     assert_eq!(outcome.orders.len(), 2, "the first is a duplicate");
 }
 
+/// No key knows of a limit above 1.
+pub(super) async fn units_from_before_count_in_a_batch_that_is_all_new(fixture: Fixture) {
+    fixture.open(shard(1), 9, 2).await;
+    fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1)])]).await;
+    let outcome = fixture.apply(vec![holds(shard(1), 7, [(2, 1, 2), (3, 1, 1), (4, 2, 2)])]).await;
+    let states: Vec<_> = outcome.orders.iter().map(|order| order.state).collect();
+    assert_eq!(states, [OrderState::Rejected, OrderState::Placed, OrderState::Placed]);
+    let refused: Vec<_> = outcome.alarms.iter().map(|a| (a.order, a.refusal)).collect();
+    assert_eq!(refused, [(order(shard(1), 2), Refusal::OverLimit)]);
+}
+
 pub(super) async fn a_batch_that_is_not_all_new_is_decided_by_what_is_there(fixture: Fixture) {
     fixture.open(shard(1), 9, 1).await;
     fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1)])]).await;
