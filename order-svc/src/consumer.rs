@@ -21,9 +21,11 @@ use crate::{
 
 mod place;
 mod seen;
+mod standstill;
 
 pub use place::{Place, place};
 pub(crate) use seen::Sight;
+use standstill::Standstill;
 
 /// How often a partition's end is looked at. 5 s: a question to the broker each time, and metrics
 /// are read less often.
@@ -95,6 +97,8 @@ enum Setback {
     PositionMoved,
     #[error("records before offset {low} are gone, and the books are at {next_offset}")]
     UnreadGone { next_offset: u64, low: u64 },
+    #[error("nothing comes at offset {next_offset}, and the log ends at {high}")]
+    StoodStill { next_offset: u64, high: u64 },
     #[error(transparent)]
     Books(#[from] books::Error),
     #[error(transparent)]
@@ -112,9 +116,10 @@ impl Consumer {
             let Err(setback) = self.follow(&stopper, &mut backoff).await else { break };
             let wait = match setback {
                 Setback::UnreadGone { .. } => longest,
-                Setback::PositionMoved | Setback::Books(_) | Setback::Journal(_) => {
-                    backoff.next_wait()
-                }
+                Setback::PositionMoved
+                | Setback::StoodStill { .. }
+                | Setback::Books(_)
+                | Setback::Journal(_) => backoff.next_wait(),
             };
             self.log(&setback);
             tokio::select! {
@@ -138,7 +143,7 @@ impl Consumer {
                     tracing::error!(partition, error = %setback, "the partition halts");
                 }
             }
-            Setback::Books(_) | Setback::Journal(_) => {
+            Setback::StoodStill { .. } | Setback::Books(_) | Setback::Journal(_) => {
                 tracing::warn!(partition, error = %setback, "reading begins anew");
             }
         }
@@ -155,11 +160,12 @@ impl Consumer {
         let records_max = self.settings.batch_records_max.max(1);
         let gather = Duration::from_millis(self.settings.gather_ms);
         let mut looked = self.clock.now();
+        let mut standstill = Standstill::default();
         let mut gathered_at = looked;
         loop {
             if self.clock.now().saturating_sub(looked) >= LAG_EVERY {
                 looked = self.clock.now();
-                self.show_lag(position.next_offset).await;
+                self.look(position.next_offset, &mut standstill).await?;
             }
             let gathers = gathered_at.saturating_sub(self.clock.now());
             let batch = tokio::select! {
@@ -216,11 +222,16 @@ impl Consumer {
         rewound.ok_or(Setback::PositionMoved)
     }
 
-    /// How far the books are behind. Only a look: one that fails changes nothing.
-    async fn show_lag(&self, next_offset: u64) {
-        if let Ok((_, high)) = self.reader.watermarks().await {
-            self.set_lag(high, next_offset);
+    /// How far the books are behind, and whether reading stands still. One that gets no answer
+    /// changes nothing.
+    async fn look(&self, next_offset: u64, standstill: &mut Standstill) -> Result<(), Setback> {
+        let Ok((_, high)) = self.reader.watermarks().await else { return Ok(()) };
+        self.set_lag(high, next_offset);
+        if standstill.saw(next_offset, high) {
+            self.sight.instruments.standstills.inc();
+            return Err(Setback::StoodStill { next_offset, high });
         }
+        Ok(())
     }
 
     fn set_lag(&self, high: u64, next_offset: u64) {

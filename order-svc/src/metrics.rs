@@ -10,6 +10,8 @@ use chassis::{
 pub(crate) struct Instruments {
     /// Records of each partition that the books don't have yet.
     pub(crate) unread: Gauges<1>,
+    /// Times that reading began anew since nothing came, although there was something.
+    pub(crate) standstills: Counter,
     /// From a batch of records to its end in the books.
     pub(crate) commit: Histogram,
     /// Holds that went into one transaction.
@@ -33,6 +35,10 @@ impl Instruments {
                 "seckill_order_journal_unread",
                 "Records that the books don't have yet",
                 ["partition"],
+            ),
+            standstills: metrics.counter(
+                "seckill_order_journal_standstills",
+                "Times that nothing was read although there was something, and reading began anew",
             ),
             commit: metrics
                 .latency("seckill_order_commit_seconds", "A batch of records into the books"),

@@ -27,6 +27,7 @@ struct Story {
     owner: Option<TaskOwner>,
     settled: Option<mpsc::Receiver<Settle>>,
     gather_ms: u64,
+    instruments: crate::metrics::Instruments,
 }
 
 impl Story {
@@ -40,7 +41,9 @@ impl Story {
         let fixture = Fixture::of_journal(journal.identity()).await;
         let halted = Halted::default();
         let (owner, settled) = (None, None);
-        Self { fixture, embedded: None, journal, halted, owner, settled, gather_ms: 0 }
+        let instruments = crate::metrics::Instruments::new(&chassis::Metrics::new());
+        let (embedded, gather_ms) = (None, 0);
+        Self { fixture, embedded, journal, halted, owner, settled, gather_ms, instruments }
     }
 
     fn broker(&self) -> &Broker {
@@ -62,7 +65,7 @@ impl Story {
             pause: self.fixture.pause.clone(),
             sight: Sight {
                 tracer: chassis::telemetry::Tracer::default(),
-                instruments: crate::metrics::Instruments::new(&chassis::Metrics::new()),
+                instruments: self.instruments.clone(),
             },
             settings: ConsumerSettings {
                 group: String::new(),
@@ -341,6 +344,23 @@ async fn a_log_that_lost_what_was_unread_halts_its_partition() {
     let (low, _) = look.watermarks().await.unwrap();
     story.fixture.others.rewind(contract::PARTITION, &position, low).await.unwrap().unwrap();
     story.until_halted(false).await;
+}
+
+#[tokio::test]
+async fn a_reader_that_hears_nothing_begins_anew() {
+    let mut story = Story::begin().await;
+    story.append_opening(5).await;
+    story.consume();
+    story.until_read_to(2).await;
+    // Far more often than is asked in a minute.
+    story.broker().faults().fail_reads(10_000);
+    story.append(holds(shard(1), 7, [(1, 1, 1)])).await;
+    let began_anew = || async { (story.instruments.standstills.get() > 0).then_some(()) };
+    eventually("reading begins anew", || Box::pin(began_anew())).await;
+    assert_eq!(story.position().await.next_offset, 2, "nothing was made up");
+    story.broker().faults().heal();
+    story.until_read_to(3).await;
+    assert_eq!(story.sold().await, 1);
 }
 
 #[tokio::test]

@@ -52,6 +52,14 @@ impl<'a> Faults<'a> {
         self.push(times, RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
     }
 
+    /// The next `times` requests for records are answered with an error that may pass, while all
+    /// other questions are answered: a reader hears nothing, and nothing of why. A client asks some
+    /// twenty times a second.
+    pub fn fail_reads(&self, times: usize) {
+        let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        self.host.cluster().request_errors(RDKafkaApiKey::Fetch, &vec![error; times]);
+    }
+
     /// Every answer leaves the broker this much later, while what it answers happened at once. An
     /// append that takes longer than its time-out is Unknown although it **was** written, perhaps
     /// more than once. Reading waits as well.
@@ -87,6 +95,7 @@ impl<'a> Faults<'a> {
     pub fn heal(&self) {
         let cluster = self.host.cluster();
         cluster.clear_request_errors(RDKafkaApiKey::Produce);
+        cluster.clear_request_errors(RDKafkaApiKey::Fetch);
         cluster.broker_round_trip_time(ALL, Duration::ZERO).expect("the cluster has a broker");
         cluster.broker_up(ALL).expect("the cluster has a broker");
     }
