@@ -5,7 +5,7 @@
 //! shipped, and not its speed.
 //!
 //! The stories compare tails of latencies, so they want an optimised build and a machine that does
-//! nothing else: `scripts/overload` runs them, one after the other.
+//! nothing else: `scripts/overload` runs them, one after the other, and `scripts/test` the first.
 
 use std::time::Duration;
 
