@@ -98,7 +98,8 @@ impl Limiter {
         let is_free = match class {
             Class::Status => own < self.settings.status_max,
             // The layer above ([`super::shares`]) lets in as many as there are places, and beyond
-            // that only sales that have less than their part. This bounds what has no share.
+            // that only sales that have less than their part or but a few. This bounds those, and
+            // what has no share.
             Class::Purchase => own < places * 2,
             Class::Ticket => purchases + own < part(self.settings.ticket_percent),
             Class::Browse => purchases + own < part(self.settings.browse_percent),
