@@ -109,9 +109,9 @@ impl Batches {
         match lane.arrived(admitted.into_entry(), waiter) {
             Arrival::Gathered => {}
             Arrival::Overloaded(_) => return Err(Overloaded),
-            Arrival::Send(batch) => {
+            Arrival::WantsCarrier => {
                 let carrier = Arc::clone(&self.carrier);
-                self.carrier.tasks.spawn(Kind::Drained, "batches", carrier.run(shard, batch));
+                self.carrier.tasks.spawn(Kind::Drained, "batches", carrier.run(shard));
             }
         }
         Ok(reply)
@@ -119,24 +119,26 @@ impl Batches {
 }
 
 impl Carrier {
-    /// Carries a batch, then what has gathered meanwhile, until nothing has.
-    async fn run(self: Arc<Self>, shard: Shard, first: Batch<Waiter>) {
-        let mut next = Some(first);
-        while let Some(batch) = next {
+    /// Carries what has gathered, batch after batch, until nothing has.
+    async fn run(self: Arc<Self>, shard: Shard) {
+        loop {
+            // Lets this core read what its connections have brought and place it: all of that goes
+            // along, for half as many calls and records under load. On an idle core it is a look.
+            tokio::task::yield_now().await;
+            let Some(batch) = self.next_batch(shard.no) else { return };
             // A panic must not leave the lane occupied for ever. Those who waited for the batch
             // lose their sender with it, and answer PROCESSING.
             let carried = AssertUnwindSafe(self.road.carry(shard, batch)).catch_unwind().await;
             if carried.is_err() {
                 tracing::error!(shard = %shard.no, "carrying a batch panicked");
             }
-            next = self.ended(shard.no);
         }
     }
 
-    fn ended(&self, shard: ShardNo) -> Option<Batch<Waiter>> {
+    fn next_batch(&self, shard: ShardNo) -> Option<Batch<Waiter>> {
         let mut lanes = self.lanes();
         let lane = lanes.get_mut(&shard)?;
-        let next = lane.batch_ended();
+        let next = lane.next_batch();
         if lane.is_idle() {
             lanes.remove(&shard);
         }

@@ -1,8 +1,9 @@
-//! Gathers the purchases of one shard into batches, without a timer: while as many batches as
-//! allowed are in flight, the next one gathers. Promises that each waiter comes out in exactly one
-//! batch, that entries keep the order of their arrival, that an order id stands in a batch once
-//! with everybody who waits for it, and that nothing here grows past its bounds. It does no I/O,
-//! asks no clock, and doesn't know what a waiter is.
+//! Gathers the purchases of one shard into batches, without a timer: an arrival asks for a carrier,
+//! which takes what has gathered by the time it leaves, and again what has gathered when it is back;
+//! there are only so many carriers. Promises that each waiter comes out in exactly one batch, that
+//! entries keep the order of their arrival, that an order id stands in a batch once with everybody
+//! who waits for it, that nobody waits without a carrier that will come, and that nothing here grows
+//! past its bounds. It does no I/O, asks no clock, and doesn't know what a waiter is.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,6 +18,7 @@ pub(crate) struct Bounds {
     pub(crate) batch_len_max: usize,
     /// Waiters that may gather.
     pub(crate) gathering_len_max: usize,
+    /// Carriers, each of which has one batch at a time.
     pub(crate) batches_in_flight_max: usize,
 }
 
@@ -46,9 +48,10 @@ pub(crate) struct Batch<W> {
 /// What came of an arrival.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Arrival<W> {
-    /// This batch is to be sent now; [`Coalescer::batch_ended`] must follow it.
-    Send(Batch<W>),
-    /// It waits for a batch to end.
+    /// It waits, and another carrier is to start: [`Coalescer::next_batch`], again after each batch,
+    /// until there is none.
+    WantsCarrier,
+    /// It waits for a carrier that has started already.
     Gathered,
     /// Too much waits already; nothing was done, and the waiter comes back.
     Overloaded(W),
@@ -69,11 +72,11 @@ pub(crate) struct Coalescer<W> {
     places: BTreeMap<OrderId, u64>,
     front: u64,
     waiting: usize,
-    in_flight: usize,
+    carriers: usize,
 }
 
 impl<W> Coalescer<W> {
-    /// Nothing gathers, nothing is in flight.
+    /// Nothing gathers, nobody carries.
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -81,7 +84,7 @@ impl<W> Coalescer<W> {
             places: BTreeMap::new(),
             front: 0,
             waiting: 0,
-            in_flight: 0,
+            carriers: 0,
         }
     }
 
@@ -104,26 +107,18 @@ impl<W> Coalescer<W> {
         self.places.insert(entry.order, self.front + self.gathering.len() as u64);
         let waiters = Waiters { first: waiter, more: Vec::new() };
         self.gathering.push_back(Gathered { entry, waiters });
-        match self.take() {
-            Some(batch) => Arrival::Send(batch),
-            None => Arrival::Gathered,
+        if self.carriers >= self.bounds.batches_in_flight_max {
+            return Arrival::Gathered;
         }
+        self.carriers += 1;
+        Arrival::WantsCarrier
     }
 
-    /// A batch was answered. The next one, if something gathered, is to be sent now.
-    pub(crate) fn batch_ended(&mut self) -> Option<Batch<W>> {
-        debug_assert!(self.in_flight > 0, "a batch that was never sent has ended");
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.take()
-    }
-
-    /// Whether it may be forgotten.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight == 0 && self.gathering.is_empty()
-    }
-
-    fn take(&mut self) -> Option<Batch<W>> {
-        if self.in_flight >= self.bounds.batches_in_flight_max || self.gathering.is_empty() {
+    /// What a carrier takes along. None: nothing waits, and the carrier has ended.
+    pub(crate) fn next_batch(&mut self) -> Option<Batch<W>> {
+        debug_assert!(self.carriers > 0, "a carrier that was never started");
+        if self.gathering.is_empty() {
+            self.carriers = self.carriers.saturating_sub(1);
             return None;
         }
         let len = self.gathering.len().min(self.bounds.batch_len_max);
@@ -136,8 +131,12 @@ impl<W> Coalescer<W> {
             batch.waiters.push(waiters);
         }
         self.front += len as u64;
-        self.in_flight += 1;
         Some(batch)
+    }
+
+    /// Whether it may be forgotten.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.carriers == 0 && self.gathering.is_empty()
     }
 }
 

@@ -33,8 +33,8 @@ fn shown(batch: Batch<u32>, names: &BTreeMap<OrderId, char>) -> String {
     format!("send {}", parts.collect::<Vec<_>>().join(" "))
 }
 
-/// One step a line: `a` = the next waiter arrives with order `a`, `end` = a batch has ended; after
-/// `→` what must come of it. Waiters are numbered from 1 in order of arrival.
+/// One step a line: `a` = the next waiter arrives with order `a`, `next` = a carrier is ready for a
+/// batch; after `→` what must come of it. Waiters are numbered from 1 in order of arrival.
 fn check(bounds: Bounds, script: &str) {
     let mut coalescer = Coalescer::new(bounds);
     let mut names = BTreeMap::new();
@@ -42,14 +42,14 @@ fn check(bounds: Bounds, script: &str) {
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (input, expected) = line.split_once('→').unwrap();
         let got = match input.trim() {
-            "end" => coalescer.batch_ended().map_or("-".into(), |batch| shown(batch, &names)),
+            "next" => coalescer.next_batch().map_or("ends".into(), |batch| shown(batch, &names)),
             name => {
                 let name = name.chars().next().unwrap();
                 let entry = entry(name as u8);
                 names.insert(entry.order, name);
                 waiter += 1;
                 match coalescer.arrived(entry, waiter) {
-                    Arrival::Send(batch) => shown(batch, &names),
+                    Arrival::WantsCarrier => "wants a carrier".into(),
                     Arrival::Gathered => "gathered".into(),
                     Arrival::Overloaded(back) => {
                         assert_eq!(back, waiter);
@@ -65,35 +65,54 @@ fn check(bounds: Bounds, script: &str) {
 const SMALL: Bounds = Bounds { batch_len_max: 3, gathering_len_max: 4, batches_in_flight_max: 1 };
 
 #[test]
-fn the_next_batch_gathers_while_one_is_in_flight() {
+fn a_carrier_takes_what_gathered_before_it_left_and_while_it_was_away() {
     check(
         SMALL,
         "
-        a   → send a1
-        b   → gathered
-        c   → gathered
-        end → send b2 c3
-        d   → gathered
-        end → send d4
-        end → -
-        e   → send e5
+        a    → wants a carrier
+        b    → gathered
+        next → send a1 b2
+        c    → gathered
+        d    → gathered
+        next → send c3 d4
+        next → ends
+        e    → wants a carrier
+        next → send e5
         ",
     );
 }
 
 #[test]
-fn two_batches_may_fly_at_once() {
+fn two_carriers_may_be_away_at_once() {
     check(
         Bounds { batches_in_flight_max: 2, ..SMALL },
         "
-        a   → send a1
-        b   → send b2
-        c   → gathered
-        end → send c3
-        d   → gathered
-        end → send d4
-        end → -
-        end → -
+        a    → wants a carrier
+        next → send a1
+        b    → wants a carrier
+        c    → gathered
+        next → send b2 c3
+        d    → gathered
+        next → send d4
+        next → ends
+        e    → wants a carrier
+        next → send e5
+        next → ends
+        next → ends
+        ",
+    );
+}
+
+#[test]
+fn a_carrier_whom_another_left_nothing_ends() {
+    check(
+        Bounds { batches_in_flight_max: 2, ..SMALL },
+        "
+        a    → wants a carrier
+        b    → wants a carrier
+        next → send a1 b2
+        next → ends
+        c    → wants a carrier
         ",
     );
 }
@@ -103,13 +122,12 @@ fn a_batch_has_a_longest_length_and_order_is_kept() {
     check(
         SMALL,
         "
-        a   → send a1
-        b   → gathered
-        c   → gathered
-        d   → gathered
-        e   → gathered
-        end → send b2 c3 d4
-        end → send e5
+        a    → wants a carrier
+        b    → gathered
+        c    → gathered
+        d    → gathered
+        next → send a1 b2 c3
+        next → send d4
         ",
     );
 }
@@ -119,13 +137,14 @@ fn one_order_gathers_once_with_all_who_wait_for_it() {
     check(
         SMALL,
         "
-        a   → send a1
-        a   → gathered
-        b   → gathered
-        a   → gathered
-        end → send a2+4 b3
-        a   → gathered
-        end → send a5
+        a    → wants a carrier
+        next → send a1
+        a    → gathered
+        b    → gathered
+        a    → gathered
+        next → send a2+4 b3
+        a    → gathered
+        next → send a5
         ",
     );
 }
@@ -135,16 +154,15 @@ fn beyond_the_bound_nothing_is_done() {
     check(
         SMALL,
         "
-        a   → send a1
-        b   → gathered
-        b   → gathered
-        b   → gathered
-        c   → gathered
-        b   → overloaded
-        d   → overloaded
-        end → send b2+3+4 c5
-        d   → gathered
-        end → send d8
+        b    → wants a carrier
+        b    → gathered
+        b    → gathered
+        c    → gathered
+        b    → overloaded
+        d    → overloaded
+        next → send b1+2+3 c4
+        d    → gathered
+        next → send d7
         ",
     );
 }
@@ -152,25 +170,27 @@ fn beyond_the_bound_nothing_is_done() {
 #[test]
 fn of_two_tickets_for_one_order_the_later_end_counts() {
     let mut coalescer = Coalescer::new(SMALL);
-    coalescer.arrived(entry(1), 1);
     for (waiter, ends) in [(2, 1000), (3, 3000), (4, 2000)] {
         coalescer.arrived(Entry { ticket_expires_ms: ends, ..entry(2) }, waiter);
     }
-    let batch = coalescer.batch_ended().unwrap();
+    let batch = coalescer.next_batch().unwrap();
     assert_eq!(batch.entries[0].ticket_expires_ms, 3000);
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     Arrive(u8),
-    /// Of those in flight, which one ends.
-    End(usize),
+    /// A carrier leaves that has started.
+    Leave,
+    /// Of those that are away, which one is back.
+    Return(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => (0u8..12).prop_map(Step::Arrive),
-        2 => (0usize..4).prop_map(Step::End),
+        1 => Just(Step::Leave),
+        2 => (0usize..4).prop_map(Step::Return),
     ];
     proptest::collection::vec(step, 0..400)
 }
@@ -231,6 +251,8 @@ impl ModelLedger {
 struct Walk {
     bounds: Bounds,
     ledger: ModelLedger,
+    /// Carriers that have started and not left.
+    ready: usize,
     in_flight: Vec<(Batch<u32>, Vec<EntryAnswer>)>,
     /// Gathered waiters in order of arrival, to compare with what comes out.
     expected: VecDeque<(OrderId, Vec<u32>)>,
@@ -238,6 +260,15 @@ struct Walk {
 }
 
 impl Walk {
+    /// One of those that are ready leaves, or ends.
+    fn leave(&mut self, coalescer: &mut Coalescer<u32>) {
+        self.ready -= 1;
+        match coalescer.next_batch() {
+            Some(batch) => self.sent(batch),
+            None => assert!(self.expected.is_empty(), "a carrier ends while somebody waits"),
+        }
+    }
+
     fn sent(&mut self, batch: Batch<u32>) {
         assert!(batch.entries.len() <= self.bounds.batch_len_max);
         assert_eq!(batch.entries.len(), batch.waiters.len());
@@ -248,11 +279,12 @@ impl Walk {
         }
         let answers = self.ledger.reserve(&batch.entries);
         self.in_flight.push((batch, answers));
-        assert!(self.in_flight.len() <= self.bounds.batches_in_flight_max);
     }
 
-    fn ended(&mut self, which: usize) {
+    /// It is ready for the next one.
+    fn returned(&mut self, which: usize) {
         let (batch, reserved) = self.in_flight.swap_remove(which);
+        self.ready += 1;
         self.ledger.record(&reserved);
         let told = answers(&reserved, false, Recorded::InsideLease);
         for ((entry, waiters), answer) in batch.entries.iter().zip(batch.waiters).zip(told) {
@@ -279,6 +311,7 @@ proptest! {
         let mut walk = Walk {
             bounds,
             ledger: ModelLedger { stock: total, ..Default::default() },
+            ready: 0,
             in_flight: Vec::new(),
             expected: VecDeque::new(),
             told: BTreeMap::new(),
@@ -302,28 +335,25 @@ proptest! {
                                 Some((_, who)) => who.push(waiter),
                                 None => walk.expected.push_back((order, vec![waiter])),
                             }
-                            if let Arrival::Send(batch) = arrival {
-                                walk.sent(batch);
-                            }
+                            walk.ready += usize::from(arrival == Arrival::WantsCarrier);
                         }
                     }
                 }
-                Step::End(which) if !walk.in_flight.is_empty() => {
-                    walk.ended(which % walk.in_flight.len());
-                    if let Some(batch) = coalescer.batch_ended() {
-                        walk.sent(batch);
-                    }
+                Step::Leave if walk.ready > 0 => walk.leave(&mut coalescer),
+                Step::Return(which) if !walk.in_flight.is_empty() => {
+                    walk.returned(which % walk.in_flight.len());
                 }
-                Step::End(_) => {}
+                Step::Leave | Step::Return(_) => {}
             }
-            // Nothing waits while there is room to fly.
-            let has_room = walk.in_flight.len() < bounds.batches_in_flight_max;
-            prop_assert!(walk.expected.is_empty() || !has_room);
+            let carriers = walk.ready + walk.in_flight.len();
+            prop_assert!(carriers <= bounds.batches_in_flight_max);
+            prop_assert!(walk.expected.is_empty() || carriers > 0, "nobody comes for them");
         }
-        while !walk.in_flight.is_empty() {
-            walk.ended(0);
-            if let Some(batch) = coalescer.batch_ended() {
-                walk.sent(batch);
+        while walk.ready + walk.in_flight.len() > 0 {
+            if walk.ready > 0 {
+                walk.leave(&mut coalescer);
+            } else {
+                walk.returned(0);
             }
         }
         prop_assert!(coalescer.is_idle());
