@@ -121,6 +121,7 @@ pub(super) async fn orders(
     Ok(orders)
 }
 
+/// A look into the index for each item that there is, since it begins with the item.
 pub(super) async fn orders_of(
     connection: &mut SqliteConnection,
     user: UserId,
@@ -128,7 +129,8 @@ pub(super) async fn orders_of(
     len_max: u32,
 ) -> Result<Vec<Order>, Error> {
     let mut query = QueryBuilder::new("SELECT ");
-    query.push(columns::ORDER).push(" FROM orders WHERE user_id = ");
+    query.push(columns::ORDER);
+    query.push(" FROM orders WHERE item_id IN (SELECT item_id FROM shard) AND user_id = ");
     query.push_bind(user.as_bytes().as_slice());
     if let Some(PageEnd { placed_at_ms, order }) = &after {
         query.push(" AND (placed_at_ms, order_id) < (");

@@ -35,8 +35,13 @@ pub(in crate::books) async fn fixture(identity: &str) -> Fixture {
 
 /// Books whose shard 1 sells up to 9 units, one to a user, in epoch 7.
 async fn single_unit_books(folder: &std::path::Path) -> SqliteBooks {
+    single_unit_books_of(folder, &MIGRATIONS).await
+}
+
+/// The same with a schema that may be older.
+async fn single_unit_books_of(folder: &std::path::Path, schema: &Migrator) -> SqliteBooks {
     let store = open(folder).await;
-    store::migrate(&store.writer, &MIGRATIONS).await.unwrap();
+    store::migrate(&store.writer, schema).await.unwrap();
     let books = SqliteBooks::new(store, IDENTITY, PausePoints::default());
     let change = journal::Command::EpochChanged { from: None, to: epoch(7) };
     let log = entries(0, vec![Some((shard(1), opened(9, 1))), Some((shard(1), change))]);
@@ -67,6 +72,25 @@ async fn positions_are_kept_for_each_journal() {
     let [ours, theirs] = [&books, &other].map(|books| books.guard(shard(1)));
     assert_eq!(ours.await.unwrap().unwrap().generation, 1);
     assert_eq!(theirs.await.unwrap().unwrap().generation, 0);
+}
+
+#[tokio::test]
+async fn orders_of_an_older_schema_are_carried_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let older = MIGRATIONS.iter().filter(|one| one.version < 3).cloned().collect();
+    let books = single_unit_books_of(folder.path(), &Migrator::with_migrations(older)).await;
+    apply(&books, &entries(2, vec![holds(shard(1), 7, [(1, 1, 1), (2, 2, 1)])])).await;
+    let before = [1, 2].map(|number| books.orders_of(user(number), None, 9));
+    let before = futures::future::try_join_all(before).await.unwrap();
+
+    store::migrate(&books.store.writer, &MIGRATIONS).await.unwrap();
+    let after = [1, 2].map(|number| books.orders_of(user(number), None, 9));
+    assert_eq!(futures::future::try_join_all(after).await.unwrap(), before);
+    assert_eq!(before.iter().flatten().count(), 2);
+    let again = [(1, 1, 1), (3, 3, 1)];
+    let outcome = apply(&books, &entries(3, vec![holds(shard(1), 7, again)])).await;
+    assert_eq!(outcome.orders.len(), 1, "what was known is a duplicate");
+    assert_eq!(books.count(shard(1)).await.unwrap().unwrap().live_orders, 3);
 }
 
 #[tokio::test]
