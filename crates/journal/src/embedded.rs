@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use rdkafka::{
     ClientConfig,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    config::RDKafkaLogLevel,
     mocking::MockCluster,
-    producer::{DefaultProducerContext, Producer as _, ThreadedProducer},
+    producer::{DefaultProducerContext, Producer as _},
 };
 
 pub use faults::Faults;
@@ -26,6 +26,7 @@ use crate::{
     Error, Journal, Record, Settings, TOPIC,
     client::{BATCH_BYTES_MAX, EndsElsewhere},
     journal::setup,
+    polled::Polled,
 };
 
 /// The embedded broker. It lives until the last of its clones, journals and readers is gone; every
@@ -39,7 +40,7 @@ pub struct Broker {
 pub(crate) struct Host {
     /// A client that is set to bring its own mock cluster. Asking it for the cluster is safe from
     /// any thread; its poll thread empties its queues.
-    client: EndsElsewhere<ThreadedProducer<DefaultProducerContext>>,
+    client: EndsElsewhere<Polled<DefaultProducerContext>>,
     brokers: String,
     identity: String,
     partitions: u32,
@@ -64,8 +65,7 @@ impl Broker {
             .set("test.mock.num.brokers", "1")
             .set("message.max.bytes", (2 * BATCH_BYTES_MAX).to_string())
             .set_log_level(RDKafkaLogLevel::Critical);
-        let client = ThreadedProducer::from_config_and_context(&config, DefaultProducerContext)
-            .map_err(setup)?;
+        let client = Polled::start(&config, DefaultProducerContext).map_err(setup)?;
         let brokers = {
             let cluster = client.client().mock_cluster().ok_or_else(|| setup("no mock cluster"))?;
             cluster.create_topic(TOPIC, partition_count, 1).map_err(setup)?;

@@ -15,6 +15,7 @@ mod client;
 mod header;
 mod journal;
 mod membership;
+mod polled;
 mod producer;
 mod reader;
 mod settings;

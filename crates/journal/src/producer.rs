@@ -9,10 +9,10 @@ use std::{
 use chassis::Clock;
 use rdkafka::{
     ClientConfig, ClientContext,
-    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::Message,
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use tokio::sync::oneshot;
 
@@ -21,6 +21,7 @@ use crate::{
     client::{self, Access, EndsElsewhere},
     embedded::Unread,
     header,
+    polled::Polled,
 };
 
 /// Several times what a broker on the loopback takes.
@@ -92,7 +93,7 @@ impl ProducerContext for Deliveries {
     }
 }
 
-type Client = EndsElsewhere<ThreadedProducer<Deliveries>>;
+type Client = EndsElsewhere<Polled<Deliveries>>;
 
 /// One producer of librdkafka with its thread, and another one in its place when it fails for good.
 pub(crate) struct Producer {
@@ -242,6 +243,6 @@ impl Producer {
 
 fn make(config: &ClientConfig, unread: Option<&Arc<Unread>>) -> KafkaResult<Arc<Client>> {
     let deliveries = Deliveries { unread: unread.cloned() };
-    let producer = ThreadedProducer::from_config_and_context(config, deliveries)?;
+    let producer = Polled::start(config, deliveries)?;
     Ok(Arc::new(EndsElsewhere::new(producer)))
 }
