@@ -14,7 +14,7 @@ test: ## install what the tests need, then format, lints, docs, house rules and 
 check: ## format, lints, docs and house rules only
 	@scripts/check
 
-overload: ## the stories of overload, which measure and want a quiet machine
+overload: ## the stories of overload alone, which want a quiet machine
 	@scripts/overload
 
 model: ## search the protocol's model in larger sizes than the tests do

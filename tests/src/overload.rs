@@ -5,11 +5,12 @@
 //! shipped, and not its speed.
 //!
 //! The stories compare tails of latencies, so they want an optimised build and a machine that does
-//! nothing else: `scripts/overload` runs them, one after the other, and `scripts/test` the first.
+//! nothing else; [`machine`] knows whether it did.
 
 use std::time::Duration;
 
 mod load;
+mod machine;
 mod more_than_can_be_done;
 mod seen;
 mod sign_in_flood;

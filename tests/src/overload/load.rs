@@ -27,6 +27,8 @@ const LEASE: Duration = Duration::from_secs(5);
 pub(super) struct Crowd {
     pub(super) sale: OpenSale,
     tickets: VecDeque<Wish>,
+    /// How many were issued; no two are for the same order.
+    issued: usize,
     shoppers: Vec<Shopper>,
     rng: StdRng,
 }
@@ -55,23 +57,34 @@ impl Crowd {
         for (shopper, channel) in shoppers.iter_mut().zip(channels.iter().cycle()) {
             shopper.channel = channel.clone();
         }
-        let issued = stream::iter(0..tickets).map(|number| {
-            let (place, item) = (number % shoppers.len(), &sale.item_id);
-            let shopper = &shoppers[place];
+        let (wishes, rng) = (VecDeque::new(), StdRng::seed_from_u64(SEED));
+        let mut crowd = Self { sale, tickets: wishes, issued: 0, shoppers, rng };
+        crowd.stock_up(tickets).await;
+        crowd
+    }
+
+    /// Sees to it that there are so many tickets.
+    pub(super) async fn stock_up(&mut self, tickets: usize) {
+        let missing = tickets.saturating_sub(self.tickets.len());
+        let issued = stream::iter(self.issued..self.issued + missing).map(|number| {
+            let (place, item) = (number % self.shoppers.len(), &self.sale.item_id);
+            let shopper = &self.shoppers[place];
             async move {
                 let ticket = shopper.ticket(item, 1, &number.to_string()).await;
-                Wish { shopper: place, ticket: ticket.expect("nothing is overloaded yet"), sent: 0 }
+                Wish { shopper: place, ticket: ticket.expect("nothing is overloaded now"), sent: 0 }
             }
         });
-        let tickets = issued.buffered(ISSUED_AT_ONCE).collect().await;
-        Self { sale, tickets, shoppers, rng: StdRng::seed_from_u64(SEED) }
+        let issued: Vec<_> = issued.buffered(ISSUED_AT_ONCE).collect().await;
+        self.issued += missing;
+        self.tickets.extend(issued);
     }
 
     /// So many tickets that were never sent, apart from the others.
     pub(super) fn part(&mut self, tickets: usize) -> Self {
         let tickets = self.tickets.split_off(self.tickets.len() - tickets);
-        let rng = StdRng::seed_from_u64(SEED + 1);
-        Self { sale: self.sale.clone(), tickets, shoppers: self.shoppers.clone(), rng }
+        let (sale, shoppers) = (self.sale.clone(), self.shoppers.clone());
+        // They are issued no more, or the same would be issued twice.
+        Self { sale, tickets, issued: usize::MAX, shoppers, rng: StdRng::seed_from_u64(SEED + 1) }
     }
 
     /// Offers `per_s` purchases a second for `length`, at random moments, and awaits all answers.
