@@ -1,9 +1,9 @@
 //! Gathers the purchases of one shard into batches, without a timer: an arrival asks for a carrier,
-//! which takes what has gathered by the time it leaves, and again what has gathered when it is back;
-//! there are only so many carriers. Promises that each waiter comes out in exactly one batch, that
-//! entries keep the order of their arrival, that an order id stands in a batch once with everybody
-//! who waits for it, that nobody waits without a carrier that will come, and that nothing here grows
-//! past its bounds. It does no I/O, asks no clock, and doesn't know what a waiter is.
+//! which takes what has gathered by the time it leaves, and what has gathered again when it is
+//! back; there are only so many carriers. Promises that each waiter comes out in exactly one batch,
+//! that entries keep the order of their arrival, that an order id stands in a batch once with
+//! everybody who waits for it, that nobody waits without a carrier that will come, and that nothing
+//! here grows past its bounds. It does no I/O, asks no clock, and doesn't know what a waiter is.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -48,8 +48,8 @@ pub(crate) struct Batch<W> {
 /// What came of an arrival.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Arrival<W> {
-    /// It waits, and another carrier is to start: [`Coalescer::next_batch`], again after each batch,
-    /// until there is none.
+    /// It waits, and another carrier is to start: [`Coalescer::next_batch`], and again after each
+    /// batch, until there is none.
     WantsCarrier,
     /// It waits for a carrier that has started already.
     Gathered,

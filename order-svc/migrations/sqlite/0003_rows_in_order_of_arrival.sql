@@ -1,11 +1,11 @@
--- Orders as rows in the order in which they come, and narrow indexes beside them, instead of one wide
--- tree in the order of their random ids: a batch of orders then changes a tenth of the pages. The
--- index begins with the item, since a rush is for one item: what it changes lies together, however
--- many orders there are of others. A user's orders are found item by item.
+-- Orders as rows in the order in which they come, and narrow indexes beside them, instead of one
+-- wide tree in the order of their random ids: a batch of orders changes fewer pages. The index
+-- begins with the item, since a rush is for one item: what it changes lies together, however many
+-- orders there are of others. A user's orders are found item by item.
 --
--- Without CHECKs that call a function: SQLite takes such for something that may fail at any row, and
--- copies each page before a statement of many rows changes it. That ids have 16 bytes is seen to by
--- their types, and when they are read back.
+-- Without CHECKs that call a function: SQLite takes such for something that may fail at any row,
+-- and copies each page before a statement of many rows changes it. That ids have 16 bytes is seen
+-- to by their types, and when they are read back.
 -- Books of some size are locked meanwhile: some seconds for a million orders.
 
 CREATE TABLE orders_in_order_of_arrival (
@@ -37,6 +37,6 @@ FROM orders;
 DROP TABLE orders;
 ALTER TABLE orders_in_order_of_arrival RENAME TO orders;
 
--- At most one live order for each user of an item with a limit of 1 (I-4), and how many live units a
--- user has of an item.
+-- At most one live order for each user of an item with a limit of 1 (I-4), and how many live units
+-- a user has of an item.
 CREATE UNIQUE INDEX orders_of_item_and_user ON orders (item_id, user_id, live_slot);

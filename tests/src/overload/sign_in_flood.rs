@@ -1,7 +1,7 @@
 //! Five hundred people sign in at once and don't give up while others buy: hashing passwords is the
 //! dearest thing that anybody can ask for, and buyers hardly notice it. The hashes are made by
 //! threads that step back for the serving cores, so many at a time and in memory that is used
-//! again. Quiet and flood take turns, and what is compared is the median of the undisturbed rounds.
+//! again. Quiet and flood take turns; what is compared is the median of the undisturbed rounds.
 
 use std::{cell::Cell, collections::BTreeSet, fs, sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! One sale at ten times its capacity, and one beside it that sells as it always does: the second
 //! hardly notices the first. Each sale's shard has a capacity of its own, as in a real ledger the
 //! batches of each shard wait for each other and not for those of others; what both share is the
-//! gateway. Quiet and rush take turns, and what is compared is the median of the undisturbed rounds.
+//! gateway. Quiet and rush take turns; what is compared is the median of the undisturbed rounds.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

@@ -103,7 +103,14 @@ async fn a_gateway_that_slept_through_a_load_promises_nothing() {
     for shopper in &shoppers {
         tickets.push(shopper.ticket(&sale.item_id, 1, "sleep").await.expect("a ticket"));
     }
-    let sends = shoppers.iter().zip(&tickets).map(|(shopper, ticket)| shopper.purchase(ticket, 1));
+    // One after the other, or both would leave in one batch.
+    let sends = shoppers.iter().zip(&tickets).enumerate().map(|(number, (shopper, ticket))| {
+        let paused = &paused;
+        async move {
+            paused.hit(number).await;
+            shopper.purchase(ticket, 1).await
+        }
+    });
     let loading = async {
         paused.hit(2).await;
         let before = house.ledger_count(&sale).await;
