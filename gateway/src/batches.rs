@@ -36,6 +36,11 @@ use crate::{
     upstream::Inventory,
 };
 
+/// Turns of the core that a carrier lets pass before it leaves. In the first one connections are read,
+/// in the second the calls that they brought are placed: all of those go along, for half as many
+/// calls and records under load. On an idle core both are a look that finds nothing.
+const TURNS: usize = 2;
+
 /// Where an answer will come. An error means that none will: PROCESSING.
 pub(crate) type Reply = oneshot::Receiver<Answer>;
 
@@ -46,7 +51,7 @@ pub(crate) struct Overloaded;
 /// The batches of one serving core.
 #[derive(Debug, Clone)]
 pub(crate) struct Batches {
-    carrier: Arc<Carrier>,
+    depot: Arc<Depot>,
 }
 
 /// Who waits for an answer. Whether they have left or not, their order is under way as long as its
@@ -60,7 +65,7 @@ struct Waiter {
 type Lanes = HashMap<ShardNo, Coalescer<Waiter>>;
 
 #[derive(Debug)]
-struct Carrier {
+struct Depot {
     bounds: Bounds,
     lanes_max: usize,
     /// Those with nothing to do are removed. Only this core comes here, so nobody waits.
@@ -93,38 +98,38 @@ impl Batches {
         tasks: Tasks,
     ) -> Self {
         let lanes = Mutex::default();
-        Self { carrier: Arc::new(Carrier { bounds, lanes_max, lanes, under_way, road, tasks }) }
+        Self { depot: Arc::new(Depot { bounds, lanes_max, lanes, under_way, road, tasks }) }
     }
 
     /// Takes a wish to buy into the shard's next batch. Must be called on the runtime of the core.
     pub(crate) fn place(&self, shard: Shard, admitted: Admitted) -> Result<Reply, Overloaded> {
         let (sender, reply) = oneshot::channel();
-        let mark = self.carrier.under_way.mark(admitted.order());
+        let mark = self.depot.under_way.mark(admitted.order());
         let waiter = Waiter { reply: sender, mark };
-        let mut lanes = self.carrier.lanes();
-        if lanes.len() >= self.carrier.lanes_max && !lanes.contains_key(&shard.no) {
+        let mut lanes = self.depot.lanes();
+        if lanes.len() >= self.depot.lanes_max && !lanes.contains_key(&shard.no) {
             return Err(Overloaded);
         }
-        let lane = lanes.entry(shard.no).or_insert_with(|| Coalescer::new(self.carrier.bounds));
+        let lane = lanes.entry(shard.no).or_insert_with(|| Coalescer::new(self.depot.bounds));
         match lane.arrived(admitted.into_entry(), waiter) {
             Arrival::Gathered => {}
             Arrival::Overloaded(_) => return Err(Overloaded),
             Arrival::WantsCarrier => {
-                let carrier = Arc::clone(&self.carrier);
-                self.carrier.tasks.spawn(Kind::Drained, "batches", carrier.run(shard));
+                let carrying = Arc::clone(&self.depot).carry(shard);
+                self.depot.tasks.spawn(Kind::Drained, "batches", carrying);
             }
         }
         Ok(reply)
     }
 }
 
-impl Carrier {
-    /// Carries what has gathered, batch after batch, until nothing has.
-    async fn run(self: Arc<Self>, shard: Shard) {
+impl Depot {
+    /// One carrier: takes what has gathered along, batch after batch, until nothing has.
+    async fn carry(self: Arc<Self>, shard: Shard) {
         loop {
-            // Lets this core read what its connections have brought and place it: all of that goes
-            // along, for half as many calls and records under load. On an idle core it is a look.
-            tokio::task::yield_now().await;
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
             let Some(batch) = self.next_batch(shard.no) else { return };
             // A panic must not leave the lane occupied for ever. Those who waited for the batch
             // lose their sender with it, and answer PROCESSING.
