@@ -99,8 +99,14 @@ impl Fixture {
 
     /// Opens a shard with its first epoch, 7.
     pub(super) async fn open(&self, shard: ShardNo, total: u32, limit: u32) {
+        self.open_item(shard, ItemId::from_bytes([2; 16]), total, limit).await;
+    }
+
+    /// The same for a shard of that item.
+    pub(super) async fn open_item(&self, shard: ShardNo, item: ItemId, total: u32, limit: u32) {
+        let open = opened_item(item, total, limit);
         let change = Command::EpochChanged { from: None, to: epoch(7) };
-        self.apply(vec![Some((shard, opened(total, limit))), Some((shard, change))]).await;
+        self.apply(vec![Some((shard, open)), Some((shard, change))]).await;
     }
 }
 
@@ -127,9 +133,13 @@ pub(crate) fn entries(from: u64, contents: Vec<Option<(ShardNo, Command)>>) -> V
 }
 
 pub(crate) fn opened(total: u32, limit_per_user: u32) -> Command {
+    opened_item(ItemId::from_bytes([2; 16]), total, limit_per_user)
+}
+
+fn opened_item(item: ItemId, total: u32, limit_per_user: u32) -> Command {
     Command::ItemOpened(ItemOpened {
         sale: SaleId::from_bytes([1; 16]),
-        item: ItemId::from_bytes([2; 16]),
+        item,
         total,
         limit_per_user,
         unit_price: 990,

@@ -26,12 +26,16 @@ pub(super) async fn ids_are_found_with_the_generation_of_their_shard(fixture: Fi
 }
 
 pub(super) async fn pages_of_a_user_begin_with_the_newest_and_miss_nothing(fixture: Fixture) {
+    // Two shards of one item, and one of another.
     fixture.open(shard(1), 99, 99).await;
+    fixture.open(shard(2), 99, 99).await;
+    fixture.open_item(shard(3), ItemId::from_bytes([3; 16]), 99, 99).await;
     // Three moments, several orders in each, and others' orders between them.
     for (n, now_ms) in [(0, NOW_MS), (1, NOW_MS + 10), (2, NOW_MS + 20)] {
         let position = fixture.books.position(PARTITION).await.unwrap();
-        let all = (0..8).map(|m| (n * 10 + m, m % 2, 1));
-        let batch = entries(position.next_offset, vec![holds(shard(1), 7, all)]);
+        let all = |shard_no| (0..8).map(move |m| (n * 10 + m, m % (1 + shard_no), 1));
+        let of_shard = |shard_no| holds(shard(shard_no), 7, all(shard_no));
+        let batch = entries(position.next_offset, [1, 2, 3].map(of_shard).into());
         committed(fixture.books.apply(PARTITION, &position, &batch, now_ms).await.unwrap());
     }
     let mut seen = Vec::new();
@@ -42,7 +46,7 @@ pub(super) async fn pages_of_a_user_begin_with_the_newest_and_miss_nothing(fixtu
         after = Some(PageEnd { placed_at_ms: last.placed_at_ms, order: last.id });
         seen.extend(page.into_iter().map(|order| (order.placed_at_ms, order.id, order.user)));
     }
-    assert_eq!(seen.len(), 12);
+    assert_eq!(seen.len(), 3 * (4 + 3 + 2));
     assert!(seen.iter().all(|(_, _, theirs)| *theirs == user(1)));
     assert!(seen.is_sorted_by(|a, b| (a.0, a.1) > (b.0, b.1)), "the newest first, each once");
 }

@@ -23,8 +23,10 @@ pub(super) async fn count(connection: &mut SqliteConnection, guard: Guard) -> Re
     // The primary key makes this 0. Asked all the same: an index can be damaged.
     let duplicates = sqlx::query(
         "SELECT COUNT(*) FROM orders NOT INDEXED WHERE shard_no = ? AND order_id IN \
-         (SELECT order_id FROM orders NOT INDEXED GROUP BY order_id HAVING COUNT(*) > 1)",
+         (SELECT order_id FROM orders NOT INDEXED WHERE shard_no = ? \
+         GROUP BY order_id HAVING COUNT(*) > 1)",
     )
+    .bind(shard)
     .bind(shard)
     .fetch_one(&mut *connection)
     .await?;
