@@ -34,8 +34,8 @@ const READ_AHEAD_KIB: u32 = 4 * 1024;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum FetchWait {
     /// The mock broker always holds it for the whole time, even when a record arrives meanwhile, so
-    /// this is the latency of a record on an idle partition; less costs requests when idle, of each
-    /// partition: 100 a second took one at 10 ms.
+    /// this is the latency of a record on an idle partition; less costs requests when idle, forty a
+    /// second of each partition at this.
     Embedded,
     /// A real broker answers as soon as there is something. But it answers in order: whoever begins
     /// elsewhere in the log waits for the fetch that is under way, so this is what it costs to look
@@ -278,8 +278,8 @@ impl<T: Send + 'static> Deref for EndsElsewhere<T> {
 impl<T: Send + 'static> Drop for EndsElsewhere<T> {
     fn drop(&mut self) {
         let client = self.0.take();
-        // It ends by itself within a second and holds nothing that anybody waits for. Without a
-        // thread the client ends here.
+        // It ends by itself within some two seconds and holds nothing that anybody waits for.
+        // Without a thread the client ends here.
         drop(std::thread::Builder::new().name("journal-end".to_owned()).spawn(|| drop(client)));
     }
 }

@@ -1,6 +1,7 @@
 //! A producer of librdkafka with a thread that brings its acknowledgements. rdkafka's own has one
 //! that looks up every 100 ms whether it shall end, and spends the last millisecond before each
-//! look in a loop: a hundredth of a core for each producer, whether there is work or not.
+//! look in a loop, since librdkafka counts in whole ones: a hundredth of a core for each producer,
+//! whether there is work or not. This one looks less often.
 
 use std::{
     ops::Deref,
@@ -22,7 +23,8 @@ use rdkafka::{
 /// How often it looks whether it shall end. What is acknowledged is brought at once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// See the module. Dropped, it ends within half a second, and is waited for.
+/// See the module. Dropped, it waits for its thread, half a second at most, and then lets go of what
+/// wasn't acknowledged.
 pub(crate) struct Polled<C: ProducerContext + 'static> {
     producer: Arc<BaseProducer<C>>,
     has_ended: Arc<AtomicBool>,

@@ -58,7 +58,7 @@ pub(crate) struct InFlight {
     payload_len: usize,
 }
 
-/// Takes the acknowledgements, on the thread of librdkafka that brings them.
+/// Takes the acknowledgements, on the thread that brings them.
 pub(crate) struct Deliveries {
     /// The embedded broker's count; it is kept here and not by the caller of an append, who may
     /// have gone away.
