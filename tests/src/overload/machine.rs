@@ -11,26 +11,30 @@ const OTHERS_MAX_PERCENT: f64 = 4.0;
 /// Rounds that are begun for each that is wanted.
 const TRIES_FOR_EACH: usize = 4;
 
-/// As many rounds as wanted, of those that others didn't disturb.
-pub(super) async fn undisturbed<T>(wanted: usize, mut round: impl AsyncFnMut() -> T) -> Vec<T> {
+/// As many rounds as wanted, of those that others didn't disturb. A round that finds by itself that
+/// it was disturbed gives none.
+pub(super) async fn undisturbed<T>(
+    wanted: usize,
+    mut round: impl AsyncFnMut() -> Option<T>,
+) -> Vec<T> {
     let mut rounds = Vec::new();
-    for _ in 0..wanted * TRIES_FOR_EACH {
+    for left in (0..wanted * TRIES_FOR_EACH).rev() {
         let before = Ticks::now();
         let seen = round().await;
         let others = Ticks::now().others_percent_since(&before);
-        let counts = others <= OTHERS_MAX_PERCENT;
+        let seen = seen.filter(|_| others <= OTHERS_MAX_PERCENT);
         #[expect(clippy::print_stdout, reason = "which figures count is told beside them")]
         {
-            println!("others had {others:.1} %{}", if counts { "" } else { ": taken anew" });
+            let fate = if seen.is_some() { "" } else { ": taken anew" };
+            println!("others had {others:.1} % of the cores{fate}");
         }
-        if counts {
-            rounds.push(seen);
-        }
+        rounds.extend(seen);
         if rounds.len() == wanted {
             return rounds;
         }
+        assert!(rounds.len() + left >= wanted, "this machine is too busy to say anything");
     }
-    panic!("this machine is too busy to say anything: {} of {wanted} rounds", rounds.len());
+    unreachable!("the last one is wanted, or too late")
 }
 
 /// Time since the start, in the kernel's ticks.
@@ -47,22 +51,24 @@ impl Ticks {
     fn now() -> Self {
         let cores = fs::read_to_string("/proc/stat").expect("this is Linux");
         let process = fs::read_to_string("/proc/self/stat").expect("this is Linux");
-        let numbers = |text: &str| -> Vec<u64> {
-            text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-        };
         // user nice system idle iowait irq softirq steal; guests are counted among users.
-        let cores = numbers(cores.lines().next().expect("it begins with the sum"));
-        // Behind the name, which may hold anything: state, then numbers.
+        let sum = cores.lines().next().expect("it begins with the sum");
+        let cores: Vec<u64> = sum.split_whitespace().skip(1).take(8).map(number).collect();
+        // Behind the name, which may hold anything, utime and stime are the 12th and 13th.
         let (_, process) = process.rsplit_once(')').expect("a name in brackets");
-        let process = numbers(process);
-        let (user, system) = (process[10], process[11]);
-        Self { all: cores[..8].iter().sum(), idle: cores[3] + cores[4], own: user + system }
+        let own = process.split_whitespace().skip(11).take(2).map(number).sum();
+        Self { all: cores.iter().sum(), idle: cores[3] + cores[4], own }
     }
 
     fn others_percent_since(&self, before: &Self) -> f64 {
+        // The kernel's count of idle time may go back a little.
         let all = self.all - before.all;
-        let worked = all - (self.idle - before.idle);
+        let worked = all.saturating_sub(self.idle.saturating_sub(before.idle));
         let others = worked.saturating_sub(self.own - before.own);
         others as f64 * 100.0 / all.max(1) as f64
     }
+}
+
+fn number(word: &str) -> u64 {
+    word.parse().expect("the kernel counts")
 }

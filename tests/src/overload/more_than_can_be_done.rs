@@ -29,6 +29,9 @@ async fn overload_costs_those_who_are_let_in_little_and_is_over_when_it_is_over(
     let after = later.offer(0.8 * capacity, seconds(11), seconds(5)).await;
     after.tell("0.8x again");
 
+    for seen in [&usual, &twice, &ten_times, &after] {
+        assert!(seen.is_on_time(), "this machine is too busy to say anything");
+    }
     assert!(usual.overloaded * 100 <= usual.offered, "{} refused", usual.overloaded);
     assert!(twice.goodput() >= 0.95 * capacity, "{:.0}/s at 2x", twice.goodput());
     assert!(ten_times.goodput() >= 0.9 * capacity, "{:.0}/s at 10x", ten_times.goodput());
