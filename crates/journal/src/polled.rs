@@ -23,8 +23,8 @@ use rdkafka::{
 /// How often it looks whether it shall end. What is acknowledged is brought at once.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// See the module. Dropped, it waits for its thread, half a second at most, and then lets go of what
-/// wasn't acknowledged.
+/// See the module. Dropped, it waits for its thread, half a second at most, and then lets go of
+/// what wasn't acknowledged.
 pub(crate) struct Polled<C: ProducerContext + 'static> {
     producer: Arc<BaseProducer<C>>,
     has_ended: Arc<AtomicBool>,
