@@ -37,8 +37,8 @@ use crate::{
 };
 
 /// Turns of the core that a carrier lets pass before it leaves. In the first one connections are
-/// read, in the second the calls that they brought are placed: all of those go along, for half as
-/// many calls and records under load. On an idle core both are a look that finds nothing.
+/// read, in the second the calls that they brought are placed: all of those go along, for fewer
+/// calls and records under load. On an idle core both are a look that finds nothing.
 const TURNS: usize = 2;
 
 /// Where an answer will come. An error means that none will: PROCESSING.
