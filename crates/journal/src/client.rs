@@ -189,6 +189,9 @@ fn for_all(brokers: &str) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "500")
         .set("retry.backoff.ms", "20")
         .set("retry.backoff.max.ms", "250")
+        // A broker that has just started may answer with a part of what there is, and the client
+        // believes it until it asks again: after five minutes by default.
+        .set("topic.metadata.refresh.interval.ms", "5000")
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Warning);
     config

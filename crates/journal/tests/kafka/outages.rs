@@ -116,10 +116,25 @@ impl Writers {
     }
 }
 
+/// Where a partition begins and ends. A client may not have heard yet of what is back.
+async fn watermarks(reader: &PartitionReader) -> (u64, u64) {
+    let asking = async {
+        loop {
+            match reader.watermarks().await {
+                Ok(answer) => return answer,
+                // It has asked, and waited for what it was told.
+                Err(ReadError::Unavailable(_)) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.expect("the client hears of it")
+}
+
 /// Everything that stands in a partition.
 async fn log_of(journal: &Journal, partition: u32) -> Vec<Record> {
     let reader = journal.reader(partition).unwrap();
-    let (low, high) = reader.watermarks().await.unwrap();
+    let (low, high) = watermarks(&reader).await;
     assert_eq!(low, 0);
     let raws = read(&mut reader_at(journal, partition, 0), usize::try_from(high).unwrap()).await;
     raws.iter().map(|raw| decode(&raw.bytes).unwrap()).collect()
@@ -265,7 +280,7 @@ async fn after_a_lost_tail_the_same_journal_goes_on() {
     kafka.start_again().await;
     // The broker expects an earlier record next than the producer has to send: it is replaced.
     until_it_is_back(&journal).await;
-    let (_, high) = journal.reader(0).unwrap().watermarks().await.unwrap();
+    let (_, high) = watermarks(&journal.reader(0).unwrap()).await;
     assert!(high < 20, "records are lost, and others stand in their place: {high}");
     // Whoever reads it meets errors that pass, and then one that doesn't, though by now there may
     // be records behind its position again.
@@ -284,7 +299,7 @@ async fn after_a_lost_tail_the_same_journal_goes_on() {
         // The client waits for good now and then (librdkafka#4492). Who reads sees that something
         // else is there than nothing, and begins anew (order-svc, `consumer/standstill.rs`).
         Err(_) => {
-            let (_, high) = reader.watermarks().await.unwrap();
+            let (_, high) = watermarks(&reader).await;
             assert_ne!(high, 20, "the reader stands where the log ends");
         }
     }
