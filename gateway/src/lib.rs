@@ -210,7 +210,7 @@ pub async fn build(
         inquiry: Inquiry { books, inventory, under_way: Arc::new(UnderWay::new()) },
         order_watchers: watch::orders::Watchers::new(config.watch.watchers_max),
         item_watchers: watch::items::Watchers::new(config.watch.item_watchers_max),
-        sent: Sent::new(config.purchase.sent_orders_max),
+        sent: Sent::new(config.purchase.sent_orders_max, config.tickets.lifetime()),
         rates: Arc::new(Rates::new(&config.rates, seams.clock.clone())),
         config,
     };

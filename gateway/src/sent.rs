@@ -1,10 +1,11 @@
 //! The orders that this gateway has sent on lately: they are never cut by the sold-out flag, since
-//! one of them may be the order that holds the last unit. Bounded: the oldest are forgotten, half
-//! of them at a time.
+//! one of them may be the order that holds the last unit. Forgotten when no ticket of theirs can be
+//! good any more, and bounded before that: the oldest go first, half of them at a time.
 
 use std::{
     collections::HashSet,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use ids::OrderId;
@@ -17,26 +18,34 @@ const STRIPES: usize = 16;
 pub(crate) struct Sent {
     stripes: Vec<Mutex<Generations>>,
     generation_len_max: usize,
+    generation_lasts: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Generations {
     young: HashSet<OrderId>,
     old: HashSet<OrderId>,
+    /// When the young one began.
+    since: Duration,
 }
 
 impl Sent {
-    /// Remembers about `len_max` orders.
-    pub(crate) fn new(len_max: usize) -> Self {
+    /// Remembers about `len_max` orders, each for `lasts` at least and twice that at most as long
+    /// as others come.
+    pub(crate) fn new(len_max: usize, lasts: Duration) -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Self { stripes, generation_len_max: (len_max / STRIPES / 2).max(1) }
+        let generation_len_max = (len_max / STRIPES / 2).max(1);
+        Self { stripes, generation_len_max, generation_lasts: lasts }
     }
 
-    /// Remembers an order.
-    pub(crate) fn insert(&self, order: OrderId) {
+    /// Remembers an order from `now` on, by a clock that never goes back.
+    pub(crate) fn insert(&self, order: OrderId, now: Duration) {
         let mut stripe = self.stripe(order);
-        if stripe.young.len() >= self.generation_len_max && !stripe.young.contains(&order) {
+        let is_full = stripe.young.len() >= self.generation_len_max;
+        let is_past = now >= stripe.since + self.generation_lasts;
+        if is_past || (is_full && !stripe.young.contains(&order)) {
             stripe.old = std::mem::take(&mut stripe.young);
+            stripe.since = now;
         }
         stripe.young.insert(order);
     }
@@ -66,12 +75,14 @@ mod tests {
         OrderId::mint(ShardNo::new(1).unwrap(), hash)
     }
 
+    const LASTS: Duration = Duration::from_secs(900);
+
     #[test]
     fn the_latest_are_remembered_and_the_oldest_forgotten() {
         // All of these fall into one stripe, which has room for two generations of four.
-        let sent = Sent::new(STRIPES * 8);
+        let sent = Sent::new(STRIPES * 8, LASTS);
         for number in 0..100 {
-            sent.insert(order(number));
+            sent.insert(order(number), Duration::ZERO);
             let remembered = (0..=number).filter(|number| sent.has(order(*number))).count();
             assert!(remembered <= 8, "{remembered} after {number}");
             for latest in number.saturating_sub(3)..=number {
@@ -79,5 +90,18 @@ mod tests {
             }
         }
         assert!(!sent.has(order(0)));
+    }
+
+    #[test]
+    fn an_order_is_remembered_while_its_ticket_may_be_good_and_forgotten_later() {
+        let sent = Sent::new(STRIPES * 4_000, LASTS);
+        // One order a second.
+        for second in 0..4_000 {
+            sent.insert(order(second), Duration::from_secs(second.into()));
+            assert!(sent.has(order(second.saturating_sub(900))), "at second {second}");
+            if second > 1_800 {
+                assert!(!sent.has(order(second - 1_801)), "at second {second}");
+            }
+        }
     }
 }

@@ -116,8 +116,8 @@ impl Till {
         patience: Duration,
     ) -> Result<Answer, Refusal> {
         let Self { shop, limiter, batches } = self;
-        shop.sent.insert(admitted.order());
         let began_at = shop.clock.now();
+        shop.sent.insert(admitted.order(), began_at);
         let reply = batches.place(shard, admitted).map_err(|Overloaded| self.overloaded())?;
         let margin = shop.config.purchase.answer_margin();
         let wait = shard.lease.min(patience.saturating_sub(margin));

@@ -18,6 +18,12 @@ pub struct TicketSettings {
     pub lifetime_s: u32,
 }
 
+impl TicketSettings {
+    pub(crate) fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.lifetime_s.into())
+    }
+}
+
 /// Access tokens.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
