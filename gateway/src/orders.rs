@@ -34,6 +34,16 @@ impl Inquiry {
                 Ok(Some(row)) => Became::Recorded(row),
                 Ok(None) | Err(_) => Became::Processing,
             },
+            Some(Next::AskBooksOf { last }) => {
+                let Ok(mut found) = self.books.find(&[order], until).await else {
+                    return Became::Processing;
+                };
+                let open = found.open_epoch(order.shard());
+                match found.of_user(order, user) {
+                    Some(row) => Became::Recorded(row),
+                    None => Became::without_row(last, open),
+                }
+            }
         }
     }
 

@@ -186,11 +186,11 @@ async fn expired(shop: &Shop, item: &Item, entry: &Entry, until: Until) -> Resul
 
 /// The shard is over and settled: the books alone know.
 async fn retired(shop: &Shop, terms: &Terms, until: Until) -> Result<Stands, Refusal> {
-    match shop.inquiry.row(terms.order, terms.user, until).await {
-        Ok(Some(row)) if row.state.is_live() => Ok(Stands::Accepted),
-        Ok(Some(_)) => Err(Refusal::Rejected),
-        Ok(None) => Err(Refusal::Closed),
-        Err(_) => Ok(Stands::Processing),
+    match shop.inquiry.became(terms.order, terms.user, until).await {
+        Became::Recorded(row) if row.state.is_live() => Ok(Stands::Accepted),
+        Became::Recorded(_) => Err(Refusal::Rejected),
+        Became::Processing => Ok(Stands::Processing),
+        Became::NotPlaced => Err(Refusal::Closed),
     }
 }
 

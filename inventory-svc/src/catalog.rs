@@ -53,6 +53,10 @@ pub trait Catalog: Send + Sync + 'static {
     /// At most `count` shards that are NEW and whose sale's warm-up has begun.
     async fn due_to_open(&self, now_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error>;
 
+    /// At most `count` shards that are OPEN and whose sale had closed by `closed_ms`, the longest
+    /// closed first.
+    async fn over(&self, closed_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error>;
+
     /// At most `count` shards that are LOADING by a loader whose lease has run out, or reaches
     /// further ahead than `lease_most` (the clock jumped back).
     async fn abandoned(
@@ -74,6 +78,9 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// (OPEN, `to`), if it is (LOADING, `to`).
     async fn open(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error>;
+
+    /// (RETIRED, `to`), if it is (LOADING, `to`).
+    async fn retire(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error>;
 
     /// How many connections to it there are, without those that read leases.
     fn connected(&self) -> store::Connected;

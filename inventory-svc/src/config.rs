@@ -110,6 +110,8 @@ pub struct Loading {
     pub step_ms_max: u64,
     /// For one step that goes through all holds or orders of a shard.
     pub long_step_ms_max: u64,
+    /// A shard retires when its sale has been over for so long, in seconds.
+    pub retire_after_s: u32,
     /// How often the ledger's keeper is asked who it is.
     pub keeper_ms: u64,
     /// How often the epochs of the catalog and of the books are compared.
@@ -241,6 +243,10 @@ impl Loading {
 
     pub(crate) fn long_step(&self) -> Duration {
         Duration::from_millis(self.long_step_ms_max)
+    }
+
+    pub(crate) fn retire_after_ms(&self) -> u64 {
+        u64::from(self.retire_after_s) * 1_000
     }
 
     pub(crate) fn keeper(&self) -> Duration {

@@ -10,6 +10,7 @@ mod waiting;
 pub use hold::{EntryAnswer, Hold, OpenHold, ReserveEntry, Settled, StagedOrder};
 pub use refusal::Refusal;
 pub use shard_keeper::{
-    Activation, Holds, Identity, NotActivated, NotStaged, Peek, Reserved, ShardKeeper, Shut,
+    Activation, Holds, Identity, NotActivated, NotForgotten, NotStaged, Peek, Reserved,
+    ShardKeeper, Shut,
 };
 pub use stock::{Count, Found, Opening, Settlement, Staging, Stock, Terms};

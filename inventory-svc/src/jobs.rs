@@ -5,6 +5,7 @@ mod compare_books;
 mod load_requested;
 mod open_due;
 mod refresh_lease;
+mod retire_over;
 mod roll_forward;
 mod take_over_dead;
 mod watch_keeper;
@@ -19,8 +20,8 @@ use tokio::runtime::Handle;
 
 use self::{
     compare_books::CompareBooks, load_requested::LoadRequested, open_due::OpenDue,
-    refresh_lease::RefreshLease, roll_forward::RollForward, take_over_dead::TakeOverDead,
-    watch_keeper::WatchKeeper,
+    refresh_lease::RefreshLease, retire_over::RetireOver, roll_forward::RollForward,
+    take_over_dead::TakeOverDead, watch_keeper::WatchKeeper,
 };
 use crate::{
     catalog::Catalog,
@@ -100,6 +101,13 @@ impl Jobs {
             shards_max: u32::try_from(loading.loads_max).unwrap_or(u32::MAX),
         };
         spawn.every("open_due", loading.look(), open);
+        let retire = RetireOver {
+            catalog: Arc::clone(&catalog),
+            loader: loader.clone(),
+            clock: clock.clone(),
+            after_ms: loading.retire_after_ms(),
+        };
+        spawn.every("retire_over", loading.look(), retire);
         let loader_lease = loading.loader_lease();
         let take_over = TakeOverDead {
             catalog: Arc::clone(&catalog),
@@ -127,6 +135,7 @@ impl Jobs {
             budget,
             clock: clock.clone(),
             instruments,
+            shards: Mutex::default(),
         };
         spawn.every("roll_forward", roll_forward.interval(), roll);
     }

@@ -22,7 +22,7 @@ pub use memory::MemoryLedger;
 use self::redis::{BadAddress, RedisLedger};
 use crate::{
     Config,
-    domain::{NotActivated, NotStaged, Shut},
+    domain::{NotActivated, NotForgotten, NotStaged, Shut},
 };
 
 /// Why the ledger did nothing for a whole call, or can't tell whether it did.
@@ -83,6 +83,17 @@ pub enum ActivateError {
     Ledger(#[from] Error),
 }
 
+/// Why a shard is still there, or may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ForgetError {
+    /// The shard isn't closed by this attempt, or not any more: someone else loads it.
+    #[error("the ledger's mark is not this attempt's")]
+    MarkLost,
+    /// The keeper could not be asked, or did not answer; it may be asked again.
+    #[error(transparent)]
+    Ledger(#[from] Error),
+}
+
 impl From<Shut> for Error {
     fn from(shut: Shut) -> Self {
         match shut {
@@ -98,6 +109,12 @@ impl From<NotStaged> for StageError {
             NotStaged::MarkLost => Self::MarkLost,
             NotStaged::IdentityChanged => Self::IdentityChanged,
         }
+    }
+}
+
+impl From<NotForgotten> for ForgetError {
+    fn from(NotForgotten: NotForgotten) -> Self {
+        Self::MarkLost
     }
 }
 
@@ -219,6 +236,19 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// See [`ActivateError`]; [`ActivateError::Ledger`] with [`Error::Unknown`] may have been done.
     async fn activate(&self, shard: ShardNo, activation: Activation) -> Result<(), ActivateError>;
+
+    /// Forgets a shard that attempt `mark` has closed: nothing of it is kept, and it is fenced from
+    /// then on. Idempotent: of one that isn't there, there is nothing to forget.
+    ///
+    /// # Errors
+    /// [`ForgetError::MarkLost`]: nothing was forgotten.
+    async fn forget(&self, shard: ShardNo, mark: Epoch) -> Result<(), ForgetError>;
+
+    /// The time that admission goes by, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// None of its own.
+    async fn now_ms(&self) -> Result<u64, Error>;
 
     /// One look at each of the shards, in their order.
     ///

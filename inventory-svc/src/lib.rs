@@ -178,8 +178,10 @@ impl App {
         let owner = TaskOwner::new("inventory-svc", stopper);
         let tasks = owner.tasks();
 
-        let (books, stopping) = (rooms.books.clone(), tasks.stopper().clone());
-        let service = grpc::inventory::service(inventory.clone(), books, stock.clone(), stopping);
+        let (catalog, books) = (Arc::clone(&rooms.catalog), rooms.books.clone());
+        let (watched, stopping) = (stock.clone(), tasks.stopper().clone());
+        let service =
+            grpc::inventory::service(inventory.clone(), catalog, books, watched, stopping);
         let routes = routes.add_service(service);
         let server: ServerSettings = config.server.clone();
         let loader = Loader::new(

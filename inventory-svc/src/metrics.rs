@@ -4,6 +4,7 @@ use chassis::{
     Metrics,
     metrics::{Counter, Counters, Gauges, Histogram},
 };
+use ids::ShardNo;
 
 /// What inventory-svc counts and measures. Clones count together.
 #[derive(Debug, Clone)]
@@ -28,11 +29,19 @@ pub struct Instruments {
     pub oldest_hold_age: Gauges<1>,
     /// Connections to the catalog, open and idle.
     pub connections: Gauges<1>,
-    /// Loads of shards that came to an end.
+    /// Loads and retirements of shards that came to an end, by what it was.
     pub loads: Counters<1>,
 }
 
 impl Instruments {
+    /// Forgets what is counted of a shard that is retired: there are only so many places.
+    pub(crate) fn forget(&self, shard: ShardNo) {
+        let Self { stock_left, overdue_holds, oldest_hold_age, .. } = self;
+        for of_shards in [stock_left, overdue_holds, oldest_hold_age] {
+            of_shards.remove([shard.to_string()]);
+        }
+    }
+
     /// Registers all of them.
     pub fn new(metrics: &Metrics) -> Self {
         let entries = metrics.counters(
@@ -75,7 +84,7 @@ impl Instruments {
             ),
             loads: metrics.counters(
                 "seckill_inventory_loads",
-                "Loads of a shard that came to an end",
+                "Loads and retirements of a shard that came to an end",
                 ["outcome"],
             ),
         }

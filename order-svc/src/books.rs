@@ -155,8 +155,8 @@ pub struct PageEnd {
 pub struct Found {
     /// The known ones.
     pub orders: Vec<Order>,
-    /// The generation of each known shard that the asked ids belong to.
-    pub generations: Vec<(ShardNo, u64)>,
+    /// Each known shard that the asked ids belong to, of the same moment.
+    pub shards: Vec<Guarded>,
 }
 
 /// A guard row, and the generation of its partition's position.

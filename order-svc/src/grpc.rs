@@ -11,8 +11,8 @@ use futures::stream::BoxStream;
 use ids::{Epoch, OrderId, ShardNo, UserId};
 use proto::order::v1::{
     CountShardRequest, CountShardResponse, FindOrdersRequest, FindOrdersResponse, GetOrderRequest,
-    GetOrderResponse, GetShardRequest, GetShardResponse, ListOrdersRequest, ListOrdersResponse,
-    ShardGeneration, ShardSnapshotRequest, ShardSnapshotResponse,
+    GetOrderResponse, GetShardRequest, GetShardResponse, KnownShard, ListOrdersRequest,
+    ListOrdersResponse, ShardSnapshotRequest, ShardSnapshotResponse,
     order_service_server::{OrderService, OrderServiceServer},
 };
 use serde::Deserialize;
@@ -135,13 +135,14 @@ impl OrderService for OrderApi {
     ) -> Result<Response<FindOrdersResponse>, Status> {
         let ids = input::order_ids(&request.into_inner().order_ids)?;
         let found = self.books.find(&ids).await.map_err(refusal::unanswered)?;
-        let generation = |(shard, generation): (ShardNo, u64)| ShardGeneration {
-            shard_no: shard.get(),
+        let known = |Guarded { guard, generation }: Guarded| KnownShard {
+            shard_no: guard.shard.get(),
             generation,
+            open_epoch: Epoch::to_wire(guard.open_epoch),
         };
         Ok(Response::new(FindOrdersResponse {
             orders: found.orders.iter().map(answer::order).collect(),
-            generations: found.generations.into_iter().map(generation).collect(),
+            shards: found.shards.into_iter().map(known).collect(),
         }))
     }
 

@@ -21,6 +21,14 @@ impl Row {
         Self { phase: Phase::Open, epoch: Some(to) }
     }
 
+    pub(crate) fn retired(to: Epoch) -> Self {
+        Self { phase: Phase::Retired, epoch: Some(to) }
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.phase == Phase::Retired
+    }
+
     /// The epoch that may be used.
     pub(crate) fn open_epoch(&self) -> Option<Epoch> {
         self.epoch.filter(|_| self.phase == Phase::Open)

@@ -39,12 +39,19 @@ pub fn small() -> Vec<Settings> {
         world("a lost tail", TWO, &[(LostTail, 1), (Reload, 1)]),
         world("a lost tail, a dead gateway", TWO, &[(LostTail, 1), (GatewayDeath, 1)]),
         world("a row that a key refuses", &[FIRST, RETRY], &[(Barred, 1), (GatewayDeath, 1)]),
+        over(world("a sale that is over", ALL, &[(GatewayDeath, 1)])),
+        over(asked(world("over, GetOrder", TWO, &[(Empty, 1)]))),
+        over(world("over, a fail-over", TWO, &[(FailOver, 1), (GatewayDeath, 1)])),
+        over(world("over, a late call", ONE, &[(LateCall, 1), (Reload, 1)])),
+        over(pair(world("over, a dead loader", ONE, &[(LoaderDeath, 1), (TakeOver, 1)]))),
+        over(world("over, an older catalog", ONE, &[(OldCatalog, 1)])),
+        over(world("over, a lost tail", ONE, &[(LostTail, 1), (GatewayDeath, 1)])),
     ]
 }
 
 /// Those that take minutes.
 pub fn large() -> Vec<Settings> {
-    [lost_ledgers(), older_copies(), lost_records()].concat()
+    [lost_ledgers(), older_copies(), lost_records(), sales_that_are_over()].concat()
 }
 
 fn lost_ledgers() -> Vec<Settings> {
@@ -114,9 +121,30 @@ fn lost_records() -> Vec<Settings> {
     ]
 }
 
+fn sales_that_are_over() -> Vec<Settings> {
+    use Fault::*;
+    let late = &[(LateCall, 1), (LoaderDeath, 1)];
+    [
+        pair(world("over, a frozen loader", TWO, &[(FailOver, 1), (TakeOver, 1)])),
+        pair(world("over, a dead loader, a late call", ONE, late)),
+        asked(world("over, a split, GetOrder", TWO, &[(FailOver, 1), (Split, 1)])),
+        asked(world("over, an older catalog, GetOrder", TWO, &[(OldCatalog, 1), (Reload, 1)])),
+        asked(world("over, older books, GetOrder", TWO, &[(OldBooks, 1)])),
+        asked(world("over, a lost tail, GetOrder", TWO, &[(LostTail, 1), (GatewayDeath, 1)])),
+        slow(world("over, everybody slow", TWO, &[(GatewayDeath, 1), (LateSettle, 1)])),
+    ]
+    .map(over)
+    .to_vec()
+}
+
 /// The shard is not open yet.
 fn opening(settings: Settings) -> Settings {
     Settings { is_open: false, ..settings }
+}
+
+/// The sale may be over at any moment.
+fn over(settings: Settings) -> Settings {
+    Settings { is_over: true, ..settings }
 }
 
 /// Both inventory-svc load.

@@ -53,6 +53,8 @@ pub(crate) enum LookUp {
     Idle,
     /// The books had no row.
     NoRow,
+    /// And the shard is retired, with this last epoch.
+    Retired(Epoch),
     /// Answered.
     Done,
 }
@@ -151,8 +153,31 @@ impl World {
     pub(crate) fn ask_books(&mut self, settings: &Settings) -> Option<()> {
         let (ticket, _) = settings.look_up?;
         let has_row = self.books.pages.rows.contains_key(&names::order(ticket));
-        self.look_up = if has_row { LookUp::Done } else { LookUp::NoRow };
+        self.look_up = match self.look_up {
+            LookUp::Idle if !has_row => LookUp::NoRow,
+            LookUp::Retired(last) => {
+                let open = self.books.pages.open_epoch();
+                let open = if settings.is_removed(Removed::BooksOfTheLastEpoch) {
+                    Some(last)
+                } else {
+                    open
+                };
+                if !has_row && Became::without_row(last, open) == Became::NotPlaced {
+                    self.told.deny(ticket);
+                }
+                LookUp::Done
+            }
+            LookUp::Idle | LookUp::NoRow | LookUp::Done => LookUp::Done,
+        };
         Some(())
+    }
+
+    /// The last epoch, if an inventory-svc may have read that the shard is retired, however long
+    /// ago.
+    fn known_as_retired(&self) -> Option<Epoch> {
+        let now = self.catalog.row();
+        let mut rows = [&now].into_iter().chain(self.catalog.copies());
+        rows.find(|row| row.is_retired()).and_then(|row| row.epoch)
     }
 
     /// Asks inside the epoch lease, and looks at it again after the answer.
@@ -161,9 +186,10 @@ impl World {
         let service = &self.services[usize::from(service)];
         let is_unleased = settings.is_removed(Removed::LeaseInGetOrder);
         let view = if is_unleased { service.view } else { service.leased() };
-        let known = match view {
-            None => InLedger::CannotTell,
-            Some(view) => {
+        let known = match (view, self.known_as_retired()) {
+            (None, Some(last)) => InLedger::Retired(last),
+            (None, None) => InLedger::CannotTell,
+            (Some(view), _) => {
                 let process = self.redis.at(service.connection);
                 let orders = [names::order(ticket)];
                 match process.shard().find(&process.me, view.epoch, &orders) {
@@ -174,10 +200,17 @@ impl World {
             }
         };
         // Another gateway has the batch, if there is one.
-        if after_ledger(known, false) == Next::Say(Became::NotPlaced) {
-            self.told.deny(ticket);
-        }
-        self.look_up = LookUp::Done;
+        self.look_up = match after_ledger(known, false) {
+            Next::AskBooksOf { last } if !settings.is_removed(Removed::BooksAfterRetired) => {
+                LookUp::Retired(last)
+            }
+            Next::Say(Became::NotPlaced) | Next::AskBooksOf { .. } => {
+                self.told.deny(ticket);
+                LookUp::Done
+            }
+            // PROCESSING, or the row.
+            Next::Say(_) | Next::AskBooksAgain => LookUp::Done,
+        };
         Some(())
     }
 

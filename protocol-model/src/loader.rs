@@ -107,6 +107,9 @@ impl World {
             }
             Phase::Open => {
                 let Some(open) = row.epoch else { return causes };
+                if settings.is_over {
+                    causes.push((Cause::Over, None));
+                }
                 if let Some(why) = self.sickness(settings, index, open) {
                     causes.push((Cause::Requested(why), None));
                 } else if self.faults.has(Fault::Reload) {
@@ -184,6 +187,10 @@ impl World {
         let plan = Plan {
             to,
             is_opening: seen.phase == Phase::New,
+            is_over: match load.cause {
+                Cause::Over | Cause::Abandoned => settings.is_over && seen.phase != Phase::New,
+                Cause::Opening | Cause::Requested(_) => false,
+            },
             lease: LEASE,
             give_up_at: Duration::MAX,
             pace: PACE,
@@ -307,7 +314,7 @@ impl World {
             Action::End(end) => {
                 self.forget_loader(index);
                 match end {
-                    End::Opened | End::Overtaken => {}
+                    End::Opened | End::Retired | End::Overtaken => {}
                     End::StartOver(_) | End::OutOfPatience => {
                         self.services[index].load = Some(load);
                     }

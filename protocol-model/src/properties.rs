@@ -49,10 +49,13 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
 }
 
 impl World {
-    /// Nothing is on its way, everything is decided, and the shard is open: a good end, if it is
-    /// also lawful.
+    /// Nothing is on its way, everything is decided, and the shard is open or retired: a good end,
+    /// if it is also lawful.
     pub(crate) fn is_at_rest(&self) -> bool {
-        let Some(epoch) = self.catalog.row().open_epoch() else { return false };
+        let row = self.catalog.row();
+        let Some(epoch) = row.open_epoch().or(row.epoch.filter(|_| row.is_retired())) else {
+            return false;
+        };
         let in_flight = |purchase: &Purchase| match purchase {
             Purchase::Leased { .. } | Purchase::Held { .. } => true,
             Purchase::Idle | Purchase::Done => false,
@@ -62,12 +65,12 @@ impl World {
             && !self.can_consume()
             && self.services.iter().all(|service| service.load.is_none())
             && !self.purchases.iter().any(in_flight)
-            && self.look_up != LookUp::NoRow
+            && !matches!(self.look_up, LookUp::NoRow | LookUp::Retired(_))
             && self.rolled.is_none()
             && self.late.is_none()
             && self.requests.rejected != Some(epoch)
             && self.requests.older_books != Some(epoch)
-            && self.open_holds_in(epoch) == Some(0)
+            && (row.is_retired() || self.open_holds_in(epoch) == Some(0))
     }
 
     /// At rest: whether nothing is missing.
@@ -86,9 +89,13 @@ impl World {
     }
 
     fn leaks_nothing(&self, settings: &Settings) -> bool {
+        let live = self.books.pages.live_units();
+        if self.catalog.row().is_retired() {
+            // What was left is nobody's any more.
+            return law::no_oversell(settings.total.into(), live).is_ok();
+        }
         let Process { me, .. } = &self.redis.now;
         let Ok(count) = self.redis.now.shard().count(me, NOW_MS) else { return false };
-        let live = self.books.pages.live_units();
         let units = Units { stock: count.stock, open: count.open_units, live, unapplied: 0 };
         law::nothing_leaks(settings.total.into(), units).is_ok()
     }

@@ -133,6 +133,7 @@ impl Model for Protocol {
         match world.look_up {
             LookUp::Idle if settings.look_up.is_some() => events.push(Event::AskBooks),
             LookUp::NoRow => events.push(Event::AskLedger),
+            LookUp::Retired(_) => events.push(Event::AskBooks),
             LookUp::Idle | LookUp::Done => {}
         }
         let rolling = if world.redis.before.is_some() { 2 } else { 1 };

@@ -51,6 +51,16 @@ fn of_admission() -> Vec<Row> {
             look_up: Some(FIRST),
             ..one_buyer(base)
         }),
+        row(&[Removed::BooksAfterRetired], &[], not_placed, |base| Settings {
+            look_up: Some(FIRST),
+            is_over: true,
+            ..one_buyer(base)
+        }),
+        row(&[Removed::BooksOfTheLastEpoch], &[(OldBooks, 1)], not_placed, |base| Settings {
+            look_up: Some(FIRST),
+            is_over: true,
+            ..one_buyer(base)
+        }),
         row(&[Removed::LeaseInGetOrder], split, not_placed, |base| Settings {
             look_up: Some(RETRY),
             ..one_buyer(base)

@@ -125,6 +125,10 @@ pub enum Removed {
     FenceInGetOrder,
     /// GetOrder asks a ledger outside of the epoch lease.
     LeaseInGetOrder,
+    /// GetOrder of a retired shard says NOT_PLACED without a second look at the books.
+    BooksAfterRetired,
+    /// It doesn't look whether these books have the shard's last epoch open.
+    BooksOfTheLastEpoch,
     /// Rejected orders aren't staged.
     RejectedTombstones,
 }
@@ -143,6 +147,9 @@ pub struct Settings {
     pub look_up: Option<(u8, u8)>,
     /// Whether the shard has been opened already.
     pub is_open: bool,
+    /// Whether the sale may be over at any moment. Who retires the shard then may be overtaken by
+    /// who thinks that it isn't over yet, and the other way round.
+    pub is_over: bool,
     /// How many of the two inventory-svc load.
     pub loaders: u8,
     /// How many attempts to load there are, for searches that look for one thing: they see nothing
@@ -168,6 +175,7 @@ impl Settings {
             purchases: vec![(0, 0), (0, 1), (1, 1)],
             look_up: None,
             is_open: true,
+            is_over: false,
             loaders: 1,
             attempts_max: None,
             has_slow_leases: false,

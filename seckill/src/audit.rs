@@ -74,13 +74,16 @@ pub(crate) async fn of_sales(
     for sale in sales {
         for item in &sale.items {
             for shard in &item.shards {
+                let mut shard = *shard;
                 findings.push(loop {
-                    let count = stores.count(sale, item, shard).await?;
+                    let count = stores.count(sale, item, &shard).await?;
                     let finding = judge::judge(count);
                     if finding.is_clear() || clock.now() >= give_up {
                         break finding;
                     }
                     tokio::time::sleep(AGAIN_AFTER).await;
+                    // It may have been loaded or retired meanwhile.
+                    shard = stores.shard(sale, shard).await?;
                 });
             }
         }

@@ -10,6 +10,7 @@ mod lost_ledger;
 mod lost_records;
 mod one_ticket;
 mod pause;
+mod retired;
 mod seen_by_operators;
 mod sells_out;
 mod three_ways;

@@ -189,8 +189,7 @@ impl<M: Clone, const N: usize> Series<M, N> {
     /// The instrument of these values, in the order of the labels' names. Looks it up: on a hot
     /// path, ask once and keep it.
     pub fn with(&self, values: [impl Into<Cow<'static, str>>; N]) -> M {
-        let mut values = values.into_iter().map(Into::into);
-        let labels = self.names.map(|name| (name, values.next().unwrap_or_default()));
+        let labels = self.labels(values);
         if let Some(known) = self.family.get(&labels) {
             return known.clone();
         }
@@ -201,6 +200,18 @@ impl<M: Clone, const N: usize> Series<M, N> {
             return self.family.get_or_create(&rest).clone();
         }
         self.family.get_or_create(&labels).clone()
+    }
+
+    /// Forgets the instrument of these values: what it was about is over. Its place is free again.
+    pub fn remove(&self, values: [impl Into<Cow<'static, str>>; N]) {
+        if self.family.remove(&self.labels(values)) {
+            self.len.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn labels(&self, values: [impl Into<Cow<'static, str>>; N]) -> Labels<N> {
+        let mut values = values.into_iter().map(Into::into);
+        self.names.map(|name| (name, values.next().unwrap_or_default()))
     }
 
     /// Forgets all of them: before they are set anew from what there is.

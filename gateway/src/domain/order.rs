@@ -1,7 +1,7 @@
 //! What became of an order: the one rule by which GetOrder, WatchOrder and an expired ticket are
 //! answered (protocol section 8). It doesn't know how the books and the ledger are asked.
 
-use ids::{ItemId, OrderId, SaleId, UserId};
+use ids::{Epoch, ItemId, OrderId, SaleId, UserId};
 use law::OrderState;
 
 use super::item::Money;
@@ -38,6 +38,9 @@ pub enum InLedger {
     Settled,
     /// It was never taken, or in an epoch that doesn't count.
     Nothing,
+    /// Its shard is retired, with this last epoch: all that will ever count is in the books, if
+    /// they have it open. Others are an older copy.
+    Retired(Epoch),
     /// Loading, fenced, outside the epoch lease, or not to be reached.
     CannotTell,
 }
@@ -60,6 +63,11 @@ pub enum Next {
     Say(Became),
     /// Without a row there, it is still PROCESSING.
     AskBooksAgain,
+    /// Without a row there, see [`Became::without_row`].
+    AskBooksOf {
+        /// The last epoch of the order's shard.
+        last: Epoch,
+    },
 }
 
 /// Follows the books' "no row", which must have been read before the ledger was asked: a hold that
@@ -69,13 +77,20 @@ pub fn after_ledger(known: InLedger, is_under_way: bool) -> Next {
     match known {
         InLedger::Open | InLedger::CannotTell => Next::Say(Became::Processing),
         InLedger::Settled => Next::AskBooksAgain,
-        // It may become a hold at any moment.
-        InLedger::Nothing if is_under_way => Next::Say(Became::Processing),
+        // It may become a hold at any moment, or be answered as one that was one.
+        InLedger::Nothing | InLedger::Retired(_) if is_under_way => Next::Say(Became::Processing),
+        InLedger::Retired(last) => Next::AskBooksOf { last },
         InLedger::Nothing => Next::Say(Became::NotPlaced),
     }
 }
 
 impl Became {
+    /// For an order of a retired shard whose `last` epoch is known, of which the books have no row
+    /// and of its shard the epoch `open`, read at one moment.
+    pub fn without_row(last: Epoch, open: Option<Epoch>) -> Self {
+        if open == Some(last) { Self::NotPlaced } else { Self::Processing }
+    }
+
     /// Whether `next` may be told to someone who was told `self`. Orders only move forward (I-6):
     /// who saw a row is never told that there is none, whatever the books were restored from.
     pub fn may_become(&self, next: &Self) -> bool {
@@ -109,10 +124,23 @@ mod tests {
             assert_eq!(says(InLedger::CannotTell), Next::Say(Became::Processing));
             assert_eq!(says(InLedger::Settled), Next::AskBooksAgain);
         }
+        let last = Epoch::new(7).unwrap();
+        let retired = |is_under_way| after_ledger(InLedger::Retired(last), is_under_way);
+        assert_eq!(retired(false), Next::AskBooksOf { last });
+        assert_eq!(retired(true), Next::Say(Became::Processing));
         let not_under_way = after_ledger(InLedger::Nothing, false);
         assert_eq!(not_under_way, Next::Say(Became::NotPlaced));
         let under_way = after_ledger(InLedger::Nothing, true);
         assert_eq!(under_way, Next::Say(Became::Processing));
+    }
+
+    #[test]
+    fn only_books_that_have_the_last_epoch_open_say_not_placed() {
+        let [last, older] = [7, 5].map(|number| Epoch::new(number).unwrap());
+        assert_eq!(Became::without_row(last, Some(last)), Became::NotPlaced);
+        for older in [Some(older), None] {
+            assert_eq!(Became::without_row(last, older), Became::Processing);
+        }
     }
 
     fn recorded(state: OrderState) -> Became {

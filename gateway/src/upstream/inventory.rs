@@ -97,18 +97,20 @@ impl Inventory {
         };
         let limit = until.left(&self.clock);
         let answer = call(limit, request, |request| async move { client.find(request).await });
-        let states = match answer.await {
-            Ok(answer) if answer.states.len() == orders.len() => answer.states,
+        let answer = match answer.await {
+            Ok(answer) if answer.states.len() == orders.len() => answer,
             Ok(_) => {
                 nonsense(SERVICE, "Find");
-                Vec::new()
+                wire::FindResponse::default()
             }
             Err(status) => {
                 read_error(SERVICE, &status);
-                Vec::new()
+                wire::FindResponse::default()
             }
         };
-        let known = |place| states.get(place).map_or(InLedger::CannotTell, |state| found(*state));
+        let last = Epoch::from_wire(answer.retired_epoch).ok().flatten();
+        let state = |place| answer.states.get(place);
+        let known = |place| state(place).map_or(InLedger::CannotTell, |state| found(*state, last));
         (0..orders.len()).map(known).collect()
     }
 
@@ -289,11 +291,13 @@ fn hold(stored: wire::Hold) -> Option<Hold> {
     })
 }
 
-fn found(state: i32) -> InLedger {
+/// `last` is the epoch of a retired shard.
+fn found(state: i32, last: Option<Epoch>) -> InLedger {
     match wire::FoundState::try_from(state) {
         Ok(wire::FoundState::Open) => InLedger::Open,
         Ok(wire::FoundState::Settled) => InLedger::Settled,
         Ok(wire::FoundState::Nothing) => InLedger::Nothing,
+        Ok(wire::FoundState::Retired) => last.map_or(InLedger::CannotTell, InLedger::Retired),
         Ok(wire::FoundState::Unknown | wire::FoundState::Unspecified) | Err(_) => {
             InLedger::CannotTell
         }

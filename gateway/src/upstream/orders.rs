@@ -1,10 +1,10 @@
 //! order-svc: the books, read on their primary.
 
-use std::time::Duration;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use chassis::{Clock, channel::Balanced};
-use ids::{ItemId, OrderId, SaleId, UserId};
+use ids::{Epoch, ItemId, OrderId, SaleId, ShardNo, UserId};
 use proto::order::v1 as wire;
 
 use super::{ReadError, Until, call, millis, nonsense, read_error};
@@ -14,6 +14,25 @@ use crate::domain::{item::Money, order::Row};
 pub(crate) const FIND_LEN_MAX: usize = 4096;
 
 const SERVICE: &str = "order-svc";
+
+/// What the books know of orders and of their shards, at one moment of theirs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    rows: HashMap<OrderId, Row>,
+    open: HashMap<ShardNo, Option<Epoch>>,
+}
+
+impl Found {
+    /// Takes out the row of an order, if it is this user's.
+    pub(crate) fn of_user(&mut self, order: OrderId, user: UserId) -> Option<Row> {
+        self.rows.remove(&order).filter(|row| row.user == user)
+    }
+
+    /// The epoch of a shard that they have open; none if they have none, or don't know the shard.
+    pub(crate) fn open_epoch(&self, shard: ShardNo) -> Option<Epoch> {
+        self.open.get(&shard).copied().flatten()
+    }
+}
 
 /// A client of order-svc.
 #[derive(Debug, Clone)]
@@ -53,20 +72,16 @@ impl Orders {
         }
     }
 
-    /// Which of these orders the books know, in no order. At most [`FIND_LEN_MAX`].
-    pub(crate) async fn find(
-        &self,
-        orders: &[OrderId],
-        limit: Duration,
-    ) -> Result<Vec<Row>, ReadError> {
+    /// What the books know of these orders and their shards. At most [`FIND_LEN_MAX`].
+    pub(crate) async fn find(&self, orders: &[OrderId], until: Until) -> Result<Found, ReadError> {
         let mut client = self.client.clone();
         let order_ids = orders.iter().map(|order| bytes(order.as_bytes())).collect();
         let request = wire::FindOrdersRequest { order_ids };
+        let limit = until.left(&self.clock);
         let answer =
             call(limit, request, |request| async move { client.find_orders(request).await });
         let answer = answer.await.map_err(|status| read_error(SERVICE, &status))?;
-        let rows = answer.orders.into_iter().map(row).collect::<Option<_>>();
-        rows.ok_or_else(|| nonsense(SERVICE, "FindOrders"))
+        found(answer).ok_or_else(|| nonsense(SERVICE, "FindOrders"))
     }
 
     /// A page of a user's orders and the token of the next one.
@@ -94,6 +109,15 @@ impl Orders {
 
 fn bytes(id: &[u8; 16]) -> Bytes {
     Bytes::copy_from_slice(id)
+}
+
+fn found(answer: wire::FindOrdersResponse) -> Option<Found> {
+    let rows = answer.orders.into_iter().map(|order| row(order).map(|row| (row.order, row)));
+    let open = answer.shards.into_iter().map(|known| {
+        let open = Epoch::from_wire(known.open_epoch).ok()?;
+        Some((ShardNo::new(known.shard_no).ok()?, open))
+    });
+    Some(Found { rows: rows.collect::<Option<_>>()?, open: open.collect::<Option<_>>()? })
 }
 
 fn row(order: wire::Order) -> Option<Row> {

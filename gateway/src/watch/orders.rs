@@ -1,10 +1,7 @@
 //! What becomes of watched orders. The books are asked for all of them at once, the ledger for
 //! those without a row. Books that can't be asked are no news.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use chassis::Clock;
 use ids::{OrderId, ShardNo, UserId};
@@ -13,7 +10,7 @@ use super::News;
 use crate::{
     domain::order::{Became, Next},
     orders::Inquiry,
-    upstream::{Until, inventory, orders},
+    upstream::{ReadError, Until, inventory, orders},
 };
 
 /// An order is watched for one user: to anybody else it isn't there.
@@ -35,15 +32,10 @@ impl News for Became {
 /// Asks once for everything that is watched.
 pub(crate) async fn poll(watchers: &Watchers, inquiry: &Inquiry, clock: &Clock, limit: Duration) {
     for keys in watchers.keys().chunks(orders::FIND_LEN_MAX) {
-        let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
-        let Ok(rows) = inquiry.books.find(&ids, limit).await else {
-            return;
-        };
-        let mut rows: HashMap<Key, _> =
-            rows.into_iter().map(|row| ((row.order, row.user), row)).collect();
+        let Ok(mut found) = find(inquiry, keys, Until::within(clock, limit)).await else { return };
         let mut rowless: BTreeMap<ShardNo, Vec<Key>> = BTreeMap::new();
         for key in keys {
-            match rows.remove(key) {
+            match found.of_user(key.0, key.1) {
                 Some(row) => watchers.tell(key, Became::Recorded(row)),
                 None => rowless.entry(key.0.shard()).or_default().push(*key),
             }
@@ -56,6 +48,11 @@ pub(crate) async fn poll(watchers: &Watchers, inquiry: &Inquiry, clock: &Clock, 
     }
 }
 
+async fn find(inquiry: &Inquiry, keys: &[Key], until: Until) -> Result<orders::Found, ReadError> {
+    let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
+    inquiry.books.find(&ids, until).await
+}
+
 async fn ask_ledger(
     watchers: &Watchers,
     inquiry: &Inquiry,
@@ -65,11 +62,26 @@ async fn ask_ledger(
 ) {
     let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
     let says = inquiry.beyond_books(shard, &ids, until).await;
+    let mut retired = Vec::new();
     for (key, next) in keys.iter().zip(says) {
         match next {
             Next::Say(became) => watchers.tell(key, became),
             // The next poll does, soon enough.
             Next::AskBooksAgain => watchers.tell(key, Became::Processing),
+            Next::AskBooksOf { last } => retired.push((*key, last)),
         }
+    }
+    let keys: Vec<_> = retired.iter().map(|(key, _)| *key).collect();
+    if keys.is_empty() {
+        return;
+    }
+    let Ok(mut found) = find(inquiry, &keys, until).await else { return };
+    let open = found.open_epoch(shard);
+    for (key, last) in retired {
+        let became = match found.of_user(key.0, key.1) {
+            Some(row) => Became::Recorded(row),
+            None => Became::without_row(last, open),
+        };
+        watchers.tell(&key, became);
     }
 }

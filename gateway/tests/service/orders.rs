@@ -13,7 +13,7 @@ use tonic::Code;
 
 use crate::{
     stage::{Stage, bad_field, reason, said},
-    stubs::lock,
+    stubs::{LAST_EPOCH, lock},
 };
 
 #[tokio::test]
@@ -40,6 +40,24 @@ async fn who_shows_the_ticket_is_told_what_is_known() {
     stage.world.is_inventory_down.store(false, Ordering::SeqCst);
     stage.world.is_order_down.store(true, Ordering::SeqCst);
     assert_eq!(told().await, OrderState::Processing, "NOT_PLACED only after a read of the books");
+}
+
+#[tokio::test]
+async fn of_a_retired_shard_only_books_that_know_so_say_not_placed() {
+    let stage = Stage::open().await;
+    let buyer = stage.buyer().await;
+    let ticket = buyer.ticket(1, "mine").await;
+    *lock(&stage.world.found) = Some(FoundState::Retired);
+    let told = async || buyer.order("", &ticket.text).await.unwrap().state();
+    // An older copy may lack the row.
+    for open in [0, LAST_EPOCH - 1] {
+        stage.world.open_epoch.store(open, Ordering::SeqCst);
+        assert_eq!(told().await, OrderState::Processing, "{open} is open");
+    }
+    stage.world.open_epoch.store(LAST_EPOCH, Ordering::SeqCst);
+    assert_eq!(told().await, OrderState::NotPlaced);
+    stage.write_row(ticket.order, buyer.user, InBooks::Placed);
+    assert_eq!(told().await, OrderState::Placed);
 }
 
 #[tokio::test]

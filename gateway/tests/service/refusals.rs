@@ -10,7 +10,7 @@ use tonic::Code;
 
 use crate::{
     stage::{Plan, Stage, bad_field, reason, said},
-    stubs::lock,
+    stubs::{LAST_EPOCH, lock},
 };
 
 #[tokio::test]
@@ -77,7 +77,10 @@ async fn for_a_retired_shard_the_books_alone_answer() {
     let stage = Stage::open().await;
     let buyer = stage.buyer().await;
     stage.world.refuse_shard_with(ShardRefusal::Retired);
+    *lock(&stage.world.found) = Some(FoundState::Retired);
     let ticket = buyer.ticket(1, "mine").await;
+    assert_eq!(buyer.buy(&ticket, 2).await.unwrap(), Processing, "these books are an older copy");
+    stage.world.open_epoch.store(LAST_EPOCH, Ordering::SeqCst);
     assert_eq!(reason(buyer.buy(&ticket, 2).await), "CLOSED");
     stage.write_row(ticket.order, buyer.user, OrderState::Placed);
     assert_eq!(buyer.buy(&ticket, 2).await.unwrap(), Accepted);

@@ -5,13 +5,14 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
+use ids::OrderId;
 use proto::{
     inventory::v1::{
         self as inventory, catalog_service_server::CatalogService,
@@ -23,6 +24,9 @@ use proto::{
     },
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
+
+/// Of the shard, where Find says that it is retired.
+pub(crate) const LAST_EPOCH: i64 = 7;
 
 type Reserve =
     Box<dyn Fn(inventory::ReserveRequest) -> Result<inventory::ReserveResponse, Status> + Send>;
@@ -42,6 +46,8 @@ pub(crate) struct World {
     pub(crate) sales: Mutex<Vec<inventory::Sale>>,
     pub(crate) catalog_reads: AtomicUsize,
     pub(crate) rows: Mutex<HashMap<Bytes, order::Order>>,
+    /// What the books have open of any shard.
+    pub(crate) open_epoch: AtomicI64,
     pub(crate) keys: Mutex<Vec<user::PublicKey>>,
     pub(crate) key_reads: AtomicUsize,
     /// All addresses that the last sign-in came with.
@@ -211,7 +217,7 @@ impl InventoryService for Stub {
         let ledger = lock(&self.0.ledger);
         let states = request.get_ref().order_ids.iter();
         let states = states.map(|id| ledger.find(id).unwrap_or(otherwise).into()).collect();
-        Ok(Response::new(inventory::FindResponse { states }))
+        Ok(Response::new(inventory::FindResponse { states, retired_epoch: LAST_EPOCH }))
     }
 
     async fn count_shard(
@@ -378,9 +384,15 @@ impl OrderService for Stub {
     ) -> Result<Response<order::FindOrdersResponse>, Status> {
         up(&self.0.is_order_down)?;
         let rows = lock(&self.0.rows);
-        let ids = request.get_ref().order_ids.iter();
-        let orders = ids.filter_map(|id| rows.get(id).cloned()).collect();
-        Ok(Response::new(order::FindOrdersResponse { orders, generations: Vec::new() }))
+        let ids = &request.get_ref().order_ids;
+        let orders = ids.iter().filter_map(|id| rows.get(id).cloned()).collect();
+        let open_epoch = self.0.open_epoch.load(Ordering::SeqCst);
+        let shards = ids.iter().map(|id| order::KnownShard {
+            shard_no: OrderId::try_from(id.as_ref()).unwrap().shard().get(),
+            generation: 1,
+            open_epoch,
+        });
+        Ok(Response::new(order::FindOrdersResponse { orders, shards: shards.collect() }))
     }
 
     async fn get_shard(

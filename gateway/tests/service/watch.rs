@@ -11,7 +11,7 @@ use tonic::{Status, Streaming};
 
 use crate::{
     stage::{Buyer, PATIENCE, Plan, Stage, bad_field, reason, said},
-    stubs::lock,
+    stubs::{LAST_EPOCH, lock},
 };
 
 async fn watch(
@@ -53,6 +53,20 @@ async fn each_change_is_told_until_the_last() {
         assert_eq!(next(stream).await, Some(OrderState::Expired));
         assert_eq!(next(stream).await, None, "nothing can follow");
     }
+}
+
+#[tokio::test]
+async fn of_a_retired_shard_the_books_tell_when_they_know_so() {
+    let stage = Stage::open().await;
+    let buyer = stage.buyer().await;
+    let ticket = buyer.ticket(1, "mine").await;
+    *lock(&stage.world.found) = Some(FoundState::Retired);
+    let mut stream = watch(&buyer, "", &ticket.text).await.unwrap();
+    assert_eq!(next(&mut stream).await, Some(OrderState::Processing));
+    stage.world.open_epoch.store(LAST_EPOCH, Ordering::SeqCst);
+    assert_eq!(next(&mut stream).await, Some(OrderState::NotPlaced));
+    stage.write_row(ticket.order, buyer.user, InBooks::Placed);
+    assert_eq!(next(&mut stream).await, Some(OrderState::Placed));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const NOW_MS: u64 = 1_790_000_000_000;
 const LEASE: Duration = Duration::from_millis(2_000);
 
 /// Every part of the contract.
-pub const PARTS: [Part; 12] = [
+pub const PARTS: [Part; 14] = [
     |c| Box::pin(keeps_what_was_created(c)),
     |c| Box::pin(keeps_texts_to_the_byte(c)),
     |c| Box::pin(creates_a_sale_once(c)),
@@ -23,6 +23,8 @@ pub const PARTS: [Part; 12] = [
     |c| Box::pin(pauses_and_resumes_an_item(c)),
     |c| Box::pin(finds_what_is_due_to_open(c)),
     |c| Box::pin(compares_and_sets(c)),
+    |c| Box::pin(finds_what_is_over(c)),
+    |c| Box::pin(retires_what_is_loading(c)),
     |c| Box::pin(finds_abandoned_shards(c)),
     |c| Box::pin(lets_one_of_many_claim(c)),
 ];
@@ -249,6 +251,46 @@ async fn compares_and_sets(catalog: &dyn Catalog) {
     let open = seen(catalog, shard).await;
     assert!(catalog.begin_loading(open, claim(9, NOW_MS)).await.unwrap(), "loaded anew");
     assert_eq!(row().await, (Phase::Loading, Some(9)));
+}
+
+async fn finds_what_is_over(catalog: &dyn Catalog) {
+    let mut shards = Vec::new();
+    // The later one is made first.
+    for (request_id, opens_ms) in [("one", NOW_MS + 10), ("two", NOW_MS)] {
+        let sale = catalog.create_sale(&draft(request_id, &["mug"]), "ann", NOW_MS).await.unwrap();
+        catalog.schedule(sale.id, window(opens_ms)).await.unwrap();
+        shards.push(sale.items[0].shards[0].no);
+    }
+    let over = async |closed_ms| catalog.over(closed_ms, 10).await.unwrap();
+    assert_eq!(over(NOW_MS + 9_000).await, [], "never opened");
+    for (to, shard) in (7..).zip(&shards) {
+        let seen = seen(catalog, *shard).await;
+        assert!(catalog.begin_loading(seen, claim(to, NOW_MS)).await.unwrap());
+        assert_eq!(over(NOW_MS + 9_000).await.len(), usize::from(to == 8), "not while loading");
+        assert!(catalog.open(*shard, epoch(to)).await.unwrap());
+    }
+    assert_eq!(over(NOW_MS + 999).await, []);
+    assert_eq!(over(NOW_MS + 1_000).await, [shards[1]]);
+    assert_eq!(over(NOW_MS + 1_010).await, [shards[1], shards[0]], "the longest closed first");
+    assert_eq!(catalog.over(NOW_MS + 1_010, 1).await.unwrap(), [shards[1]]);
+}
+
+async fn retires_what_is_loading(catalog: &dyn Catalog) {
+    let shard = one_shard(catalog).await;
+    assert!(!catalog.retire(shard, epoch(7)).await.unwrap(), "nobody has claimed it");
+    let new = seen(catalog, shard).await;
+    assert!(catalog.begin_loading(new, claim(7, NOW_MS)).await.unwrap());
+    assert!(!catalog.retire(shard, epoch(8)).await.unwrap(), "someone else has");
+    assert!(catalog.retire(shard, epoch(7)).await.unwrap());
+    assert!(!catalog.retire(shard, epoch(7)).await.unwrap(), "it is retired already");
+    let row = seen(catalog, shard).await;
+    assert_eq!((row.phase, row.epoch), (Phase::Retired, Some(epoch(7))));
+    assert!(!catalog.open(shard, epoch(7)).await.unwrap());
+    assert!(!catalog.still_loading(shard, epoch(7)).await.unwrap());
+    assert!(!catalog.renew(shard, epoch(7), NOW_MS).await.unwrap());
+    assert_eq!(catalog.abandoned(NOW_MS + 99_000, LEASE, 10).await.unwrap(), []);
+    let leases = catalog.lease_rows().await.unwrap();
+    assert_eq!((leases.highest, leases.rows), (shard.get(), vec![]), "it is no longer leased");
 }
 
 async fn finds_abandoned_shards(catalog: &dyn Catalog) {

@@ -262,6 +262,14 @@ impl Catalog for MySqlCatalog {
         self.numbers(query.bind(now).bind(now).bind(count)).await
     }
 
+    async fn over(&self, closed_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error> {
+        let query = sqlx::query_scalar(
+            "SELECT shard_no FROM shard JOIN item USING (item_id) JOIN sale USING (sale_id) \
+             WHERE phase = 'OPEN' AND closes_ms <= ? ORDER BY closes_ms, shard_no LIMIT ?",
+        );
+        self.numbers(query.bind(columns::to_db(closed_ms)).bind(count)).await
+    }
+
     async fn abandoned(
         &self,
         now_ms: u64,
@@ -311,6 +319,14 @@ impl Catalog for MySqlCatalog {
     async fn open(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
         let query = sqlx::query(
             "UPDATE shard SET phase = 'OPEN', loader_until_ms = 0 \
+             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        );
+        self.set(query.bind(shard.get()).bind(to.get())).await
+    }
+
+    async fn retire(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "UPDATE shard SET phase = 'RETIRED', loader_until_ms = 0 \
              WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
         );
         self.set(query.bind(shard.get()).bind(to.get())).await

@@ -221,6 +221,14 @@ impl Catalog for SqliteCatalog {
         self.numbers(query.bind(columns::to_db(now_ms)).bind(count)).await
     }
 
+    async fn over(&self, closed_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error> {
+        let query = sqlx::query_scalar(
+            "SELECT shard_no FROM shard JOIN item USING (item_id) JOIN sale USING (sale_id) \
+             WHERE phase = 'OPEN' AND closes_ms <= ? ORDER BY closes_ms, shard_no LIMIT ?",
+        );
+        self.numbers(query.bind(columns::to_db(closed_ms)).bind(count)).await
+    }
+
     async fn abandoned(
         &self,
         now_ms: u64,
@@ -280,6 +288,18 @@ impl Catalog for SqliteCatalog {
     async fn open(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
         let done = sqlx::query(
             "UPDATE shard SET phase = 'OPEN', loader_until_ms = 0 \
+             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        )
+        .bind(shard.get())
+        .bind(to.get())
+        .execute(&self.db.writer)
+        .await?;
+        Ok(changed(&done))
+    }
+
+    async fn retire(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
+        let done = sqlx::query(
+            "UPDATE shard SET phase = 'RETIRED', loader_until_ms = 0 \
              WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
         )
         .bind(shard.get())

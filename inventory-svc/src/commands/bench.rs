@@ -12,9 +12,9 @@ use crate::{
     domain::sale::Phase,
     lease::LeaseView,
     ledger::{
-        ActivateError, Activation, Count, Error, Found, Holds, Identity, Ledger, MemoryLedger,
-        OpenHold, Peek, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
-        Terms,
+        ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger,
+        MemoryLedger, OpenHold, Peek, ReserveEntry, Reserved, Settled, Settlement, StageError,
+        StagedOrder, Terms,
     },
     loading::{LoadRequests, Why},
     metrics::Instruments,
@@ -182,6 +182,14 @@ impl Ledger for Failing {
 
     async fn activate(&self, _: ShardNo, _: Activation) -> Result<(), ActivateError> {
         Err(self.error.into())
+    }
+
+    async fn forget(&self, _: ShardNo, _: Epoch) -> Result<(), ForgetError> {
+        Err(self.error.into())
+    }
+
+    async fn now_ms(&self) -> Result<u64, Error> {
+        Err(self.error)
     }
 
     async fn peek(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {

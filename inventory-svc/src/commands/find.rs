@@ -1,24 +1,56 @@
 //! What the ledger knows of order ids. "Nothing" is an answer that a buyer is told as NOT_PLACED,
 //! so it is given only by a ledger that is not fenced, and only if the epoch lease holds before the
-//! call and after it: else an order could count that is said not to be placed.
+//! call and after it: else an order could count that is said not to be placed. Of a retired shard
+//! the ledger knows nothing any more, and the books have all that will ever count, unless they are
+//! an older copy: their open epoch tells.
 
-use ids::{OrderId, ShardNo};
+use ids::{Epoch, OrderId, ShardNo};
 
 use super::Inventory;
-use crate::ledger::Found;
+use crate::{lease::NotLeased, ledger::Found};
 
-/// What is known of each order, in their order; none if it can't be told now.
-pub async fn find(inventory: &Inventory, shard: ShardNo, orders: &[OrderId]) -> Option<Vec<Found>> {
+/// What is known of the orders of one shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// One for each order, in their order.
+    Each(Vec<Found>),
+    /// It can't be told now.
+    Unknown,
+    /// The shard is retired, with this last epoch: what isn't in books that have it open never will
+    /// be.
+    Retired(Epoch),
+}
+
+/// What is known of each order. `last_epoch` is that of a shard which the catalog shows as retired;
+/// it is asked for only then.
+pub async fn find<F>(
+    inventory: &Inventory,
+    shard: ShardNo,
+    orders: &[OrderId],
+    last_epoch: impl FnOnce() -> F,
+) -> Known
+where
+    F: Future<Output = Option<Epoch>>,
+{
     let Inventory { ledger, leases, pause, .. } = inventory;
-    let leased = leases.check(shard).ok()?;
+    let leased = match leases.check(shard) {
+        Ok(leased) => leased,
+        Err(NotLeased::Retired) => {
+            return last_epoch().await.map_or(Known::Unknown, Known::Retired);
+        }
+        Err(NotLeased::Loading | NotLeased::UnknownShard | NotLeased::Lapsed) => {
+            return Known::Unknown;
+        }
+    };
     pause.reach("inventory.before_find").await;
     let answer = ledger.find(shard, leased.epoch, orders).await;
     pause.reach("inventory.after_find").await;
     match answer {
-        Ok(found) => leases.still_valid(&leased).then_some(found),
+        Ok(found) if leases.still_valid(&leased) => Known::Each(found),
+        Ok(_) => Known::Unknown,
         Err(error) => {
             inventory.report(shard, leased.epoch, error);
-            None
+            Known::Unknown
         }
     }
 }

@@ -13,7 +13,9 @@ use super::{
 
 mod answers;
 
-pub use answers::{Activation, Holds, Identity, NotActivated, NotStaged, Peek, Reserved, Shut};
+pub use answers::{
+    Activation, Holds, Identity, NotActivated, NotForgotten, NotStaged, Peek, Reserved, Shut,
+};
 
 /// See the module. `me` is the process that has it now. One that is absent is fenced.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -150,6 +152,24 @@ impl ShardKeeper {
             }
             None => Err(NotActivated::Incomplete { staged }),
         }
+    }
+
+    /// Leaves nothing here, if attempt `mark` has closed the shard; of one that is absent there is
+    /// nothing already. Answers what was there, to be dropped where nobody waits for it.
+    ///
+    /// # Errors
+    /// [`NotForgotten`]: another attempt has closed it since, or has opened it.
+    pub fn forget(&mut self, mark: Epoch) -> Result<Self, NotForgotten> {
+        match &self.0 {
+            Phase::Absent => Ok(Self::default()),
+            Phase::Closed { mark: closed_by, .. } if *closed_by == mark => Ok(mem::take(self)),
+            Phase::Closed { .. } | Phase::Open(_) => Err(NotForgotten),
+        }
+    }
+
+    /// Whether nobody has brought anything here.
+    pub fn is_absent(&self) -> bool {
+        self.0 == Phase::Absent
     }
 
     /// One look.

@@ -5,10 +5,11 @@
 mod ask;
 mod tell;
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use chassis::Stopper;
 use futures::{Stream, StreamExt as _};
+use ids::{Epoch, ShardNo};
 use proto::inventory::v1::{
     CountShardRequest, CountShardResponse, FindRequest, FindResponse, ReserveRequest,
     ReserveResponse, SettleRequest, SettleResponse, WatchStockRequest, WatchStockResponse,
@@ -18,6 +19,7 @@ use tonic::{Request, Response, Status};
 
 use super::status;
 use crate::{
+    catalog::{Catalog, ItemKey},
     commands::{
         Inventory,
         count::{self, NotCounted},
@@ -26,21 +28,24 @@ use crate::{
         settle::{self, NotSettled},
         watch::{StockWatch, TooManyStreams},
     },
+    domain::sale::Phase,
     upstream::books::Books,
 };
 
 /// The service, ready to be routed. Streams end when `stopper` stops.
 pub(crate) fn service(
     inventory: Inventory,
+    catalog: Arc<dyn Catalog>,
     books: Books,
     stock: StockWatch,
     stopper: Stopper,
 ) -> InventoryServiceServer<impl InventoryService> {
-    InventoryServiceServer::new(Handlers { inventory, books, stock, stopper })
+    InventoryServiceServer::new(Handlers { inventory, catalog, books, stock, stopper })
 }
 
 struct Handlers {
     inventory: Inventory,
+    catalog: Arc<dyn Catalog>,
     books: Books,
     stock: StockWatch,
     stopper: Stopper,
@@ -92,8 +97,9 @@ impl InventoryService for Handlers {
 
     async fn find(&self, request: Request<FindRequest>) -> Result<Response<FindResponse>, Status> {
         let ask::Find { shard, orders } = ask::find(&request.into_inner())?;
-        let found = find::find(&self.inventory, shard, &orders).await;
-        Ok(Response::new(tell::found(found, orders.len())))
+        let last_epoch = || self.last_epoch(shard);
+        let known = find::find(&self.inventory, shard, &orders, last_epoch).await;
+        Ok(Response::new(tell::found(known, orders.len())))
     }
 
     async fn count_shard(
@@ -105,6 +111,23 @@ impl InventoryService for Handlers {
             Ok(count) => Ok(Response::new(tell::count(count))),
             Err(NotCounted::NotNow) => Err(status::loading()),
             Err(NotCounted::NoSuchShard) => Err(status::not_found("shard")),
+        }
+    }
+}
+
+impl Handlers {
+    /// Of a shard that the catalog shows as retired.
+    async fn last_epoch(&self, shard: ShardNo) -> Option<Epoch> {
+        match self.catalog.item(ItemKey::Shard(shard)).await {
+            Ok(item) => {
+                let shards = item.into_iter().flat_map(|(item, _)| item.shards);
+                let mut retired = shards.filter(|row| row.phase == Phase::Retired);
+                retired.find(|row| row.no == shard).and_then(|row| row.epoch)
+            }
+            Err(error) => {
+                tracing::warn!(%shard, %error, "a retired shard's last epoch was not read");
+                None
+            }
         }
     }
 }

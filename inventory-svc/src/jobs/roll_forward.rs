@@ -2,7 +2,11 @@
 //! the books which they know, and performs the core's plan. A failure leaves the rest due; nothing
 //! here may happen only once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chassis::Clock;
 use ids::{CommandId, Epoch, OrderId, ShardNo};
@@ -35,6 +39,8 @@ pub(crate) struct RollForward {
     pub(crate) budget: usize,
     pub(crate) clock: Clock,
     pub(crate) instruments: Instruments,
+    /// The shards of the step before.
+    pub(crate) shards: Mutex<BTreeSet<ShardNo>>,
 }
 
 /// Why a shard is left for the next step.
@@ -57,6 +63,7 @@ impl Step for RollForward {
                 return;
             }
         };
+        self.forget_others(shards.iter().map(|row| row.shard).collect());
         let mut budget = self.budget;
         for row in shards {
             let Some(epoch) = row.epoch else { continue };
@@ -111,6 +118,13 @@ impl RollForward {
             }
         }
         Ok(())
+    }
+
+    /// Shards that were there before and aren't any more are retired.
+    fn forget_others(&self, shards: BTreeSet<ShardNo>) {
+        let mut before = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        before.difference(&shards).for_each(|retired| self.instruments.forget(*retired));
+        *before = shards;
     }
 
     /// The ledger is asked anyway, so this is where those that wait too long are seen.

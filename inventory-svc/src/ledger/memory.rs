@@ -13,8 +13,8 @@ use chassis::Clock;
 use ids::{Epoch, OrderId, ShardNo};
 
 use super::{
-    ActivateError, Activation, Count, Error, Found, Holds, Identity, Ledger, OpenHold, Peek,
-    ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
+    ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger, OpenHold,
+    Peek, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
 };
 use crate::domain::ShardKeeper;
 
@@ -98,11 +98,14 @@ impl Ledger for MemoryLedger {
     }
 
     async fn close(&self, shard: ShardNo, mark: Epoch) -> Result<(), Error> {
-        let is_there = self.keeper.read().expect(NEVER_POISONED).shards.contains_key(&shard);
-        if !is_there {
-            self.keeper.write().expect(NEVER_POISONED).shards.entry(shard).or_default();
+        // Found and closed under one lock: between two it might be forgotten.
+        if let Some(there) = self.keeper.read().expect(NEVER_POISONED).shards.get(&shard) {
+            there.lock().expect(NEVER_POISONED).close(mark);
+            return Ok(());
         }
-        self.at(shard, |_, shard| shard.close(mark));
+        let mut keeper = self.keeper.write().expect(NEVER_POISONED);
+        let there = keeper.shards.entry(shard).or_default();
+        there.get_mut().expect(NEVER_POISONED).close(mark);
         Ok(())
     }
 
@@ -125,6 +128,25 @@ impl Ledger for MemoryLedger {
         // A large epoch is dropped when no lock is held.
         drop(before);
         Ok(())
+    }
+
+    async fn forget(&self, shard: ShardNo, mark: Epoch) -> Result<(), ForgetError> {
+        let before = self.at(shard, |_, shard| shard.forget(mark))?;
+        let mut keeper = self.keeper.write().expect(NEVER_POISONED);
+        let is_absent =
+            |shard: &Mutex<ShardKeeper>| shard.lock().expect(NEVER_POISONED).is_absent();
+        // Someone may have closed it again meanwhile.
+        if keeper.shards.get(&shard).is_some_and(is_absent) {
+            keeper.shards.remove(&shard);
+        }
+        drop(keeper);
+        // A large epoch is dropped when no lock is held.
+        drop(before);
+        Ok(())
+    }
+
+    async fn now_ms(&self) -> Result<u64, Error> {
+        Ok(self.clock.wall_ms())
     }
 
     async fn peek(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {

@@ -40,8 +40,8 @@ use self::{
     trouble::Trouble,
 };
 use super::{
-    ActivateError, Activation, Count, Error, Found, Holds, Identity, Ledger, OpenHold, Peek,
-    ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
+    ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger, OpenHold,
+    Peek, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
 };
 
 /// Orders in one call of those that may bring many: 2 ms, for which nobody else is served.
@@ -352,6 +352,22 @@ impl Ledger for RedisLedger {
             }
             (word, _) => Err(reply::strange_word(word).into()),
         }
+    }
+
+    async fn forget(&self, shard: ShardNo, mark: Epoch) -> Result<(), ForgetError> {
+        let mut command = self.writing("forget", shard);
+        command.arg(mark.get());
+        match self.ask(&self.work, command, self.settings.call_max()).await? {
+            (Word::Ok, _) => Ok(()),
+            (Word::MarkLost, _) => Err(ForgetError::MarkLost),
+            (word, _) => Err(reply::strange_word(word).into()),
+        }
+    }
+
+    async fn now_ms(&self) -> Result<u64, Error> {
+        let mut command = redis::cmd("FCALL_RO");
+        command.arg(format!("{}now", self.library.prefix)).arg(0);
+        self.done(&self.work, command).await?.number()
     }
 
     async fn peek(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {

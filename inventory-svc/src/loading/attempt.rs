@@ -1,8 +1,9 @@
-//! One attempt to load a shard: the pure core of protocol section 7. It is told what came of each
-//! step and says which one is next; it does no I/O, reads no clock and draws no random numbers. It
-//! keeps I-2 (an epoch ends in the log only when no lease of it can still run) and never repeats a
-//! step that isn't idempotent. Attempts know nothing of each other: the log elects one, the
-//! catalog and the ledger's mark refuse the rest.
+//! One attempt to load a shard, or to retire it: the pure core of protocol section 7. Both end an
+//! epoch in the same way; then one brings the next, the other forgets the shard. It is told what
+//! came of each step and says which one is next; it does no I/O, reads no clock and draws no random
+//! numbers. It keeps I-2 (an epoch ends in the log only when no lease of it can still run) and
+//! never repeats a step that isn't idempotent. Attempts know nothing of each other: the log elects
+//! one, the catalog and the ledger's mark refuse the rest.
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub struct Plan {
     pub to: Epoch,
     /// The shard was never loaded, so the books must know it before it is claimed.
     pub is_opening: bool,
+    /// The shard's sale is over: its last epoch ends and none follows, so the shard retires.
+    pub is_over: bool,
     /// L of the protocol, from the shard's catalog row.
     pub lease: Duration,
     /// From then on nothing is tried again.
@@ -74,6 +77,10 @@ pub enum Action {
     Activate,
     /// Catalog: (OPEN, `to`) if it is still (LOADING, `to`).
     Open,
+    /// Ledger: forget the shard, if the mark `to` is still there.
+    Forget,
+    /// Catalog: (RETIRED, `to`) if it is still (LOADING, `to`).
+    Retire,
     /// Nothing any more.
     End(End),
 }
@@ -98,6 +105,8 @@ pub enum Answer {
 pub enum End {
     /// The shard is open with this attempt's epoch.
     Opened,
+    /// The shard is retired: the books alone answer for it.
+    Retired,
     /// The catalog shows that someone else has taken over.
     Overtaken,
     /// Only an attempt with a new id can go on.
@@ -115,6 +124,8 @@ pub enum Why {
     OtherElected,
     /// The snapshot shows another epoch, or the ledger has another attempt's mark.
     StagingRefused,
+    /// The ledger has another attempt's mark where this one's should be forgotten.
+    ForgetRefused,
     /// The ledger refused to activate.
     ActivateRefused,
     /// Whether the ledger has activated isn't known, and it must not be sent twice.
@@ -158,6 +169,8 @@ enum Step {
     Stage,
     Activate,
     Open,
+    Forget,
+    Retire,
     Ended(End),
 }
 
@@ -206,6 +219,8 @@ impl Attempt {
             Step::Stage => Action::Stage,
             Step::Activate => Action::Activate,
             Step::Open => Action::Open,
+            Step::Forget => Action::Forget,
+            Step::Retire => Action::Retire,
             Step::Ended(end) => Action::End(end),
         }
     }
@@ -256,9 +271,13 @@ impl Attempt {
             (Step::Activate, Silent) => self.end(End::StartOver(Why::ActivateUnknown)),
             (Step::Open, Done) => self.end(End::Opened),
             (Step::Open, Refused) => self.end(End::Overtaken),
+            (Step::Forget, Done) => self.go(Step::Retire),
+            (Step::Forget, Refused) => self.end(End::StartOver(Why::ForgetRefused)),
+            (Step::Retire, Done) => self.end(End::Retired),
+            (Step::Retire, Refused) => self.end(End::Overtaken),
 
-            // What is left may be asked or sent again: reads, close, staging, and the catalog's
-            // OPEN, which this attempt's id alone can make.
+            // What is left may be asked or sent again: reads, close, staging, forgetting, and the
+            // catalog's OPEN and RETIRED, which this attempt's id alone can make.
             (Step::Close { .. }, Refused) | (_, Silent) => self.ask_again(now),
             (_, Done | Refused | Row(_) | NoRow) => self.end(End::StartOver(Why::Confused)),
         }
@@ -271,7 +290,10 @@ impl Attempt {
             Reading::From if open == Some(self.plan.to) => self.end(End::StartOver(Why::Confused)),
             Reading::From => self.go(Step::Close { from: open }),
             Reading::Holds { from } if open == Some(from) => self.go(Step::PublishHolds { from }),
-            Reading::Election { .. } if open == Some(self.plan.to) => self.go(Step::Stage),
+            // The election alone ends an epoch for good; before it, what the ledger has may count.
+            Reading::Election { .. } if open == Some(self.plan.to) => {
+                self.go(if self.plan.is_over { Step::Forget } else { Step::Stage });
+            }
             Reading::Election { from } if open == from => {
                 // An acknowledged record may be lost with the log's tail (law C).
                 if now < self.sent.again_at { self.ask_again(now) } else { self.go(end_of(from)) }

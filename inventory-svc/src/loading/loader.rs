@@ -1,6 +1,7 @@
 //! The shell around attempts: one load per shard and process, each a row of attempts with fresh ids
-//! until the shard is open or someone else has opened it. Whoever starts a load may be wrong: it
-//! begins with a look at the catalog's primary. Many loads wait at once, but few stream a snapshot.
+//! until the shard is open or someone else has opened it, or until it is retired if its sale is
+//! over. Whoever starts a load may be wrong: it begins with a look at the catalog's primary. Many
+//! loads wait at once, but few stream a snapshot.
 
 use std::{
     collections::HashSet,
@@ -61,6 +62,8 @@ pub enum Cause {
     Abandoned,
     /// Someone met a sick epoch.
     Requested(Why),
+    /// Its sale is over.
+    Over,
 }
 
 /// What came of starting a load.
@@ -93,13 +96,30 @@ struct Inner {
     loading: Mutex<HashSet<ShardNo>>,
 }
 
+/// What an attempt is about.
+struct Planned {
+    shard: Shard,
+    item: Item,
+    schedule: Schedule,
+    is_over: bool,
+}
+
+/// Whom a plan could not be asked of.
+#[derive(Debug, thiserror::Error)]
+enum NotPlanned {
+    #[error(transparent)]
+    Catalog(#[from] catalog::Error),
+    #[error(transparent)]
+    Ledger(#[from] crate::ledger::Error),
+}
+
 /// What an attempt came to, as the shell sees it.
 enum Outcome {
     /// The attempt's own end.
     Ended(End),
     /// The catalog shows nothing to load any more.
     NothingToDo,
-    /// The catalog gave no answer before anything was begun.
+    /// Catalog or ledger gave no answer before anything was begun.
     NotBegun,
 }
 
@@ -187,6 +207,11 @@ impl Inner {
                     tracing::info!(%shard, ?cause, "someone else loads the shard");
                     return;
                 }
+                Outcome::Ended(End::Retired) => {
+                    self.loads.with(["retired"]).inc();
+                    tracing::info!(%shard, ?cause, "a shard was retired");
+                    return;
+                }
                 Outcome::NothingToDo => return,
                 Outcome::Ended(end @ (End::StartOver(_) | End::OutOfPatience)) => {
                     self.loads.with(["attempt failed"]).inc();
@@ -205,25 +230,28 @@ impl Inner {
     }
 
     async fn attempt(&self, shard: ShardNo, cause: Cause, mine: &mut Vec<Epoch>) -> Outcome {
-        let plan = match self.plan(shard, cause, mine).await {
-            Ok(Some(plan)) => plan,
+        let planned = match self.plan(shard, cause, mine).await {
+            Ok(Some(planned)) => planned,
             Ok(None) => return Outcome::NothingToDo,
             Err(error) => {
-                tracing::warn!(%shard, %error, "loading: the catalog gave no answer");
+                tracing::warn!(%shard, %error, "loading: nothing could be planned");
                 return Outcome::NotBegun;
             }
         };
         let to = Epoch::from_random_bits(rand::random());
         mine.push(to);
-        let lease = plan.0.lease;
+        let Planned { shard: shard_row, item, schedule, is_over } = planned;
+        let lease = shard_row.lease;
         let attempt = Attempt::new(Plan {
             to,
-            is_opening: plan.0.phase == Phase::New,
+            is_opening: shard_row.phase == Phase::New,
+            is_over,
             lease,
             give_up_at: self.rooms.clock.now() + self.settings.patience() + 2 * lease,
             pace: self.settings.pace(),
         });
         let loader_lease = self.settings.loader_lease();
+        let plan = (shard_row, item, schedule);
         let steps = Steps::new(&self.rooms, plan, to, loader_lease, &self.ledger_address);
         let is_claimed = AtomicBool::new(false);
         tokio::select! {
@@ -232,22 +260,37 @@ impl Inner {
         }
     }
 
-    /// What is to be loaded, if the catalog's primary shows that it should be.
+    /// What is to be loaded or retired, if the catalog's primary shows that it should be.
     async fn plan(
         &self,
         shard: ShardNo,
         cause: Cause,
         mine: &[Epoch],
-    ) -> Result<Option<(Shard, Item, Schedule)>, catalog::Error> {
+    ) -> Result<Option<Planned>, NotPlanned> {
         let catalog = &self.rooms.catalog;
         let Some(row) = catalog.shard(shard).await? else { return Ok(None) };
         if !is_wanted(row.phase, row.epoch, cause, mine) {
             return Ok(None);
         }
-        Ok(match catalog.item(ItemKey::Shard(shard)).await? {
-            Some((item, State::Scheduled(schedule))) => Some((row, item, schedule)),
-            Some((_, State::Draft)) | None => None,
-        })
+        let (item, schedule) = match catalog.item(ItemKey::Shard(shard)).await? {
+            Some((item, State::Scheduled(schedule))) => (item, schedule),
+            Some((_, State::Draft)) | None => return Ok(None),
+        };
+        let is_over = self.is_over(&schedule).await?;
+        if cause == Cause::Over && !is_over {
+            return Ok(None);
+        }
+        Ok(Some(Planned { shard: row, item, schedule, is_over }))
+    }
+
+    /// Whether the sale has been over for long enough, by our clock and by the one that admission
+    /// goes by: retiring is final, and one clock alone may have jumped.
+    async fn is_over(&self, schedule: &Schedule) -> Result<bool, crate::ledger::Error> {
+        let over_at_ms = schedule.closes_ms.saturating_add(self.settings.retire_after_ms());
+        if self.rooms.clock.wall_ms() < over_at_ms {
+            return Ok(false);
+        }
+        Ok(self.rooms.ledger.now_ms().await? >= over_at_ms)
     }
 
     async fn drive(
@@ -320,6 +363,7 @@ pub fn is_wanted(phase: Phase, epoch: Option<Epoch>, cause: Cause, mine: &[Epoch
             is_mine || (cause == Cause::Abandoned && mine.is_empty())
         }
         (Phase::Open, Cause::Requested(why)) => epoch == Some(why.epoch()),
+        (Phase::Open, Cause::Over) => true,
         (Phase::Open, Cause::Opening | Cause::Abandoned) => false,
     }
 }
@@ -338,6 +382,8 @@ fn before(action: &Action) -> &'static str {
         Action::Stage => "inventory.before_stage",
         Action::Activate => "inventory.before_activate",
         Action::Open => "inventory.before_open",
+        Action::Forget => "inventory.before_forget",
+        Action::Retire => "inventory.before_retire",
         Action::Wait(_) | Action::End(_) => "inventory.between_steps",
     }
 }
@@ -356,7 +402,9 @@ fn needs_snapshot(action: &Action) -> bool {
         | Action::CheckHolds { .. }
         | Action::PublishHolds { .. }
         | Action::PublishChange { .. }
-        | Action::Open => false,
+        | Action::Open
+        | Action::Forget
+        | Action::Retire => false,
     }
 }
 
@@ -375,7 +423,9 @@ fn step_time(settings: &Loading, action: &Action) -> Duration {
         | Action::CheckClaim
         | Action::PublishChange { .. }
         | Action::Activate
-        | Action::Open => settings.step(),
+        | Action::Open
+        | Action::Forget
+        | Action::Retire => settings.step(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
         Hold, OpenHold, Terms,
         sale::{Item, Schedule, Shard},
     },
-    ledger::{ActivateError, Activation, Error, Identity, Ledger, StageError},
+    ledger::{ActivateError, Activation, Error, ForgetError, Identity, Ledger, StageError},
     roll_forward,
     upstream::books::{SnapshotError, SnapshotHead},
 };
@@ -97,6 +97,14 @@ impl<'a> Steps<'a> {
             },
             Action::Stage => self.stage().await,
             Action::Activate => self.activate().await,
+            Action::Forget => match ledger.forget(shard, self.to).await {
+                Ok(()) => Answer::Done,
+                Err(ForgetError::MarkLost) => Answer::Refused,
+                Err(ForgetError::Ledger(error)) => {
+                    self.silent("whether the ledger has forgotten the shard isn't known", &error)
+                }
+            },
+            Action::Retire => self.set(catalog.retire(shard, self.to).await),
         }
     }
 

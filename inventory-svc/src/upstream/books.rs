@@ -115,7 +115,7 @@ impl Books {
             Ok((id, settled(order.state())?))
         });
         let generations = answer
-            .generations
+            .shards
             .iter()
             .map(|row| Ok((ShardNo::new(row.shard_no).map_err(strange)?, row.generation)));
         Ok(Known {

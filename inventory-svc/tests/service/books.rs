@@ -190,9 +190,10 @@ impl OrderService for Books {
                 let state = OrderState::Placed.into();
                 answer.orders.push(v1::Order { order_id: id, state, ..Default::default() });
             }
-            answer.generations = vec![v1::ShardGeneration {
+            answer.shards = vec![v1::KnownShard {
                 shard_no: order.shard().get(),
                 generation: shard.generation,
+                open_epoch: Epoch::to_wire(shard.open),
             }];
         }
         Ok(Response::new(answer))

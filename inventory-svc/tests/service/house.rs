@@ -231,13 +231,19 @@ impl House {
         self.catalog().create_sale(request).await.unwrap().into_inner().sale.unwrap()
     }
 
-    /// That sale, open since a second ago.
+    /// That sale, open since a second ago, for an hour.
     pub(crate) async fn schedule(&self, sale: &v1::Sale) -> ShardNo {
+        self.schedule_for(sale, Duration::from_secs(3_600)).await
+    }
+
+    /// That sale, open since a second ago, for so long from then on.
+    pub(crate) async fn schedule_for(&self, sale: &v1::Sale, open_for: Duration) -> ShardNo {
         let opens_ms = self.now_ms() - 1_000;
+        let closes_ms = opens_ms + u64::try_from(open_for.as_millis()).unwrap();
         let request = ScheduleSaleRequest {
             sale_id: sale.sale_id.clone(),
             opens_at: Some(timestamp(opens_ms)),
-            closes_at: Some(timestamp(opens_ms + 3_600_000)),
+            closes_at: Some(timestamp(closes_ms)),
             warm_up_seconds: 10,
         };
         self.catalog().schedule_sale(self.operators(request)).await.unwrap();

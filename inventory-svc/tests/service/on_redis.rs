@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chassis::Clock;
-use proto::inventory::v1::ShardPhase;
+use proto::inventory::v1::{ShardPhase, ShardRefusal, reserve_response::Answer};
 
 use crate::{
+    books::order,
     house::{House, eventually},
     loading::holds_outlive_a_load,
     rolling::record,
@@ -72,6 +73,37 @@ async fn a_hold_that_nobody_recorded_is_rolled_forward_out_of_redis() {
     eventually("it is settled", async || {
         let count = house.count(shard).await;
         (count.placed_orders, count.open_holds) == (1, 0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sale_that_is_over_leaves_no_key_behind_and_no_hold() {
+    let redis = testbed::Redis::start().await;
+    let url = redis.url();
+    let house = House::open_with(|config| {
+        config.ledger_url.clone_from(&url);
+        config.loading.retire_after_s = 0;
+    })
+    .await;
+    let sale = house.create("brief").await;
+    let shard = house.schedule_for(&sale, Duration::from_secs(4)).await;
+    let epoch = house.opened(shard).await;
+    house.hold(shard, &[1, 2, 3]).await;
+    record(&house, shard, epoch, &[1]).await;
+    eventually("the shard retires", async || house.phase(shard).await == ShardPhase::Retired).await;
+
+    let books = house.books.shard(shard.get()).unwrap();
+    let orders = [1, 2, 3].map(|user| order(shard, user).0);
+    assert!(orders.iter().all(|order| books.orders.contains_key(order)), "nobody recorded two");
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    assert_eq!(keys, Vec::<String>::new());
+    // Who comes late is told so.
+    eventually("the books alone answer", async || {
+        let answer = house.reserve(shard, &[4]).await.answer.unwrap();
+        answer == Answer::Refusal(ShardRefusal::Retired.into())
     })
     .await;
 }

@@ -33,7 +33,7 @@ macro_rules! keeps_its_promises {
             batches::dead_letters_are_kept_once_and_block_nobody
             batches::partitions_do_not_stand_in_each_others_way
             reads::what_is_not_there_is_none
-            reads::ids_are_found_with_the_generation_of_their_shard
+            reads::ids_are_found_with_their_shard
             reads::pages_of_a_user_begin_with_the_newest_and_miss_nothing
             reads::a_snapshot_shows_one_moment_of_the_open_epoch
             reads::rows_are_counted_by_state_and_user

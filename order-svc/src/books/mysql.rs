@@ -232,10 +232,9 @@ impl Books for MySqlBooks {
         let shards: Vec<_> = shards.into_iter().collect();
         let journal = self.journal_identity.as_str();
         let look = async |it: &mut MySqlConnection| {
-            let known = reads::guarded(it, journal, &shards).await?;
-            let generations = known.into_iter().map(|known| (known.guard.shard, known.generation));
+            let shards = reads::guarded(it, journal, &shards).await?;
             let orders = reads::orders(it, ids).await?;
-            Ok(Found { orders, generations: generations.collect() })
+            Ok(Found { orders, shards })
         };
         self.store.reader.ask_snapshot(look).await
     }

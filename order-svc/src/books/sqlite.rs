@@ -175,14 +175,12 @@ impl Books for SqliteBooks {
     async fn find(&self, ids: &[OrderId]) -> Result<Found, Error> {
         let shards: BTreeSet<_> = ids.iter().map(OrderId::shard).collect();
         let mut tx = self.read().await?;
-        let mut generations = Vec::new();
+        let mut known = Vec::new();
         for shard in shards {
-            if let Some(guarded) = self.guarded(&mut tx, shard).await? {
-                generations.push((shard, guarded.generation));
-            }
+            known.extend(self.guarded(&mut tx, shard).await?);
         }
         let orders = reads::orders(&mut tx, ids).await?;
-        Ok(Found { orders, generations })
+        Ok(Found { orders, shards: known })
     }
 
     async fn guard(&self, shard: ShardNo) -> Result<Option<Guarded>, Error> {

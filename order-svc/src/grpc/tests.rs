@@ -255,7 +255,7 @@ async fn a_shard_is_found_counted_and_copied() {
     let found = client.find_orders(FindOrdersRequest { order_ids }).await.unwrap().into_inner();
     let states: Vec<_> = found.orders.iter().map(|order| order.state()).collect();
     assert_eq!(states, [OrderState::Placed, OrderState::Rejected]);
-    assert_eq!(found.generations.len(), 1);
+    assert_eq!(found.shards.len(), 1);
 
     let count = client.count_shard(CountShardRequest { shard_no: 1 }).await.unwrap().into_inner();
     assert_eq!((count.live_orders, count.live_units, count.rejected_orders), (3, 3, 1));
@@ -276,7 +276,7 @@ async fn a_shard_is_found_counted_and_copied() {
         panic!("a head, then orders")
     };
     assert_eq!((parts.len(), head.total, head.sold, head.orders), (2, 3, 3, 4));
-    assert_eq!(head.generation, found.generations[0].generation);
+    assert_eq!(head.generation, found.shards[0].generation);
     assert_eq!(rows.orders.len(), 4);
     house.close().await;
 }

@@ -45,6 +45,8 @@ pub(crate) fn has_twins(action: Action) -> bool {
         | Action::Stage
         | Action::Activate
         | Action::Open
+        | Action::Forget
+        | Action::Retire
         | Action::PublishItemOpened
         | Action::PublishChange { .. } => true,
         Action::Wait(_)
@@ -133,6 +135,12 @@ impl World {
                 Answer::Done
             }
             Action::Open => self.catalog.set(Row::loading(to), Row::open(to)),
+            Action::Forget => match self.on_ledger(call, |_, shard| shard.forget(to).is_ok()) {
+                Some(true) => Answer::Done,
+                Some(false) => Answer::Refused,
+                None => Answer::Silent,
+            },
+            Action::Retire => self.catalog.set(Row::loading(to), Row::retired(to)),
         }
     }
 

@@ -79,4 +79,6 @@ table! {
     a_load_from_a_stale_epoch: LoadFromStaleEpoch,
     the_fence_in_get_order: FenceInGetOrder,
     the_lease_in_get_order: LeaseInGetOrder,
+    the_books_after_the_shard_is_retired: BooksAfterRetired,
+    the_books_that_have_the_last_epoch_open: BooksOfTheLastEpoch,
 }

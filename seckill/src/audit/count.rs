@@ -83,6 +83,13 @@ impl Stores {
         }
     }
 
+    /// A shard of a sale as the catalog shows it now.
+    pub(crate) async fn shard(&mut self, sale: &Sale, before: Shard) -> Result<Shard, Failure> {
+        let now = self.sale(&sale.sale_id).await?;
+        let mut shards = now.items.into_iter().flat_map(|item| item.shards);
+        Ok(shards.find(|shard| shard.shard_no == before.shard_no).unwrap_or(before))
+    }
+
     /// Counts one shard: the books, the ledger, the books again.
     pub(crate) async fn count(
         &mut self,

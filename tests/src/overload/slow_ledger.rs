@@ -10,8 +10,9 @@ use std::{
 use chassis::Clock;
 use ids::{Epoch, OrderId, ShardNo};
 use inventory_svc::ledger::{
-    ActivateError, Activation, Count, Error, Found, Holds, Identity, Ledger, MemoryLedger,
-    OpenHold, Peek, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
+    ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger,
+    MemoryLedger, OpenHold, Peek, ReserveEntry, Reserved, Settled, Settlement, StageError,
+    StagedOrder,
 };
 
 /// See the module.
@@ -94,6 +95,14 @@ impl Ledger for SlowLedger {
 
     async fn activate(&self, shard: ShardNo, activation: Activation) -> Result<(), ActivateError> {
         self.inner.activate(shard, activation).await
+    }
+
+    async fn forget(&self, shard: ShardNo, mark: Epoch) -> Result<(), ForgetError> {
+        self.inner.forget(shard, mark).await
+    }
+
+    async fn now_ms(&self) -> Result<u64, Error> {
+        self.inner.now_ms().await
     }
 
     async fn peek(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {

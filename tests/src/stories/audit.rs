@@ -17,7 +17,7 @@ fn seckill() -> PathBuf {
 }
 
 /// What the audit says, and its exit code.
-async fn audit(house: &House, sale: &OpenSale) -> (Option<i32>, String) {
+pub(super) async fn audit(house: &House, sale: &OpenSale) -> (Option<i32>, String) {
     let (inventory, order) = (house.inventory_url(), house.orders_url());
     let run = Command::new(seckill())
         .args(["audit", "--sale", &sale.sale_id])

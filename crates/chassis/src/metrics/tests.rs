@@ -51,6 +51,13 @@ fn label_sets_are_bounded_and_the_rest_counts_together() {
     }
     assert_eq!(customers.with(["0"]).get(), 1);
     assert_eq!(customers.with([OTHER]).get(), 500);
+    // A place is free again once, however often it is given back.
+    for _ in 0..2 {
+        customers.remove(["0"]);
+    }
+    customers.with(["next"]).inc();
+    customers.with(["too many"]).inc();
+    assert_eq!((customers.with(["next"]).get(), customers.with([OTHER]).get()), (1, 501));
     customers.clear();
     customers.with(["someone new"]).inc();
     assert_eq!(customers.with(["someone new"]).get(), 1);

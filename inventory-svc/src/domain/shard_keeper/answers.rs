@@ -117,6 +117,10 @@ pub enum NotStaged {
     IdentityChanged,
 }
 
+/// The shard isn't closed by this attempt, or not any more: nothing was forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NotForgotten;
+
 /// Why an epoch was not activated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NotActivated {

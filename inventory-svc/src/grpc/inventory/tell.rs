@@ -10,7 +10,7 @@ use proto::inventory::v1::{
 
 use super::ask::EntryIds;
 use crate::{
-    commands::{reserve::ShardRefusal, watch::Left},
+    commands::{find::Known, reserve::ShardRefusal, watch::Left},
     ledger::{Count, EntryAnswer, Found, Hold, Refusal, Reserved, Settled},
 };
 
@@ -78,8 +78,8 @@ pub(super) fn shard_refusal(refusal: ShardRefusal) -> ReserveResponse {
     ReserveResponse { answer: Some(reserve_response::Answer::Refusal(refusal.into())) }
 }
 
-/// `found` is none if it can't be told for any of the `asked` orders.
-pub(super) fn found(found: Option<Vec<Found>>, asked: usize) -> FindResponse {
+/// The same for all of the `asked` orders, unless each is known.
+pub(super) fn found(known: Known, asked: usize) -> FindResponse {
     let state = |found| match found {
         Found::Open => FoundState::Open,
         Found::Settled(Settled::Placed | Settled::Rejected | Settled::Released) => {
@@ -87,11 +87,12 @@ pub(super) fn found(found: Option<Vec<Found>>, asked: usize) -> FindResponse {
         }
         Found::Nothing => FoundState::Nothing,
     };
-    let states = match found {
-        Some(found) => found.into_iter().map(|found| state(found).into()).collect(),
-        None => vec![FoundState::Unknown.into(); asked],
+    let (states, retired) = match known {
+        Known::Each(found) => (found.into_iter().map(|found| state(found).into()).collect(), None),
+        Known::Unknown => (vec![FoundState::Unknown.into(); asked], None),
+        Known::Retired(last) => (vec![FoundState::Retired.into(); asked], Some(last)),
     };
-    FindResponse { states }
+    FindResponse { states, retired_epoch: Epoch::to_wire(retired) }
 }
 
 pub(super) fn left(shard: ShardNo, left: Left) -> WatchStockResponse {

@@ -10,21 +10,28 @@ use proto::inventory::v1::{
     Decision, EntryRefusal, FoundState, Hold as ToldHold, ReserveEntry, SettledState, ShardRefusal,
     entry_answer::Answer, reserve_response,
 };
+use store::PoolSettings;
 use tokio::runtime::Handle;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::{
+    catalog::sqlite::SqliteCatalog,
     commands::bench::{Bench, epoch, load, order, shard},
     ledger::Error,
 };
 
-fn handlers(bench: &Bench) -> Handlers {
+/// With books and a catalog that answer nothing.
+async fn handlers(bench: &Bench) -> Handlers {
+    let dir = tempfile::TempDir::new().unwrap();
+    let url = format!("sqlite:{}", dir.path().join("inventory.db").display());
+    let catalog = SqliteCatalog::open(&url, &PoolSettings::default(), 1).await.unwrap();
     let stock = StockWatch::new(bench.inventory.clone());
     let nowhere = connect_lazy(&Handle::current(), "http://127.0.0.1:1", &Default::default());
     let books = Books::new(nowhere.unwrap(), Duration::from_secs(1));
-    Handlers { inventory: bench.inventory.clone(), books, stock, stopper: Stopper::new() }
+    let (inventory, catalog) = (bench.inventory.clone(), Arc::new(catalog));
+    Handlers { inventory, catalog, books, stock, stopper: Stopper::new() }
 }
 
 fn bytes(name: u8) -> Bytes {
@@ -60,7 +67,7 @@ async fn reserve(handlers: &Handlers, entries: Vec<ReserveEntry>) -> Result<Vec<
 #[tokio::test]
 async fn a_batch_is_answered_entry_by_entry_with_what_was_stored() {
     let bench = Bench::open(2).await;
-    let handlers = handlers(&bench);
+    let handlers = handlers(&bench).await;
     let other_user = ReserveEntry { user_id: Bytes::copy_from_slice(&[9; 16]), ..entry(1) };
     let asked = vec![entry(1), other_user, entry(2), entry(3)];
     let answers = reserve(&handlers, asked).await.unwrap();
@@ -80,7 +87,7 @@ async fn a_batch_is_answered_entry_by_entry_with_what_was_stored() {
 #[tokio::test]
 async fn settled_orders_are_found_and_answered() {
     let bench = Bench::open(9).await;
-    let handlers = handlers(&bench);
+    let handlers = handlers(&bench).await;
     reserve(&handlers, vec![entry(1), entry(2), entry(3)]).await.unwrap();
     let decisions = vec![decision(1, SettledState::Placed), decision(2, SettledState::Rejected)];
     let request = SettleRequest { shard_no: 1, epoch: 1, generation: 5, decisions };
@@ -109,7 +116,7 @@ async fn settled_orders_are_found_and_answered() {
 #[tokio::test]
 async fn a_whole_shard_is_refused_inside_the_answer() {
     let bench = Bench::open(9).await;
-    let handlers = handlers(&bench);
+    let handlers = handlers(&bench).await;
     load(&*bench.ledger, shard(1), epoch(2), 9, bench.clock.wall_ms()).await;
     for (shard_no, wanted) in
         [(1, ShardRefusal::Loading), (2, ShardRefusal::Retired), (3, ShardRefusal::UnknownShard)]
@@ -125,20 +132,19 @@ async fn a_whole_shard_is_refused_inside_the_answer() {
 
 #[tokio::test]
 async fn no_answer_of_the_ledger_is_unavailable_and_unreachable_is_not() {
-    let handlers_of = |bench: &Bench| handlers(bench);
     let bench = Bench::failing(Error::Unknown).await;
-    let handlers = handlers_of(&bench);
-    let status = reserve(&handlers, vec![entry(1)]).await.unwrap_err();
+    let silent = handlers(&bench).await;
+    let status = reserve(&silent, vec![entry(1)]).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     let decisions = vec![decision(1, SettledState::Placed)];
     let request = SettleRequest { shard_no: 1, epoch: 1, generation: 1, decisions };
-    let status = handlers.settle(Request::new(request)).await.unwrap_err();
+    let status = silent.settle(Request::new(request)).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(reason_of(&status).as_deref(), Some("UPSTREAM_UNAVAILABLE"));
 
     let bench = Bench::failing(Error::Unreachable).await;
     let request = Request::new(ReserveRequest { shard_no: 1, entries: vec![entry(1)] });
-    let answer = handlers_of(&bench).reserve(request).await.unwrap().into_inner().answer;
+    let answer = handlers(&bench).await.reserve(request).await.unwrap().into_inner().answer;
     let wanted = ShardRefusal::Unreachable;
     assert_eq!(answer, Some(reserve_response::Answer::Refusal(wanted.into())));
 }
@@ -146,7 +152,7 @@ async fn no_answer_of_the_ledger_is_unavailable_and_unreachable_is_not() {
 #[tokio::test]
 async fn a_count_that_can_not_be_made_says_why() {
     let bench = Bench::open(9).await;
-    let handlers = handlers(&bench);
+    let handlers = handlers(&bench).await;
     let refused = async |shard_no| {
         let request = Request::new(CountShardRequest { shard_no });
         let status = handlers.count_shard(request).await.unwrap_err();
@@ -160,7 +166,7 @@ async fn a_count_that_can_not_be_made_says_why() {
 #[tokio::test]
 async fn the_stock_is_streamed() {
     let bench = Bench::open(9).await;
-    let handlers = handlers(&bench);
+    let handlers = handlers(&bench).await;
     let (poller, stopper) = (handlers.stock.clone(), handlers.stopper.clone());
     let request = Request::new(WatchStockRequest { shard_nos: vec![1] });
     let mut news = handlers.watch_stock(request).await.unwrap().into_inner();
@@ -197,7 +203,7 @@ fn wrong_field<T: std::fmt::Debug>(answer: Result<T, Status>) -> String {
 #[tokio::test]
 async fn each_wrong_field_of_a_batch_is_named() {
     let bench = Bench::open(9).await;
-    let handlers = handlers(&bench);
+    let handlers = handlers(&bench).await;
     let refused = async |shard_no, entries| {
         let request = Request::new(ReserveRequest { shard_no, entries });
         wrong_field(handlers.reserve(request).await)
@@ -236,7 +242,7 @@ async fn each_wrong_field_of_a_batch_is_named() {
 #[tokio::test]
 async fn each_wrong_field_of_the_others_is_named() {
     let bench = Bench::open(9).await;
-    let handlers = handlers(&bench);
+    let handlers = handlers(&bench).await;
     let settle = async |shard_no, epoch, decisions| {
         let request = SettleRequest { shard_no, epoch, generation: 0, decisions };
         wrong_field(handlers.settle(Request::new(request)).await)
@@ -312,7 +318,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let bench = Bench::open(9).await;
-            let handlers = handlers(&bench);
+            let handlers = handlers(&bench).await;
             let _ = handlers.reserve(Request::new(ReserveRequest { shard_no, entries })).await;
             let decisions = decisions.into_iter();
             let decision = |(order_id, state)| Decision { order_id, state };

@@ -9,7 +9,7 @@
 //! close E | begin E | stage E ORDER USER N STATE; ... | activate E orders=N stock=N ...
 //! reserve E [paused] ORDER USER N [ends=T]; ...          settle E [gN] ORDER STATE; ...
 //! find E ORDER ... | due N | postpone E ORDER ... | holds N [more] | peek | count
-//! pass T | back T | restart
+//! forget E | pass T | back T | restart
 //! ```
 
 use std::{collections::HashMap, fmt::Display, time::Duration};
@@ -18,8 +18,9 @@ use ids::{Epoch, OrderId, ShardNo, UserId};
 
 use super::Bench;
 use crate::ledger::{
-    ActivateError, Activation, EntryAnswer, Error, Found, Hold, Holds, Identity, OpenHold, Peek,
-    Refusal, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder, Terms,
+    ActivateError, Activation, EntryAnswer, Error, ForgetError, Found, Hold, Holds, Identity,
+    OpenHold, Peek, Refusal, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
+    Terms,
 };
 
 /// Plays one story.
@@ -64,6 +65,11 @@ impl Script<'_> {
         match verb {
             "load" => self.load(rest).await,
             "close" => said(self.bench.ledger().close(self.shard, epoch(rest)).await),
+            "forget" => match self.bench.ledger().forget(self.shard, epoch(rest)).await {
+                Ok(()) => "ok".to_owned(),
+                Err(ForgetError::MarkLost) => "mark lost".to_owned(),
+                Err(ForgetError::Ledger(error)) => failed(error),
+            },
             "begin" => self.begin(epoch(rest)).await,
             "stage" => self.stage(rest).await,
             "activate" => self.activate(rest).await,
@@ -93,6 +99,9 @@ impl Script<'_> {
             "back" => self.bench.jump_back(duration(rest)).await,
             _ => self.bench.restart_empty().await,
         }
+        let (from_ms, told_ms) = (self.bench.now_ms(), self.bench.ledger().now_ms().await);
+        let told_ms = told_ms.expect("the time");
+        assert!((from_ms..=self.bench.now_ms()).contains(&told_ms), "{told_ms}");
     }
 
     /// Close, stage and activate, as a loader does whose attempt goes well.

@@ -1,7 +1,7 @@
 //! The stories of the contract, as the interpreter beside this file reads them. Each starts with an
 //! empty keeper.
 
-pub(super) const STORIES: [(&str, &str); 19] = [
+pub(super) const STORIES: [(&str, &str); 21] = [
     (
         "units are taken one request after the other, until they are gone",
         "
@@ -222,6 +222,47 @@ pub(super) const STORIES: [(&str, &str); 19] = [
         load e3 stock=4 a u1 1 placed -> ok
         reserve e3 a u1 1; b u2 1 -> placed, held, left 3
         reserve e1 c u3 1 -> stale, e3 is loaded",
+    ),
+    (
+        "only the attempt whose mark stands may forget a shard, and nothing of it is left",
+        "
+        forget e1 -> ok
+        load e1 stock=5 limit=2 -> ok
+        reserve e1 a u1 1; b u2 2 -> held, held, left 2
+        settle e1 g1 a placed -> applied
+        forget e1 -> mark lost
+        close e2 -> ok
+        forget e1 -> mark lost
+        close e3 -> ok
+        forget e2 -> mark lost
+        find e1 a -> fenced
+        holds 10 -> e1 g1: b
+        forget e3 -> ok
+        peek -> fenced
+        holds 10 -> fenced
+        reserve e1 c u3 1 -> fenced
+        settle e1 g2 b placed -> fenced
+        count -> fenced
+        begin e3 -> mark lost
+        # Whoever didn't hear the answer asks again.
+        forget e3 -> ok
+        @2 load e1 stock=1 -> ok
+        forget e3 -> ok
+        @2 peek -> open e1 v1 left 1
+        # It may be loaded anew, from the books.
+        load e4 stock=3 limit=2 a u1 1 placed -> ok
+        reserve e4 a u1 1; b u2 2 -> placed, held, left 1",
+    ),
+    (
+        "what an attempt has staged is forgotten with the shard",
+        "
+        load e1 stock=5 -> ok
+        close e2 -> ok
+        begin e2 -> ok
+        stage e2 a u1 1 placed -> ok
+        forget e2 -> ok
+        close e2 -> ok
+        activate e2 stock=5 orders=1 -> incomplete: 0",
     ),
     (
         "holds come due, are put off, and come due again after twice the time",

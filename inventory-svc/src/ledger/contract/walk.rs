@@ -32,6 +32,7 @@ pub(super) async fn play(bench: &dyn Bench, seed: u64, steps: usize) {
             88..93 => walk.pass().await,
             93..96 => walk.load().await,
             96..98 => walk.close().await,
+            98 => walk.forget().await,
             _ => walk.restart().await,
         }
         walk.judge().await;
@@ -243,6 +244,14 @@ impl<'a> Walk<'a> {
     async fn close(&mut self) {
         let mark = self.next_epoch();
         self.bench.ledger().close(self.shard, mark).await.expect("close");
+        self.is_open = false;
+    }
+
+    async fn forget(&mut self) {
+        let mark = self.next_epoch();
+        let ledger = self.bench.ledger();
+        ledger.close(self.shard, mark).await.expect("close");
+        ledger.forget(self.shard, mark).await.expect("the mark is ours");
         self.is_open = false;
     }
 

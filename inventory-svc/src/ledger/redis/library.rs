@@ -43,13 +43,15 @@ macro_rules! library {
                 include_str!("library/postpone.lua"),
                 include_str!("library/holds.lua"),
                 include_str!("library/count.lua"),
+                include_str!("library/forget.lua"),
+                include_str!("library/now.lua"),
             ),
         }
     };
 }
 
 /// The one that is used.
-pub(super) const LIBRARY: Library = library!("seckill_v1", "library/clock.lua");
+pub(super) const LIBRARY: Library = library!("seckill_v2", "library/clock.lua");
 
 /// The same with a clock that tests move.
 #[cfg(test)]

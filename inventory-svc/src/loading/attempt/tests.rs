@@ -13,7 +13,12 @@ fn epoch(number: i64) -> Epoch {
 fn plan(is_opening: bool) -> Plan {
     let pace =
         Pace { ask_first: 10 * MS, ask_most: 80 * MS, send_first: 100 * MS, send_most: 400 * MS };
-    Plan { to: epoch(9), is_opening, lease: 200 * MS, give_up_at: 5_000 * MS, pace }
+    let (to, lease, give_up_at) = (epoch(9), 200 * MS, 5_000 * MS);
+    Plan { to, is_opening, is_over: false, lease, give_up_at, pace }
+}
+
+fn of_a_sale_that_is_over() -> Plan {
+    Plan { is_over: true, ..plan(false) }
 }
 
 /// Tells an attempt a story: a line is an action and what came of it, or `wait` and the time until
@@ -101,6 +106,34 @@ fn a_lost_shard_is_loaded_after_twice_its_lease() {
                 Activate: done
                 Open: done";
     ends(plan(false), &story(&[FROM_5, rest]), End::Opened);
+}
+
+#[test]
+fn a_sale_that_is_over_ends_its_epoch_as_a_load_does_and_is_forgotten() {
+    let rest = "wait: 410
+                ReadBooks: row 5
+                wait: 430
+                ReadBooks: row 9
+                Forget: silent
+                wait: 440
+                Forget: done
+                Retire: silent
+                wait: 450
+                Retire: done";
+    ends(of_a_sale_that_is_over(), &story(&[FROM_5, rest]), End::Retired);
+}
+
+#[test]
+fn what_others_have_taken_over_is_neither_forgotten_nor_retired() {
+    let elected = story(&[FROM_5, "wait: 410", "ReadBooks: row 9"]);
+    for (rest, end) in [
+        ("Forget: refused", End::StartOver(Why::ForgetRefused)),
+        ("Forget: done\nRetire: refused", End::Overtaken),
+    ] {
+        ends(of_a_sale_that_is_over(), &story(&[&elected, rest]), end);
+    }
+    let other = story(&[FROM_5, "wait: 410", "ReadBooks: row 7"]);
+    ends(of_a_sale_that_is_over(), &other, End::StartOver(Why::OtherElected));
 }
 
 #[test]

@@ -1,13 +1,22 @@
 //! Which shards are loaded, by what the catalog's primary shows of them, and what becomes of a
 //! request whose load came to nothing.
 
-use chassis::{PausePoints, Stopper, TaskOwner, channel::connect_lazy};
+use chassis::{ClockShift, PausePoints, Stopper, TaskOwner, channel::connect_lazy};
 use journal::embedded::Broker;
 use store::PoolSettings;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Config, catalog::sqlite::SqliteCatalog, ledger::MemoryLedger, upstream::books::Books};
+use crate::{
+    Config,
+    catalog::{
+        Claim, Seen,
+        sqlite::{MIGRATIONS, SqliteCatalog},
+    },
+    domain::sale::{ItemDraft, SaleDraft},
+    ledger::MemoryLedger,
+    upstream::books::Books,
+};
 
 fn epoch(number: i64) -> Epoch {
     Epoch::new(number).unwrap()
@@ -54,36 +63,119 @@ fn a_load_needs_what_the_primary_shows() {
     check(Phase::Loading, 8, Cause::Abandoned, &[6], false);
     check(Phase::Retired, 5, fenced(5), &[], false);
     check(Phase::Retired, 5, Cause::Opening, &[], false);
+    check(Phase::Open, 5, Cause::Over, &[], true);
+    check(Phase::Loading, 6, Cause::Over, &[6], true);
+    check(Phase::Loading, 8, Cause::Over, &[6], false);
+    for phase in [Phase::New, Phase::Retired] {
+        check(phase, 0, Cause::Over, &[], false);
+    }
+}
+
+/// A loader over a catalog in `dir` and a ledger with a clock of its own.
+struct Stage {
+    loader: Loader,
+    catalog: Arc<SqliteCatalog>,
+    requests: LoadRequests,
+    clock: ClockShift,
+    ledger_clock: ClockShift,
+    _owner: TaskOwner,
+}
+
+impl Stage {
+    async fn new(dir: &TempDir) -> Self {
+        let url = format!("sqlite:{}", dir.path().join("inventory.db").display());
+        let catalog = SqliteCatalog::open(&url, &PoolSettings::default(), 1).await.unwrap();
+        let catalog = Arc::new(catalog);
+        let broker = Broker::start(1).unwrap();
+        let background = Handle::current();
+        let Config { upstream, mut loading, .. } = Config::load(None).unwrap();
+        (loading.again_ms, loading.again_ms_max) = (1, 1);
+        loading.loads_max = 1;
+        let channel = connect_lazy(&background, &upstream.order_svc, &upstream.channel).unwrap();
+        let ((now, clock), (ledger_now, ledger_clock)) = (Clock::adjustable(), Clock::adjustable());
+        let rooms = Rooms {
+            catalog: Arc::clone(&catalog) as _,
+            ledger: Arc::new(MemoryLedger::new(ledger_now)),
+            journal: broker.journal(&journal::Settings::default()).unwrap(),
+            books: Books::new(channel, upstream.deadline()),
+            clock: now,
+            pause: PausePoints::default(),
+        };
+        let owner = TaskOwner::new("test", Stopper::new());
+        let (requests, tasks) = (LoadRequests::default(), owner.tasks());
+        let loads = crate::metrics::Instruments::new(&chassis::Metrics::new()).loads;
+        let (address, asked) = ("memory".to_owned(), requests.clone());
+        let loader = Loader::new(rooms, loading, address, tasks, background, asked, loads);
+        Self { loader, catalog, requests, clock, ledger_clock, _owner: owner }
+    }
+
+    /// A shard that is OPEN, of a sale that lasts for an hour from now on.
+    async fn open_shard(&self) -> ShardNo {
+        let catalog = &self.catalog;
+        store::migrate(&catalog.db().writer, &MIGRATIONS).await.unwrap();
+        let item = ItemDraft {
+            sku: "mug".to_owned(),
+            title: "A mug".to_owned(),
+            price: Some(("EUR".to_owned(), 1)),
+            total_units: 1,
+            limit_per_user: 1,
+            ..ItemDraft::default()
+        };
+        let (request_id, title) = ("one".to_owned(), "Spring".to_owned());
+        let draft = SaleDraft { request_id, title, items: vec![item] };
+        let sale = catalog.create_sale(&draft.check().unwrap(), "ann", 1).await.unwrap();
+        let opens_ms = Clock::system().wall_ms();
+        let schedule = Schedule { opens_ms, closes_ms: opens_ms + 3_600_000, warm_up_s: 0 };
+        catalog.schedule(sale.id, schedule).await.unwrap();
+        let shard = sale.items[0].shards[0].no;
+        let seen = Seen { shard, phase: Phase::New, epoch: None };
+        let claim = Claim { to: epoch(5), until_ms: 1, ledger_address: "memory" };
+        assert!(catalog.begin_loading(seen, claim).await.unwrap());
+        assert!(catalog.open(shard, epoch(5)).await.unwrap());
+        shard
+    }
+
+    /// None: nothing is to be done. Else whether the shard retires.
+    async fn retires(&self, shard: ShardNo, cause: Cause) -> Option<bool> {
+        let planned = self.loader.0.plan(shard, cause, &[]).await.unwrap();
+        planned.map(|planned| planned.is_over)
+    }
+}
+
+#[tokio::test]
+async fn a_sale_is_over_when_both_clocks_say_so() {
+    let dir = TempDir::new().unwrap();
+    let stage = Stage::new(&dir).await;
+    let shard = stage.open_shard().await;
+    let fenced = Cause::Requested(Why::Fenced(epoch(5)));
+    assert_eq!(stage.retires(shard, Cause::Over).await, None);
+    assert_eq!(stage.retires(shard, fenced).await, Some(false));
+    let over = Duration::from_secs(3_600 + 300);
+    let almost = over - Duration::from_secs(60);
+    // One clock has jumped.
+    for clock in [&stage.clock, &stage.ledger_clock] {
+        clock.jump(over);
+        assert_eq!(stage.retires(shard, Cause::Over).await, None);
+        assert_eq!(stage.retires(shard, fenced).await, Some(false));
+        clock.jump_wall_back(over);
+    }
+    for clock in [&stage.clock, &stage.ledger_clock] {
+        clock.jump(almost);
+    }
+    assert_eq!(stage.retires(shard, Cause::Over).await, None, "some still ask");
+    for clock in [&stage.clock, &stage.ledger_clock] {
+        clock.jump(over - almost);
+    }
+    assert_eq!(stage.retires(shard, Cause::Over).await, Some(true));
+    // What is over isn't brought back, whatever has happened to it.
+    assert_eq!(stage.retires(shard, fenced).await, Some(true));
 }
 
 #[tokio::test]
 async fn a_request_whose_load_came_to_nothing_waits_again() {
     let dir = TempDir::new().unwrap();
-    let url = format!("sqlite:{}", dir.path().join("inventory.db").display());
-    // Without its schema it answers nothing.
-    let catalog = SqliteCatalog::open(&url, &PoolSettings::default(), 1).await.unwrap();
-    let broker = Broker::start(1).unwrap();
-    let background = Handle::current();
-    let Config { upstream, mut loading, .. } = Config::load(None).unwrap();
-    (loading.again_ms, loading.again_ms_max) = (1, 1);
-    loading.loads_max = 1;
-    let channel = connect_lazy(&background, &upstream.order_svc, &upstream.channel).unwrap();
-    let clock = Clock::system();
-    let rooms = Rooms {
-        catalog: Arc::new(catalog),
-        ledger: Arc::new(MemoryLedger::new(clock.clone())),
-        journal: broker.journal(&journal::Settings::default()).unwrap(),
-        books: Books::new(channel, upstream.deadline()),
-        clock,
-        pause: PausePoints::default(),
-    };
-    let owner = TaskOwner::new("test", Stopper::new());
-    let requests = LoadRequests::default();
-    let tasks = owner.tasks();
-    let address = "memory".to_owned();
-    let loads = crate::metrics::Instruments::new(&chassis::Metrics::new()).loads;
-    let requested = requests.clone();
-    let loader = Loader::new(rooms, loading, address, tasks, background, requested, loads);
+    // Its catalog has no schema, so it answers nothing.
+    let Stage { loader, requests, _owner, .. } = Stage::new(&dir).await;
 
     let (shard, why) = (row(Phase::Open, 5).no, Why::Rejected(epoch(5)));
     assert_eq!(loader.start(shard, Cause::Requested(why)), Start::Started);

@@ -10,19 +10,21 @@ pub(super) async fn what_is_not_there_is_none(fixture: Fixture) {
     assert_eq!(books.count(shard(1)).await.unwrap(), None);
     assert_eq!(books.orders_of(user(1), None, 9).await.unwrap(), []);
     let found = books.find(&[order(shard(1), 1)]).await.unwrap();
-    assert!(found.orders.is_empty() && found.generations.is_empty());
+    assert!(found.orders.is_empty() && found.shards.is_empty());
     let snapshot = books.snapshot(shard(1), epoch(7)).await.unwrap();
     assert!(matches!(snapshot, Snapshot::UnknownShard));
 }
 
-pub(super) async fn ids_are_found_with_the_generation_of_their_shard(fixture: Fixture) {
+pub(super) async fn ids_are_found_with_their_shard(fixture: Fixture) {
     fixture.open(shard(1), 9, 9).await;
     fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1), (2, 2, 1)])]).await;
     let ids = [order(shard(1), 2), order(shard(1), 3), order(shard(2), 1)];
     let found = fixture.books.find(&ids).await.unwrap();
     let known: Vec<_> = found.orders.iter().map(|order| order.id).collect();
     assert_eq!(known, [ids[0]]);
-    assert_eq!(found.generations, [(shard(1), 2)]);
+    let [known] = found.shards.as_slice() else { panic!("one shard is known: {found:?}") };
+    assert_eq!((known.guard.shard, known.generation), (shard(1), 2));
+    assert_eq!(known.guard.open_epoch, Some(epoch(7)));
 }
 
 pub(super) async fn pages_of_a_user_begin_with_the_newest_and_miss_nothing(fixture: Fixture) {

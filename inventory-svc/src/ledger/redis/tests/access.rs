@@ -110,7 +110,7 @@ async fn the_user_can_neither_flush_nor_evaluate_nor_reach_other_keys() {
         &["EVAL", "return 1", "0"],
         &["SCRIPT", "LOAD", "return 1"],
         &["FUNCTION", "FLUSH"],
-        &["FUNCTION", "DELETE", "seckill_v1"],
+        &["FUNCTION", "DELETE", "seckill_v2"],
         &["FUNCTION", "RESTORE", "x"],
         &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"],
         &["ACL", "SETUSER", "seckill", "+@all"],

@@ -54,6 +54,21 @@ async fn only_what_is_staged_has_an_end() {
 }
 
 #[tokio::test]
+async fn of_a_shard_that_is_forgotten_no_key_is_left() {
+    let redis = testbed::Redis::start().await;
+    let url = redis.url();
+    let ledger = ledger(LIBRARY, &url, &settings()).await;
+    load_with(&ledger, 1, 10, vec![placed(0)]).await.unwrap();
+    hold(&ledger, 1, 1..3).await;
+    ledger.close(shard(), epoch(2)).await.unwrap();
+    let identity = ledger.begin_staging(shard(), epoch(2)).await.unwrap();
+    ledger.stage(shard(), epoch(2), &identity, vec![placed(0)]).await.unwrap();
+    assert_eq!(keys(&url).await.len(), 7);
+    ledger.forget(shard(), epoch(2)).await.unwrap();
+    assert_eq!(keys(&url).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn an_attempt_that_outlived_what_it_staged_can_not_activate() {
     let redis = testbed::Redis::start().await;
     let url = redis.url();

@@ -177,7 +177,8 @@ impl Twins {
                 let (to, orders) = (self.mark(shard), self.random.random_range(0..4));
                 Operation::Activate { shard, activation: self.activation(to, orders) }
             }
-            60..64 => return self.load(shard),
+            60..63 => return self.load(shard),
+            63 => Operation::Forget { shard, mark: self.mark(shard) },
             64..67 => Operation::Peek { shards: (1..=3).map(shard_no).collect() },
             67..71 => Operation::Find { shard, epoch, orders: self.some(8, Self::order) },
             71..79 => Operation::Due { shard, limit: self.random.random_range(0..30) },

@@ -7,8 +7,8 @@ use ids::{Epoch, OrderId, ShardNo};
 use crate::{
     domain::ShardKeeper,
     ledger::{
-        ActivateError, Activation, Error, Holds, Identity, Ledger, OpenHold, ReserveEntry, Settled,
-        StageError, StagedOrder,
+        ActivateError, Activation, Error, ForgetError, Holds, Identity, Ledger, OpenHold,
+        ReserveEntry, Settled, StageError, StagedOrder,
     },
 };
 
@@ -43,6 +43,10 @@ pub(super) enum Operation {
     Activate {
         shard: ShardNo,
         activation: Activation,
+    },
+    Forget {
+        shard: ShardNo,
+        mark: Epoch,
     },
     Peek {
         shards: Vec<ShardNo>,
@@ -106,6 +110,7 @@ impl Operation {
             Self::Activate { shard, activation } => {
                 Told::of(ledger.activate(*shard, activation.clone()).await)
             }
+            Self::Forget { shard, mark } => Told::of(ledger.forget(*shard, *mark).await),
             Self::Peek { shards } => Told::of(ledger.peek(shards).await),
             Self::Find { shard, epoch, orders } => {
                 Told::of(ledger.find(*shard, *epoch, orders).await)
@@ -142,6 +147,7 @@ impl Operation {
             | Self::Begin { shard, .. }
             | Self::Stage { shard, .. }
             | Self::Activate { shard, .. }
+            | Self::Forget { shard, .. }
             | Self::Find { shard, .. }
             | Self::Due { shard, .. }
             | Self::Postpone { shard, .. }
@@ -178,6 +184,10 @@ impl Operation {
             Self::Activate { activation, .. } => {
                 let activated = keeper.activate(me, activation).map(drop);
                 Told::of(activated.map_err(ActivateError::from))
+            }
+            Self::Forget { mark, .. } => {
+                let forgotten = keeper.forget(*mark).map(drop);
+                Told::of(forgotten.map_err(ForgetError::from))
             }
             Self::Peek { .. } => Told::of(keeper.peek(me)),
             Self::Find { epoch, orders, .. } => {
