@@ -18,7 +18,7 @@ use crate::{
     figures::Figures,
     load::{Answer, Call, Fleet, Round, Target, framed},
     process::{Process, own_cpu},
-    sale::{Crowd, Offer, PURCHASE},
+    sale::{Crowd, OPEN_FOR, Offer, PURCHASE, SaleTerms},
     shop::{Shop, connect},
 };
 
@@ -90,13 +90,24 @@ impl Echo {
 pub(crate) struct Market {
     pub(crate) shop: Shop,
     shoppers: u32,
+    open_for: Duration,
     crowd: Option<(Crowd, Duration)>,
     clock: Clock,
 }
 
 impl Market {
     pub(crate) fn new(shop: Shop, shoppers: u32) -> Self {
-        Self { shop, shoppers, crowd: None, clock: Clock::system() }
+        Self { shop, shoppers, open_for: OPEN_FOR, crowd: None, clock: Clock::system() }
+    }
+
+    /// The same with sales that are over after so long.
+    pub(crate) fn open_for(self, open_for: Duration) -> Self {
+        Self { open_for, ..self }
+    }
+
+    async fn open(&mut self, units: u32) -> Result<Offer, Failure> {
+        let terms = SaleTerms { units, limit_per_user: 1, open_for: self.open_for };
+        self.shop.open(terms).await
     }
 
     /// Those who buy in the next round.
@@ -122,7 +133,7 @@ impl Market {
         fleet: &Fleet,
         figures: &mut Figures,
     ) -> Result<(), Failure> {
-        let offer = self.shop.open(1).await?;
+        let offer = self.open(1).await?;
         let calls = self.tickets(fleet, &offer).await?;
         let first: Arc<[Call]> = calls.iter().take(1).cloned().collect();
         let rest: Arc<[Call]> = calls.iter().skip(1).cloned().collect();
@@ -170,7 +181,7 @@ impl Market {
         name: &str,
         in_flight: usize,
     ) -> Result<(), Failure> {
-        let offer = self.shop.open(self.shoppers).await?;
+        let offer = self.open(self.shoppers).await?;
         let calls = self.tickets(fleet, &offer).await?;
         let target = target(self.shop.gateway, PURCHASE, in_flight);
         let before = (self.shop.cpu(), own_cpu());

@@ -29,7 +29,8 @@ use crate::{
 pub(crate) const PURCHASE: &str = "/seckill.gateway.v1.GatewayService/Purchase";
 const ISSUE_TICKET: &str = "/seckill.gateway.v1.GatewayService/IssueTicket";
 
-const OPEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// As good as for ever.
+pub(crate) const OPEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const TOKEN_LIFETIME_S: u32 = 3_600;
 /// For a shard to be loaded, or for the books to catch up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -156,12 +157,7 @@ fn ticket(answer: &Answer) -> Result<String, String> {
 
 impl Shop {
     /// A sale of its own of one item, open from now on, loaded and admitting.
-    pub(crate) async fn open(&mut self, units: u32) -> Result<Offer, Failure> {
-        self.open_with(SaleTerms { units, limit_per_user: 1, open_for: OPEN_FOR }).await
-    }
-
-    /// The same by other terms.
-    pub(crate) async fn open_with(&mut self, terms: SaleTerms) -> Result<Offer, Failure> {
+    pub(crate) async fn open(&mut self, terms: SaleTerms) -> Result<Offer, Failure> {
         let created = CreateSaleRequest {
             request_id: uuid::Uuid::new_v4().to_string(),
             title: "Bench".into(),

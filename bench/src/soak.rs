@@ -35,8 +35,7 @@ use verdict::Trend;
 
 /// Sales that are open at the same time.
 const SALES: u32 = 3;
-/// So many sales follow each other. What was sold stays in the ledger in memory, which forgets no
-/// shard: each sale costs a quarter of a MiB, all together less than is let pass below.
+/// So many sales follow each other. Each retires five minutes after it has closed.
 const RENEWALS: u32 = 12;
 const UNITS: u32 = 500;
 /// Some of a buyer's wishes are one too many.
@@ -49,8 +48,11 @@ const HIRE_EVERY: Duration = Duration::from_secs(40 * 60);
 const FILL_ORDERS: u32 = 40_000;
 const FILL_SALES: u32 = 9;
 const FILL_IN_FLIGHT: usize = 64;
-/// The first part is not judged: tokens of those who filled the books are forgotten in it.
-const SETTLED_FROM: usize = 3;
+/// Those sales are over early, so the ledger has forgotten them when the judged part begins.
+const FILL_OPEN_FOR: Duration = Duration::from_secs(3 * 60);
+/// The first half is not judged: tokens of those who filled the books are forgotten in it, what the
+/// ledger knew of their orders, and, after twice a ticket's lifetime, what the gateway did of them.
+const SETTLED_FROM: usize = 2;
 /// What memory and tasks may grow by in an hour, in parts of what they are.
 const GROWTH_MAX: f64 = 0.05;
 
@@ -109,7 +111,7 @@ pub(crate) async fn run(args: SoakArgs) -> Result<(), Failure> {
 
 /// Sells what fills the caches.
 async fn filled(fleet: &Fleet, shop: Shop) -> Result<Shop, Failure> {
-    let mut market = Market::new(shop, FILL_ORDERS);
+    let mut market = Market::new(shop, FILL_ORDERS).open_for(FILL_OPEN_FOR);
     for _ in 0..FILL_SALES {
         market.accepted(fleet, &mut Figures::default(), "filled", FILL_IN_FLIGHT).await?;
     }
@@ -136,7 +138,7 @@ async fn watch(
     while clock.now() < from + lasting {
         if clock.now() >= renew_at {
             let terms = SaleTerms { units: UNITS, limit_per_user: LIMIT_PER_USER, open_for };
-            let offer = shop.open_with(terms).await?;
+            let offer = shop.open(terms).await?;
             customers.show(offer, SALES as usize);
             renew_at += renew_every;
         }
