@@ -20,6 +20,10 @@ pub struct PoolSettings {
     /// SQLite: what the writer keeps of the file, in KiB. 2 MiB, as SQLite has it by itself: whose
     /// trees are larger and grow at any place wants more. Taken only as it is used.
     pub writer_cache_kib: u32,
+    /// SQLite: what each reader keeps of the file, in KiB. 512, a quarter of what SQLite has by
+    /// itself: the upper pages of its trees. The system keeps the file's pages anyway, once for all
+    /// readers; what each keeps for itself grows with the file until it is full.
+    pub reader_cache_kib: u32,
 
     /// MySQL: connections that write. 16: one for each partition of the journal. They are opened
     /// when they are needed.
@@ -68,6 +72,7 @@ impl Default for PoolSettings {
             statements_max: 100,
             busy_ms_max: 5_000,
             writer_cache_kib: 2_048,
+            reader_cache_kib: 512,
             writers_max: 16,
             lock_wait_s_max: 3,
             call_ms_max: 10_000,

@@ -88,10 +88,10 @@ pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenErro
         // of its cost, and no more durable: it ends with the statement.
         .pragma("temp_store", "MEMORY");
     let writer = pool(1).connect_with(writing).await.map_err(refused)?;
-    let reader = pool(settings.readers_max.max(1))
-        .connect_with(options.pragma("query_only", "ON"))
-        .await
-        .map_err(refused)?;
+    let reading = options
+        .pragma("cache_size", format!("-{}", settings.reader_cache_kib))
+        .pragma("query_only", "ON");
+    let reader = pool(settings.readers_max.max(1)).connect_with(reading).await.map_err(refused)?;
     Ok(Sqlite { reader, writer })
 }
 
