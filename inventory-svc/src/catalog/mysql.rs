@@ -16,7 +16,9 @@ use store::{
 use tokio::runtime::Handle;
 
 use super::{Catalog, Claim, Error, ItemKey, LeaseRows, Page, Scheduled, Seen, columns};
-use crate::domain::sale::{Item, NewItem, NewSale, Sale, Schedule, Scheduling, Shard, State};
+use crate::domain::sale::{
+    Item, NewItem, NewSale, Phase, Sale, Schedule, Scheduling, Shard, State,
+};
 
 /// This catalog's schema.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/mysql");
@@ -141,6 +143,16 @@ impl MySqlCatalog {
         let set = async |it: &mut MySqlConnection| query.execute(it).await;
         let done = self.db.writer.ask(set).await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// (`then`, `to`), if it is (LOADING, `to`).
+    async fn end_loading(&self, shard: ShardNo, to: Epoch, then: Phase) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "UPDATE shard SET phase = ?, loader_until_ms = 0 \
+             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        );
+        let query = query.bind(columns::phase_text(then)).bind(shard.get()).bind(to.get());
+        self.set(query).await
     }
 
     async fn numbers(
@@ -317,19 +329,11 @@ impl Catalog for MySqlCatalog {
     }
 
     async fn open(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
-        let query = sqlx::query(
-            "UPDATE shard SET phase = 'OPEN', loader_until_ms = 0 \
-             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
-        );
-        self.set(query.bind(shard.get()).bind(to.get())).await
+        self.end_loading(shard, to, Phase::Open).await
     }
 
     async fn retire(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
-        let query = sqlx::query(
-            "UPDATE shard SET phase = 'RETIRED', loader_until_ms = 0 \
-             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
-        );
-        self.set(query.bind(shard.get()).bind(to.get())).await
+        self.end_loading(shard, to, Phase::Retired).await
     }
 
     fn connected(&self) -> store::Connected {

@@ -12,7 +12,9 @@ use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteQueryResult};
 use store::{OpenError, PoolSettings, sqlite::Sqlite};
 
 use super::{Catalog, Claim, Error, ItemKey, LeaseRows, Page, Scheduled, Seen, columns};
-use crate::domain::sale::{Item, NewItem, NewSale, Sale, Schedule, Scheduling, Shard, State};
+use crate::domain::sale::{
+    Item, NewItem, NewSale, Phase, Sale, Schedule, Scheduling, Shard, State,
+};
 
 /// This catalog's schema.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
@@ -91,6 +93,20 @@ impl SqliteCatalog {
             .execute(&mut *tx)
             .await?;
         Ok(())
+    }
+
+    /// (`then`, `to`), if it is (LOADING, `to`).
+    async fn end_loading(&self, shard: ShardNo, to: Epoch, then: Phase) -> Result<bool, Error> {
+        let done = sqlx::query(
+            "UPDATE shard SET phase = ?, loader_until_ms = 0 \
+             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        )
+        .bind(columns::phase_text(then))
+        .bind(shard.get())
+        .bind(to.get())
+        .execute(&self.db.writer)
+        .await?;
+        Ok(changed(&done))
     }
 
     async fn numbers(
@@ -286,27 +302,11 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn open(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
-        let done = sqlx::query(
-            "UPDATE shard SET phase = 'OPEN', loader_until_ms = 0 \
-             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
-        )
-        .bind(shard.get())
-        .bind(to.get())
-        .execute(&self.db.writer)
-        .await?;
-        Ok(changed(&done))
+        self.end_loading(shard, to, Phase::Open).await
     }
 
     async fn retire(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {
-        let done = sqlx::query(
-            "UPDATE shard SET phase = 'RETIRED', loader_until_ms = 0 \
-             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
-        )
-        .bind(shard.get())
-        .bind(to.get())
-        .execute(&self.db.writer)
-        .await?;
-        Ok(changed(&done))
+        self.end_loading(shard, to, Phase::Retired).await
     }
 
     fn connected(&self) -> store::Connected {
