@@ -93,11 +93,14 @@ impl Shop {
         rush::Rushing::start(self, rush, token_file)
     }
 
-    /// Makes a sale of one item that is open from now on, and waits until its shard admits.
+    /// Makes a sale of one item that is open from now on, and waits until its shard admits, whichever
+    /// inventory-svc is asked: each hears of it with its next read of the leases.
     pub(crate) async fn sell(&self, offer: Offer) -> OpenSale {
         let catalog = CatalogServiceClient::new(self.inventories[0].channel());
         let sale = make_sale(catalog, &self.operator().await, offer).await;
-        eventually("the shard opens", PATIENCE, async || self.ledger(sale.shard).await).await;
+        for role in &self.inventories {
+            eventually("the shard opens", PATIENCE, async || counted(role, sale.shard).await).await;
+        }
         sale
     }
 
@@ -140,11 +143,8 @@ impl Shop {
     /// admit.
     pub(crate) async fn ledger(&self, shard: ShardNo) -> Option<CountShardResponse> {
         for role in &self.inventories {
-            let mut ledger = InventoryServiceClient::new(role.channel());
-            let mut request = tonic::Request::new(CountShardRequest { shard_no: shard.get() });
-            request.set_timeout(Duration::from_secs(2));
-            if let Ok(count) = ledger.count_shard(request).await {
-                return Some(count.into_inner());
+            if let Some(count) = counted(role, shard).await {
+                return Some(count);
             }
         }
         None
@@ -197,4 +197,12 @@ impl Drop for Shop {
             eprintln!("the logs of all roles are in {}", self.dir.path().display());
         }
     }
+}
+
+/// What the ledger has, asked through this inventory-svc.
+async fn counted(inventory: &Role, shard: ShardNo) -> Option<CountShardResponse> {
+    let mut ledger = InventoryServiceClient::new(inventory.channel());
+    let mut request = tonic::Request::new(CountShardRequest { shard_no: shard.get() });
+    request.set_timeout(Duration::from_secs(2));
+    ledger.count_shard(request).await.ok().map(tonic::Response::into_inner)
 }
