@@ -93,8 +93,8 @@ impl Shop {
         rush::Rushing::start(self, rush, token_file)
     }
 
-    /// Makes a sale of one item that is open from now on, and waits until its shard admits, whichever
-    /// inventory-svc is asked: each hears of it with its next read of the leases.
+    /// Makes a sale of one item that is open from now on, and waits until its shard admits,
+    /// whichever inventory-svc is asked: each hears of it with its next read of the leases.
     pub(crate) async fn sell(&self, offer: Offer) -> OpenSale {
         let catalog = CatalogServiceClient::new(self.inventories[0].channel());
         let sale = make_sale(catalog, &self.operator().await, offer).await;
