@@ -1,6 +1,6 @@
 //! Lays the findings out for a reader.
 
-use super::judge::{Finding, Verdict};
+use super::judge::{Finding, Phase, Verdict};
 use crate::screen::{counted, say, thousands};
 
 /// Prints each shard with its checks; shards that were never loaded are one closing line.
@@ -30,6 +30,9 @@ fn print_shard(finding: &Finding) {
             Verdict::Unclear(says) => ("unclear", says),
         };
         say(format!("  {:<7}{word:<9}{says}", check.name));
+    }
+    if count.phase == Phase::Retired {
+        say("  note   retired: the ledger has forgotten it, and the books alone are judged");
     }
     if let Some(books) = count.after {
         if books.rejected_orders > 0 {
