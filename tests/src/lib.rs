@@ -13,4 +13,5 @@ mod overload;
 mod plain_client;
 mod shop;
 mod stories;
+mod strictness;
 mod tidy;

@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{CAPACITY, WAY, load::Crowd, seconds, slow_ledger::SlowLedger};
-use crate::house::{House, PATIENCE};
+use crate::{
+    house::{House, PATIENCE},
+    strictness::{at_least, at_most, is_strict},
+};
 
 /// What is accepted in all, and as many as come again at any time.
 const TICKETS: usize = 54_000;
@@ -30,16 +33,18 @@ async fn overload_costs_those_who_are_let_in_little_and_is_over_when_it_is_over(
     after.tell("0.8x again");
 
     for seen in [&usual, &twice, &ten_times, &after] {
-        assert!(seen.is_on_time(), "this machine is too busy to say anything");
+        assert!(seen.is_on_time() || !is_strict(), "this machine is too busy to say anything");
     }
-    assert!(usual.overloaded * 100 <= usual.offered, "{} refused", usual.overloaded);
-    assert!(twice.goodput() >= 0.95 * capacity, "{:.0}/s at 2x", twice.goodput());
-    assert!(ten_times.goodput() >= 0.9 * capacity, "{:.0}/s at 10x", ten_times.goodput());
-    let bound = usual.p99() * 3;
+    let kept = |bound| at_least(bound) * capacity;
+    assert!(usual.accepted_part() >= at_least(0.99), "{} refused", usual.overloaded);
+    assert!(twice.goodput() >= kept(0.95), "{:.0}/s at 2x", twice.goodput());
+    assert!(ten_times.goodput() >= kept(0.9), "{:.0}/s at 10x", ten_times.goodput());
+    let bound = usual.p99().mul_f64(at_most(3.0));
     assert!(twice.p99() <= bound, "{:?} at 2x, {:?} usually", twice.p99(), usual.p99());
     assert!(ten_times.p99() <= bound, "{:?} at 10x, {:?} usually", ten_times.p99(), usual.p99());
-    assert!(after.overloaded * 100 <= after.offered, "{} refused afterwards", after.overloaded);
-    assert!(after.p99() <= usual.p99().mul_f64(1.5), "{:?}, {:?}", after.p99(), usual.p99());
+    assert!(after.accepted_part() >= at_least(0.99), "{} refused afterwards", after.overloaded);
+    let bound = usual.p99().mul_f64(at_most(1.5));
+    assert!(after.p99() <= bound, "{:?}, {:?}", after.p99(), usual.p99());
     house.judge(&crowd.sale, &BTreeSet::new(), PATIENCE).await;
     house.close().await;
 }

@@ -65,6 +65,11 @@ impl Seen {
         self.latencies.len()
     }
 
+    /// The part of those who came that was accepted at once.
+    pub(super) fn accepted_part(&self) -> f64 {
+        1.0 - self.overloaded as f64 / self.offered.max(1) as f64
+    }
+
     /// The latency that 99 of 100 accepted don't exceed.
     pub(super) fn p99(&self) -> Duration {
         self.latencies[self.latencies.len() * 99 / 100]

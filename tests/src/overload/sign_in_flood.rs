@@ -14,16 +14,18 @@ use super::{
     CAPACITY, WAY,
     load::Crowd,
     machine::undisturbed,
-    seconds,
+    rounds, seconds,
     seen::{Seen, median},
     slow_ledger::SlowLedger,
 };
-use crate::house::{House, PATIENCE, reason};
+use crate::{
+    house::{House, PATIENCE, reason},
+    strictness::{at_least, at_most, is_strict},
+};
 
 const PEOPLE: usize = 500;
 const CONNECTIONS: usize = 8;
 const PASSWORD: &str = "correct horse";
-const ROUNDS: usize = 5;
 const LENGTH: Duration = seconds(4);
 const SETTLED: Duration = seconds(1);
 /// What a round takes at most.
@@ -43,11 +45,11 @@ async fn buyers_hardly_notice_five_hundred_who_sign_in() {
     let doors: Vec<_> = (0..CONNECTIONS).map(|_| UserServiceClient::new(house.channel())).collect();
     let door = |person: usize| doors[person % CONNECTIONS].clone();
     join_all((0..PEOPLE).map(|person| register(door(person), person))).await;
-    let mut crowd = Crowd::gather(&house, ROUNDS * TICKETS).await;
+    let mut crowd = Crowd::gather(&house, rounds() * TICKETS).await;
     let per_s = 0.5 * f64::from(CAPACITY);
 
     let (answers, mut before_kib, peak_kib) = (Answers::default(), None, Cell::new(0));
-    let rounds = undisturbed(ROUNDS, async || {
+    let judged = undisturbed(rounds(), async || {
         crowd.stock_up(TICKETS).await;
         let quiet = crowd.offer(per_s, LENGTH, SETTLED).await;
         quiet.tell("nobody signs in");
@@ -59,10 +61,10 @@ async fn buyers_hardly_notice_five_hundred_who_sign_in() {
             () = watch_memory(&peak_kib) => unreachable!("nor does it end"),
         };
         flooded.tell("five hundred sign in");
-        let on_time = quiet.is_on_time() && flooded.is_on_time();
-        on_time.then_some((quiet, flooded))
+        let can_tell = (quiet.is_on_time() && flooded.is_on_time()) || !is_strict();
+        can_tell.then_some((quiet, flooded))
     });
-    let (usual, flooded): (Vec<_>, Vec<_>) = rounds.await.into_iter().unzip();
+    let (usual, flooded): (Vec<_>, Vec<_>) = judged.await.into_iter().unzip();
     // Of all floods, also those of rounds that were taken anew.
     let more_kib = peak_kib.get().saturating_sub(before_kib.expect("there was a round"));
     let (signed_in, sent_away) = (answers.signed_in.get(), answers.sent_away.get());
@@ -74,10 +76,10 @@ async fn buyers_hardly_notice_five_hundred_who_sign_in() {
     assert!(signed_in > 0 && sent_away > signed_in, "it was a flood, and some came through");
     for seen in &flooded {
         let (accepted, offered) = (seen.accepted_in_all(), seen.offered);
-        assert!(accepted * 100 >= offered * 98, "{accepted} of {offered}");
+        assert!(accepted as f64 >= at_least(0.98) * offered as f64, "{accepted} of {offered}");
     }
     let (usual_p99, p99) = (median(&usual, Seen::p99), median(&flooded, Seen::p99));
-    assert!(p99 <= usual_p99.mul_f64(1.2), "{p99:?}, {usual_p99:?}");
+    assert!(p99 <= usual_p99.mul_f64(at_most(1.2)), "{p99:?}, {usual_p99:?}");
     assert!(more_kib <= MEMORY_MORE_MAX_KIB, "{more_kib} KiB");
     house.judge(&crowd.sale, &BTreeSet::new(), PATIENCE).await;
     house.close().await;

@@ -9,16 +9,18 @@ use super::{
     WAY,
     load::Crowd,
     machine::undisturbed,
-    seconds,
+    rounds, seconds,
     seen::{Seen, median},
     slow_ledger::SlowLedger,
 };
-use crate::house::{House, PATIENCE};
+use crate::{
+    house::{House, PATIENCE},
+    strictness::{at_least, at_most, is_strict},
+};
 
 /// Entries that each shard takes in a second. Ten times that, what comes beside it and those who
 /// send it all share two cores with the gateway: at more than this it is them that a tail shows.
 const CAPACITY: u32 = 500;
-const ROUNDS: usize = 5;
 const LENGTH: Duration = seconds(4);
 const SETTLED: Duration = seconds(1);
 /// What a round takes at most, those who come again included.
@@ -32,7 +34,7 @@ async fn a_sale_beside_a_rush_keeps_its_goodput_and_its_latency() {
     let mut rush = Crowd::gather(&house, 0).await;
     let mut beside = Crowd::gather(&house, 0).await;
 
-    let rounds = undisturbed(ROUNDS, async || {
+    let judged = undisturbed(rounds(), async || {
         rush.stock_up(RUSH_TICKETS).await;
         beside.stock_up(BESIDE_TICKETS).await;
         let (_, beside_quiet) = futures::join!(
@@ -47,20 +49,21 @@ async fn a_sale_beside_a_rush_keeps_its_goodput_and_its_latency() {
         the_rush.tell("the rush");
         beside_rush.tell("beside the rush");
         let on_time = [&beside_quiet, &the_rush, &beside_rush].map(Seen::is_on_time);
-        (!on_time.contains(&false)).then_some((beside_quiet, (the_rush, beside_rush)))
+        let can_tell = !on_time.contains(&false) || !is_strict();
+        can_tell.then_some((beside_quiet, (the_rush, beside_rush)))
     });
-    let (usual, rushed): (Vec<_>, Vec<_>) = rounds.await.into_iter().unzip();
+    let (usual, rushed): (Vec<_>, Vec<_>) = judged.await.into_iter().unzip();
     let (rushed, seen): (Vec<_>, Vec<_>) = rushed.into_iter().unzip();
 
     for rush in &rushed {
         assert!(rush.overloaded > rush.accepted_in_all(), "it was a rush");
-        assert!(rush.goodput() >= 0.9 * capacity, "{:.0}/s", rush.goodput());
+        assert!(rush.goodput() >= at_least(0.9) * capacity, "{:.0}/s", rush.goodput());
     }
     let sum = |of: fn(&Seen) -> usize| seen.iter().map(of).sum::<usize>();
     let (accepted, offered) = (sum(Seen::accepted_in_all), sum(|round| round.offered));
-    assert!(accepted * 100 >= offered * 98, "{accepted} of {offered}");
+    assert!(accepted as f64 >= at_least(0.98) * offered as f64, "{accepted} of {offered}");
     let (usual_p99, p99) = (median(&usual, Seen::p99), median(&seen, Seen::p99));
-    assert!(p99 <= usual_p99.mul_f64(1.2), "{p99:?}, {usual_p99:?}");
+    assert!(p99 <= usual_p99.mul_f64(at_most(1.2)), "{p99:?}, {usual_p99:?}");
     for crowd in [&rush, &beside] {
         house.judge(&crowd.sale, &BTreeSet::new(), PATIENCE).await;
     }
