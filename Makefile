@@ -1,6 +1,6 @@
 # Short targets; each calls a script of the same name, whose head says what it promises.
 .DEFAULT_GOAL := help
-.PHONY: demo rehearse-real test check model overload bench soak stores stores-down help
+.PHONY: demo rehearse-real test check model overload deny bench soak stores stores-down help
 
 demo: ## build, let 20,000 shoppers buy 1,000 units, audit the books
 	@scripts/demo
@@ -14,8 +14,11 @@ test: ## install what the tests need, then format, lints, docs, house rules and 
 check: ## format, lints, docs and house rules only
 	@scripts/check
 
-overload: ## the stories of overload alone, which want a quiet machine
+overload: ## the stories of overload and attack by their own bounds, which want a quiet machine
 	@scripts/overload
+
+deny: ## licences, sources and bans of what is depended on (installs cargo-deny, takes some minutes)
+	@scripts/deny
 
 model: ## search the protocol's model in larger sizes than the tests do
 	@scripts/model

@@ -3,9 +3,12 @@
 
 use super::{
     bench::{PATIENCE, ask, ledger, settings},
-    shop::{assert_fenced, healed, hold, load, until},
+    shop::{assert_fenced, buy, healed, hold, load, until},
 };
-use crate::ledger::{Ledger as _, redis::library::LIBRARY};
+use crate::ledger::{Error, Ledger as _, redis::library::LIBRARY};
+
+/// What the project's own configuration says about replicas.
+const REPLICATED: &str = include_str!("../../../../../deploy/redis/replicated.conf");
 
 /// A sentinel that decides alone, and within a second.
 async fn sentinel(master: &testbed::Redis) -> (testbed::Process, testbed::Port, tempfile::TempDir) {
@@ -57,4 +60,31 @@ async fn a_failover_by_sentinels_is_followed() {
     load(&ledger, 2, 10).await;
     hold(&ledger, 2, 2..4).await;
     assert_eq!(replica.count_fields("seckill:{1}:2:orders").await, 3);
+}
+
+#[tokio::test]
+async fn a_master_that_is_cut_off_from_its_replicas_takes_no_holds() {
+    let settings_of_replicas = REPLICATED.lines().filter(|line| line.starts_with("min-replicas"));
+    let arguments: Vec<_> = settings_of_replicas
+        .flat_map(|line| line.split_once(' '))
+        .flat_map(|(name, value)| [format!("--{name}"), value.to_owned()])
+        .collect();
+    assert_eq!(arguments.len(), 4, "two settings: {arguments:?}");
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let redis = testbed::Redis::start_with(&arguments).await;
+    let mut replica = testbed::Redis::start().await;
+    replica.replica_of(&redis).await;
+    let ledger = ledger(LIBRARY, &redis.url(), &settings()).await;
+    load(&ledger, 1, 10).await;
+    hold(&ledger, 1, 0..2).await;
+
+    replica.kill();
+    // Nothing was done, and it says so: not "unknown".
+    until("the master stops by itself", async || {
+        (buy(&ledger, 1, 7).await == Err(Error::Unreachable)).then_some(())
+    })
+    .await;
+    replica.start_again().await;
+    replica.replica_of(&redis).await;
+    until("it goes on", async || buy(&ledger, 1, 8).await.ok()).await;
 }
