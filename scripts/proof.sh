@@ -11,9 +11,9 @@ keep_report() {
   {
     echo "commit   $commit"
     echo "date     $(date -u +%Y-%m-%d)"
-    echo "machine  $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), $(uname -sr)"
+    echo "machine  $(nproc) cores, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1), Linux $(uname -r | cut -d- -f1)"
     echo
-    cat "$2"
+    sed "s|$PWD/||g" "$2"
   } >"docs/proof/$1.txt"
   echo "kept in docs/proof/$1.txt"
 }
