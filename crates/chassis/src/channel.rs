@@ -5,8 +5,9 @@
 //! caller's ([`crate::Deadline::remaining`]); retries are nobody's here.
 
 mod balanced;
+mod standing;
 
-pub use balanced::Balanced;
+pub use balanced::{Balanced, unable};
 
 use std::time::Duration;
 

@@ -5,11 +5,11 @@
 //! SERVING as long as the process turns. A watch ends when its server is asked to stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{BoxStream, StreamExt};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
@@ -26,7 +26,7 @@ pub const LIVENESS: &str = "liveness";
 #[derive(Clone, Debug)]
 pub struct Health {
     reporter: HealthReporter,
-    is_ready: Arc<AtomicBool>,
+    is_ready: Arc<watch::Sender<bool>>,
 }
 
 impl Health {
@@ -47,14 +47,24 @@ impl Health {
 
     /// From now on the App is ready, or isn't. Watchers are told.
     pub async fn set_ready(&self, ready: bool) {
-        self.is_ready.store(ready, Ordering::Relaxed);
+        self.is_ready.send_replace(ready);
         let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.reporter.set_service_status("", status).await;
     }
 
     /// What was said last.
     pub fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::Relaxed)
+        *self.is_ready.borrow()
+    }
+
+    /// Returns once the App isn't ready: for streams, which end then, so that their clients go to
+    /// an instance that is.
+    pub fn unready(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut said = self.is_ready.subscribe();
+        async move {
+            // Nobody says so any more: it has ended.
+            let _ = said.wait_for(|ready| !ready).await;
+        }
     }
 
     /// Asks `check` every `interval` whether the App's own stores answer, and is not ready once

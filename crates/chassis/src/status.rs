@@ -21,6 +21,7 @@ pub struct Refusal {
     retry_after: Option<Duration>,
     fields: Vec<FieldViolation>,
     quotas: Vec<QuotaViolation>,
+    is_unable: bool,
 }
 
 impl Refusal {
@@ -40,6 +41,7 @@ impl Refusal {
             retry_after: None,
             fields: Vec::new(),
             quotas: Vec::new(),
+            is_unable: false,
         }
     }
 
@@ -72,6 +74,12 @@ impl Refusal {
         self
     }
 
+    /// It is this instance that can't, while another may: see [`crate::channel::unable`].
+    pub fn of_this_instance(mut self) -> Self {
+        self.is_unable = true;
+        self
+    }
+
     /// The status, with all details.
     pub fn into_status(self) -> Status {
         let mut details = ErrorDetails::new();
@@ -85,7 +93,11 @@ impl Refusal {
         if !self.quotas.is_empty() {
             details.set_quota_failure(self.quotas);
         }
-        Status::with_error_details(self.code, self.message, details)
+        let mut status = Status::with_error_details(self.code, self.message, details);
+        if self.is_unable {
+            crate::channel::unable(status.metadata_mut());
+        }
+        status
     }
 }
 

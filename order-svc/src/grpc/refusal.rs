@@ -47,6 +47,7 @@ pub(super) fn overloaded(message: &str) -> Status {
 /// The books could not be read. What they said is logged and stays here.
 pub(super) fn unanswered(error: books::Error) -> Status {
     tracing::warn!(%error, "a read of the books failed");
+    let is_lost = matches!(error, books::Error::Lost(_));
     let (code, reason, message) = match error {
         books::Error::Busy(_) | books::Error::Lost(_) => {
             (Code::Unavailable, ErrorReason::UpstreamUnavailable, "the books do not answer")
@@ -56,5 +57,7 @@ pub(super) fn unanswered(error: books::Error) -> Status {
         }
     };
     let wait = jittered(Duration::from_millis(500));
-    refusal(code, reason, message).retry_after(wait).into_status()
+    let refusal = refusal(code, reason, message).retry_after(wait);
+    // Who is lost to us may be there for another instance; who is busy isn't.
+    if is_lost { refusal.of_this_instance().into_status() } else { refusal.into_status() }
 }

@@ -94,6 +94,7 @@ fn of_fault(fault: &Fault) -> Status {
             ErrorReason::UpstreamUnavailable,
             "the accounts can't be reached; whether anything was done is not known",
         )
+        .of_this_instance()
         .retry_after(retry_after())
         .into_status(),
         Fault::Accounts(
