@@ -250,6 +250,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// None of its own.
     async fn now_ms(&self) -> Result<u64, Error>;
 
+    /// Whether anybody answers who could keep shards. That none is loaded is no matter. Cheap, and
+    /// behind nothing that takes long.
+    ///
+    /// # Errors
+    /// None of its own.
+    async fn ping(&self) -> Result<(), Error> {
+        self.now_ms().await.map(drop)
+    }
+
     /// One look at each of the shards, in their order.
     ///
     /// # Errors

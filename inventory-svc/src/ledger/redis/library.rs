@@ -51,7 +51,7 @@ macro_rules! library {
 }
 
 /// The one that is used.
-pub(super) const LIBRARY: Library = library!("seckill_v2", "library/clock.lua");
+pub(super) const LIBRARY: Library = library!("seckill_v3", "library/clock.lua");
 
 /// The same with a clock that tests move.
 #[cfg(test)]

@@ -8,7 +8,8 @@ use ids::{Epoch, OrderId, UserId};
 use redis::Value;
 
 use crate::ledger::{
-    Count, EntryAnswer, Error, Found, Hold, OpenHold, Refusal, ReserveEntry, Settled, StagedOrder,
+    Count, EntryAnswer, Error, Found, Hold, OpenHold, Peek, Refusal, ReserveEntry, Settled,
+    StagedOrder,
 };
 
 /// The length of a row in the order of waiting, see `waiting.lua`.
@@ -115,6 +116,24 @@ impl Reply {
             })
         });
         answers.collect()
+    }
+
+    /// The looks of `peek.lua` at as many `shards`.
+    pub(super) fn peeks(self, shards: usize) -> Result<Vec<Peek>, Error> {
+        if self.0.len() != shards {
+            return Err(strange("not one look at each shard"));
+        }
+        let looks = self.0.map(|look| match Self::of(look)? {
+            (Word::Open, mut look) => Ok(Peek::Open {
+                epoch: look.epoch()?,
+                version: look.number()?,
+                left: look.number()?,
+            }),
+            (Word::Closed, mut look) => Ok(Peek::Closed { mark: look.epoch()? }),
+            (Word::Fenced, _) => Ok(Peek::Fenced),
+            (word, _) => Err(strange_word(word)),
+        });
+        looks.collect()
     }
 
     /// The answers of `find.lua` to as many `orders`.

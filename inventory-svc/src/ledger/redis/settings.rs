@@ -20,7 +20,7 @@ pub struct RedisSettings {
     pub sentinel_password_file: PathBuf,
     /// A PEM file with the certificates that TLS trusts; empty for those of the system.
     pub ca_file: PathBuf,
-    /// Connections that admit; one more does everything else.
+    /// Connections that admit; one more watches, and another does everything else.
     pub admission_connections: usize,
     /// Calls that a connection has under way at most; others wait for a place.
     pub calls_in_flight_max: usize,

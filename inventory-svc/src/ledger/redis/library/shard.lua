@@ -15,7 +15,8 @@
 -- empty. Order ids and user ids have 16 bytes, and no order id is text, so none is taken for it.
 -- What is stored must stay readable to the library of the version before: both may run at once.
 --
--- Functions are called with one key, the head. The names of the others are made from it.
+-- Functions are called with one key, the head; `peek` with those of several shards. The names of
+-- the others are made from it.
 --
 -- KEYS and ARGV: none.
 -- RETURNS of `loaded`, `open`, `open_in`: the shard; or nil, and the answer for the caller.

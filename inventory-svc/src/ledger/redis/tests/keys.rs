@@ -1,14 +1,16 @@
 //! What lies in Redis: where, for how long, and how much of it at once.
 
+use ids::ShardNo;
 use redis::{FromRedisValue, from_redis_value};
 
 use super::{
     bench::{ask, ledger, settings},
-    shop::{epoch, hold, load_with, order, placed, shard},
+    shop::{buy, epoch, hold, load_with, order, placed, shard, until},
 };
 use crate::ledger::{
-    ActivateError, Activation, Found, Ledger as _, Peek, Settled, Settlement, StageError, Terms,
-    redis::library::LIBRARY,
+    ActivateError, Activation, EntryAnswer, Found, Ledger as _, Peek, Settled, Settlement,
+    StageError, Terms,
+    redis::{RedisLedger, library::LIBRARY},
 };
 
 async fn told<T: FromRedisValue>(url: &str, command: &[&str]) -> T {
@@ -126,4 +128,35 @@ async fn what_is_large_goes_in_pieces() {
         (count.tombstones, count.user_units, count.open_units),
         (2 * u64::from(ORDERS), 0, 0)
     );
+}
+
+/// Looks come ten times a second, and purchases don't wait behind them.
+#[tokio::test]
+async fn a_look_at_many_shards_is_a_few_calls_on_a_connection_of_its_own() {
+    let redis = testbed::Redis::start().await;
+    let url = redis.url();
+    let ledger = ledger(LIBRARY, &url, &settings()).await;
+    load_with(&ledger, 1, 10, Vec::new()).await.unwrap();
+    let shards: Vec<_> = (1..=1_000).map(|number| ShardNo::new(number).unwrap()).collect();
+
+    // Each connection is asked for its master now and then, which then is the last it was asked.
+    until("purchases have a connection without looks", async || {
+        ask(&url, &["CONFIG", "RESETSTAT"]).await;
+        hold_one(&ledger).await;
+        let peeked = ledger.peek(&shards).await.unwrap();
+        assert_eq!(peeked.len(), 1_000);
+        assert!(matches!(peeked[0], Peek::Open { .. }) && peeked[999] == Peek::Fenced);
+        let calls: String = told(&url, &["INFO", "commandstats"]).await;
+        let looks = calls.lines().find(|line| line.starts_with("cmdstat_fcall_ro:"));
+        assert!(looks.unwrap().contains("calls=16,"), "{looks:?}");
+        let clients: String = told(&url, &["CLIENT", "LIST"]).await;
+        let last = |command: &str| clients.matches(&format!(" cmd={command} ")).count();
+        (last("fcall") == 1 && last("fcall_ro") == 1).then_some(())
+    })
+    .await;
+}
+
+async fn hold_one(ledger: &RedisLedger) {
+    let answer = buy(ledger, 1, 1).await;
+    assert!(matches!(answer, Ok(EntryAnswer::Held(_) | EntryAnswer::Open(_))), "{answer:?}");
 }

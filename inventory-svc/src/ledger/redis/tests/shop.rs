@@ -121,6 +121,7 @@ pub(super) async fn assert_fenced(ledger: &dyn Ledger, in_epoch: u32) {
     assert_eq!(ledger.holds(shard, None, 10).await, Err(Error::Fenced));
     assert_eq!(ledger.count(shard).await, Err(Error::Fenced));
     assert_eq!(ledger.peek(&[shard]).await, Ok(vec![crate::ledger::Peek::Fenced]));
+    assert_eq!(ledger.ping().await, Ok(()), "it answers all the same");
 }
 
 /// Asks again and again until there is an answer.
@@ -141,4 +142,9 @@ pub(super) async fn healed(ledger: &dyn Ledger) {
     let works = "the ledger reaches its Redis";
     until(works, async || ledger.identity().await.ok()).await;
     until(works, async || ledger.peek(&[shard()]).await.ok()).await;
+    until(works, async || match ledger.find(shard(), epoch(1), &[order(0)]).await {
+        Ok(_) | Err(Error::Fenced | Error::StaleEpoch { .. }) => Some(()),
+        Err(Error::Unreachable | Error::Unknown) => None,
+    })
+    .await;
 }

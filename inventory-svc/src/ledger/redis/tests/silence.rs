@@ -85,6 +85,7 @@ async fn what_is_not_sent_is_unreachable_and_takes_no_time() {
     assert!(clock.now() - from < CALL_MAX);
     assert_eq!(ledger.identity().await, Err(Error::Unreachable));
     assert_eq!(ledger.peek(&[shard()]).await, Err(Error::Unreachable));
+    assert_eq!(ledger.ping().await, Err(Error::Unreachable));
 }
 
 #[tokio::test]
@@ -180,6 +181,7 @@ async fn a_replica_is_unreachable_and_so_is_a_master_that_becomes_one() {
     assert_eq!(buy(&ledger_there, 1, 0).await, Err(Error::Unreachable));
     assert_eq!(ledger_there.close(shard, epoch).await, Err(Error::Unreachable));
     assert_eq!(ledger_there.peek(&[shard]).await, Err(Error::Unreachable));
+    assert_eq!(ledger_there.ping().await, Err(Error::Unreachable), "it is no keeper");
 }
 
 #[tokio::test]
