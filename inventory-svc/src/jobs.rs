@@ -9,30 +9,27 @@ mod retire_over;
 mod roll_forward;
 mod take_over_dead;
 mod watch_keeper;
+mod watch_stores;
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use chassis::{Health, Kind, Stopper, Tasks, job::Beat, metrics::Gauges};
+use chassis::{Health, Kind, Stopper, Tasks, job::Beat};
 use tokio::runtime::Handle;
 
 use self::{
     compare_books::CompareBooks, load_requested::LoadRequested, open_due::OpenDue,
     refresh_lease::RefreshLease, retire_over::RetireOver, roll_forward::RollForward,
-    take_over_dead::TakeOverDead, watch_keeper::WatchKeeper,
+    take_over_dead::TakeOverDead, watch_keeper::WatchKeeper, watch_stores::WatchStores,
 };
 use crate::{
-    catalog::Catalog,
     commands::{Inventory, watch::StockWatch},
     config::Config,
     loading::{Loader, Rooms},
     upstream::operators::Operators,
 };
-
-/// How often the catalog is asked whether it answers, for readiness.
-const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How soon the operators' keys are read again that couldn't be read at all.
 const KEYS_AGAIN: Duration = Duration::from_secs(1);
@@ -67,10 +64,20 @@ impl Jobs {
         }
     }
 
+    fn watch_stores(&self) -> WatchStores {
+        WatchStores {
+            catalog: Arc::clone(&self.rooms.catalog),
+            ledger: Arc::clone(&self.rooms.ledger),
+            view: self.inventory.leases.clone(),
+            health: self.health.clone(),
+            connections: self.inventory.instruments.connections.clone(),
+        }
+    }
+
     /// Starts them as tasks of `tasks` on `background`.
     pub(crate) fn spawn(self, tasks: &Tasks, background: &Handle) {
-        let refresh_lease = self.refresh_lease();
-        let Self { config, rooms, inventory, stock, operators, health, loader } = self;
+        let (refresh_lease, watch_stores) = (self.refresh_lease(), self.watch_stores());
+        let Self { config, rooms, inventory, stock, operators, loader, .. } = self;
         let Rooms { catalog, ledger, journal, books, clock, .. } = rooms;
         let Inventory { leases, loads, instruments, .. } = inventory;
         let (loading, roll_forward) = (config.loading, config.roll_forward);
@@ -86,9 +93,7 @@ impl Jobs {
         spawn.job("load_requested", requested.run(stopper.clone()));
         let poller = stopper.clone();
         spawn.job("watch_stock", async move { stock.poll(&poller).await });
-        let connections = instruments.connections.clone();
-        let watch = watch_catalog(Arc::clone(&catalog), health, connections, stopper.clone());
-        spawn.job("health", watch);
+        spawn.job("watch_stores", watch_stores.run(stopper.clone()));
         spawn.job(
             "read_keys",
             read_keys(operators, config.upstream.keys_interval(), stopper.clone()),
@@ -159,32 +164,6 @@ impl Spawn<'_> {
             }
         });
     }
-}
-
-/// Keeps readiness true to whether the catalog answers, and logs when that changes. Its connections
-/// are counted on the way.
-async fn watch_catalog(
-    catalog: Arc<dyn Catalog>,
-    health: Health,
-    connections: Gauges<1>,
-    stopper: Stopper,
-) {
-    let mut beat = Beat::new(HEALTH_INTERVAL, &stopper);
-    let mut was_ready = true;
-    while beat.next().await {
-        let answer = catalog.ping().await;
-        let store::Connected { open, idle } = catalog.connected();
-        connections.with(["open"]).set(open.into());
-        connections.with(["idle"]).set(idle.into());
-        match &answer {
-            Ok(()) if !was_ready => tracing::info!("the catalog answers again"),
-            Err(error) if was_ready => tracing::warn!(%error, "not ready"),
-            Ok(()) | Err(_) => {}
-        }
-        was_ready = answer.is_ok();
-        health.set_ready(was_ready && !stopper.is_stopped()).await;
-    }
-    health.set_ready(false).await;
 }
 
 /// Reads the operators' keys, soon again until that has worked once.

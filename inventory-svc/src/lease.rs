@@ -33,6 +33,10 @@ struct Seen {
     rows: HashMap<ShardNo, LeaseRow>,
 }
 
+/// How long an answer of the catalog says something of a shard that isn't open. L/2 of most shards,
+/// and about three reads.
+const TOLD_FOR: Duration = Duration::from_secs(1);
+
 /// The right to use an open shard for a while. Made only by [`LeaseView::check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leased {
@@ -95,17 +99,23 @@ impl LeaseView {
     /// Whether `shard` may be used now.
     ///
     /// # Errors
-    /// Why not. A number that the catalog has assigned but doesn't list is a retired one.
+    /// Why not. A number that the catalog has assigned but doesn't list is a retired one, for good;
+    /// whatever else it said is no answer any more once it is old.
     pub fn check(&self, shard: ShardNo) -> Result<Leased, NotLeased> {
         let seen = self.seen();
         let asked_at = seen.asked_at.ok_or(NotLeased::Lapsed)?;
+        let told = |why| if self.is_fresh() { why } else { NotLeased::Lapsed };
         let Some(row) = seen.rows.get(&shard) else {
             let is_assigned = shard.get() <= seen.highest;
-            return Err(if is_assigned { NotLeased::Retired } else { NotLeased::UnknownShard });
+            return Err(if is_assigned {
+                NotLeased::Retired
+            } else {
+                told(NotLeased::UnknownShard)
+            });
         };
         match (row.phase, row.epoch) {
             (Phase::Retired, _) => Err(NotLeased::Retired),
-            (Phase::New | Phase::Loading, _) | (Phase::Open, None) => Err(NotLeased::Loading),
+            (Phase::New | Phase::Loading, _) | (Phase::Open, None) => Err(told(NotLeased::Loading)),
             (Phase::Open, Some(epoch)) => {
                 let LeaseRow { paused, lease, .. } = *row;
                 let until = asked_at + lease / 2;
@@ -113,6 +123,12 @@ impl LeaseView {
                 if self.clock.now() < until { Ok(leased) } else { Err(NotLeased::Lapsed) }
             }
         }
+    }
+
+    /// Whether the catalog has answered lately.
+    pub fn is_fresh(&self) -> bool {
+        let asked_at = self.seen().asked_at;
+        asked_at.is_some_and(|asked_at| self.clock.now() < asked_at + TOLD_FOR)
     }
 
     /// Whether `leased` has not run out. It isn't prolonged by a later look at the catalog: a

@@ -180,8 +180,8 @@ impl App {
 
         let (catalog, books) = (Arc::clone(&rooms.catalog), rooms.books.clone());
         let (watched, stopping) = (stock.clone(), tasks.stopper().clone());
-        let service =
-            grpc::inventory::service(inventory.clone(), catalog, books, watched, stopping);
+        let (inquiry, ready) = (inventory.clone(), health.clone());
+        let service = grpc::inventory::service(inquiry, catalog, books, watched, ready, stopping);
         let routes = routes.add_service(service);
         let server: ServerSettings = config.server.clone();
         let loader = Loader::new(

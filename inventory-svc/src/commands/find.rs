@@ -7,7 +7,10 @@
 use ids::{Epoch, OrderId, ShardNo};
 
 use super::Inventory;
-use crate::{lease::NotLeased, ledger::Found};
+use crate::{
+    lease::NotLeased,
+    ledger::{Error, Found},
+};
 
 /// What is known of the orders of one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub enum Known {
     Each(Vec<Found>),
     /// It can't be told now.
     Unknown,
+    /// This process can't tell now; another may.
+    Unable,
     /// The shard is retired, with this last epoch: what isn't in books that have it open never will
     /// be.
     Retired(Epoch),
@@ -38,19 +43,21 @@ where
         Err(NotLeased::Retired) => {
             return last_epoch().await.map_or(Known::Unknown, Known::Retired);
         }
-        Err(NotLeased::Loading | NotLeased::UnknownShard | NotLeased::Lapsed) => {
-            return Known::Unknown;
-        }
+        Err(NotLeased::Loading | NotLeased::UnknownShard) => return Known::Unknown,
+        Err(NotLeased::Lapsed) => return Known::Unable,
     };
     pause.reach("inventory.before_find").await;
     let answer = ledger.find(shard, leased.epoch, orders).await;
     pause.reach("inventory.after_find").await;
     match answer {
         Ok(found) if leases.still_valid(&leased) => Known::Each(found),
-        Ok(_) => Known::Unknown,
+        Ok(_) => Known::Unable,
         Err(error) => {
             inventory.report(shard, leased.epoch, error);
-            Known::Unknown
+            match error {
+                Error::Fenced | Error::StaleEpoch { .. } => Known::Unknown,
+                Error::Unreachable | Error::Unknown => Known::Unable,
+            }
         }
     }
 }

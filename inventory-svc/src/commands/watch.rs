@@ -1,7 +1,8 @@
 //! What is left, told to many. One poller looks at all shards that anybody watches, ten times a
 //! second, and shows each round to every stream; nobody's slowness holds up anybody else, since a
-//! stream that falls behind sees only the newest round. A look that finds the ledger fenced asks
-//! for a load, so an idle shop heals too.
+//! stream that falls behind sees only the newest round. Of what can't be told, nothing is said: a
+//! ledger that doesn't answer, or a lease that has lapsed, is no news. A look that finds the ledger
+//! fenced asks for a load, so an idle shop heals too.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,11 +17,14 @@ use ids::{Epoch, ShardNo};
 use tokio::sync::{Notify, watch};
 
 use super::Inventory;
-use crate::ledger::{Error, Peek};
+use crate::{
+    lease::NotLeased,
+    ledger::{Error, Peek},
+};
 
 /// How often the watched shards are looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// A ledger that doesn't answer within this is unreachable for the round.
+/// From a ledger that doesn't answer within this, the round has nothing.
 const PEEK_WITHIN: Duration = Duration::from_millis(250);
 /// Shards per look.
 const PEEK_MAX: usize = 1_024;
@@ -43,7 +47,7 @@ pub enum Left {
         /// Whether an operator has paused it.
         paused: bool,
     },
-    /// Fenced, loading or unreachable.
+    /// The catalog or the ledger says that it is loading, retired or fenced.
     NotOpen,
 }
 
@@ -69,7 +73,7 @@ struct Watched {
     shards: BTreeMap<ShardNo, usize>,
 }
 
-/// What one round of looking found.
+/// What one round of looking found, of each shard that can be told of.
 #[derive(Default)]
 struct Round {
     number: u64,
@@ -105,8 +109,8 @@ impl StockWatch {
     }
 
     /// Tells of each shard once it was looked at, then whenever it changed, and at least every
-    /// 250 ms while the poller runs. Ends when `stopper` stops. A shard that is named twice is
-    /// told of once.
+    /// 250 ms while the poller runs and can tell. Ends when `stopper` stops. A shard that is named
+    /// twice is told of once.
     ///
     /// # Errors
     /// [`TooManyStreams`] beyond 1,024.
@@ -156,9 +160,9 @@ impl Hub {
             let peeks = peeks.unwrap_or(Err(Error::Unknown)).unwrap_or_default();
             let mut peeks = peeks.into_iter();
             let judged = shards.iter().zip(before);
-            left.extend(
-                judged.map(|(shard, before)| (*shard, self.judge(*shard, before, peeks.next()))),
-            );
+            left.extend(judged.filter_map(|(shard, before)| {
+                Some((*shard, self.judge(*shard, before, peeks.next())?))
+            }));
         }
         let number = self.rounds.borrow().number + 1;
         self.rounds.send_replace(Arc::new(Round { number, left }));
@@ -168,23 +172,29 @@ impl Hub {
         self.inventory.leases.check(shard).ok().map(|leased| leased.epoch)
     }
 
-    /// A shard is open if ledger and catalog agree on its epoch. That they don't is reported only
-    /// if the shard was leased in the same epoch `before` the ledger was looked at: what it showed
-    /// then says nothing about an epoch that was loaded meanwhile.
-    fn judge(&self, shard: ShardNo, before: Option<Epoch>, peek: Option<Peek>) -> Left {
-        let Ok(leased) = self.inventory.leases.check(shard) else { return Left::NotOpen };
-        let error = match peek {
-            None => return Left::NotOpen,
-            Some(Peek::Open { epoch, version, left }) if epoch == leased.epoch => {
-                return Left::Open { epoch, version, left, paused: leased.paused };
+    /// A shard is open if ledger and catalog agree on its epoch. Nothing can be told of it while
+    /// one of them is silent, unless the catalog alone says that it isn't open. That they don't
+    /// agree is reported only if the shard was leased in the same epoch `before` the ledger was
+    /// looked at: what it showed then says nothing about an epoch that was loaded meanwhile.
+    fn judge(&self, shard: ShardNo, before: Option<Epoch>, peek: Option<Peek>) -> Option<Left> {
+        let leased = match self.inventory.leases.check(shard) {
+            Ok(leased) => leased,
+            Err(NotLeased::Lapsed) => return None,
+            Err(NotLeased::Loading | NotLeased::Retired | NotLeased::UnknownShard) => {
+                return Some(Left::NotOpen);
             }
-            Some(Peek::Open { epoch, .. }) => Error::StaleEpoch { loaded: epoch },
-            Some(Peek::Closed { .. } | Peek::Fenced) => Error::Fenced,
+        };
+        let error = match peek? {
+            Peek::Open { epoch, version, left } if epoch == leased.epoch => {
+                return Some(Left::Open { epoch, version, left, paused: leased.paused });
+            }
+            Peek::Open { epoch, .. } => Error::StaleEpoch { loaded: epoch },
+            Peek::Closed { .. } | Peek::Fenced => Error::Fenced,
         };
         if before == Some(leased.epoch) {
             self.inventory.report(shard, leased.epoch, error);
         }
-        Left::NotOpen
+        Some(Left::NotOpen)
     }
 }
 

@@ -1,13 +1,14 @@
 //! `InventoryService`: what other services ask of the ledger. Every field is checked before
 //! anything is done, and no input panics. It decides nothing: refusals travel inside the answers,
-//! and `status` makes statuses of the few that can't.
+//! and `status` makes statuses of the few that can't. What this process alone can't do is noted in
+//! the head of the answer, and its streams end while it isn't ready: callers go elsewhere.
 
 mod ask;
 mod tell;
 
 use std::{pin::Pin, sync::Arc};
 
-use chassis::Stopper;
+use chassis::{Health, Stopper, channel::unable};
 use futures::{Stream, StreamExt as _};
 use ids::{Epoch, ShardNo};
 use proto::inventory::v1::{
@@ -23,8 +24,8 @@ use crate::{
     commands::{
         Inventory,
         count::{self, NotCounted},
-        find,
-        reserve::{self, Reservation},
+        find::{self, Known},
+        reserve::{self, Reservation, ShardRefusal},
         settle::{self, NotSettled},
         watch::{StockWatch, TooManyStreams},
     },
@@ -32,15 +33,16 @@ use crate::{
     upstream::books::Books,
 };
 
-/// The service, ready to be routed. Streams end when `stopper` stops.
+/// The service, ready to be routed. Streams end when `stopper` stops or `health` isn't ready.
 pub(crate) fn service(
     inventory: Inventory,
     catalog: Arc<dyn Catalog>,
     books: Books,
     stock: StockWatch,
+    health: Health,
     stopper: Stopper,
 ) -> InventoryServiceServer<impl InventoryService> {
-    InventoryServiceServer::new(Handlers { inventory, catalog, books, stock, stopper })
+    InventoryServiceServer::new(Handlers { inventory, catalog, books, stock, health, stopper })
 }
 
 struct Handlers {
@@ -48,6 +50,7 @@ struct Handlers {
     catalog: Arc<dyn Catalog>,
     books: Books,
     stock: StockWatch,
+    health: Health,
     stopper: Stopper,
 }
 
@@ -62,7 +65,13 @@ impl InventoryService for Handlers {
             Reservation::Batch { reserved, lease_lapsed } => {
                 Ok(Response::new(tell::batch(reserved, lease_lapsed, asked.ids)))
             }
-            Reservation::Refused(refusal) => Ok(Response::new(tell::shard_refusal(refusal))),
+            Reservation::Refused(refusal) => {
+                let mut answer = Response::new(tell::shard_refusal(refusal));
+                if refusal == ShardRefusal::Unreachable {
+                    unable(answer.metadata_mut());
+                }
+                Ok(answer)
+            }
             Reservation::Unknown => Err(status::ledger_is_silent()),
         }
     }
@@ -90,16 +99,26 @@ impl InventoryService for Handlers {
         request: Request<WatchStockRequest>,
     ) -> Result<Response<Self::WatchStockStream>, Status> {
         let shards = ask::watch_stock(&request.into_inner())?;
+        let unready = self.health.unready();
+        if !self.health.is_ready() {
+            return Err(status::not_ready());
+        }
         let news = self.stock.watch(shards, self.stopper.clone());
         let news = news.map_err(|TooManyStreams| status::too_many_streams())?;
-        Ok(Response::new(Box::pin(news.map(|(shard, left)| Ok(tell::left(shard, left))))))
+        let news = news.map(|(shard, left)| Ok(tell::left(shard, left)));
+        Ok(Response::new(Box::pin(news.take_until(unready))))
     }
 
     async fn find(&self, request: Request<FindRequest>) -> Result<Response<FindResponse>, Status> {
         let ask::Find { shard, orders } = ask::find(&request.into_inner())?;
         let last_epoch = || self.last_epoch(shard);
         let known = find::find(&self.inventory, shard, &orders, last_epoch).await;
-        Ok(Response::new(tell::found(known, orders.len())))
+        let is_unable = known == Known::Unable;
+        let mut answer = Response::new(tell::found(known, orders.len()));
+        if is_unable {
+            unable(answer.metadata_mut());
+        }
+        Ok(answer)
     }
 
     async fn count_shard(

@@ -44,13 +44,19 @@ pub(crate) fn loading() -> Status {
 
 /// Whether the ledger has done it is not known, or it certainly hasn't; asking again is safe.
 pub(crate) fn ledger_is_silent() -> Status {
-    details(
-        Code::Unavailable,
-        ErrorReason::UpstreamUnavailable,
-        "the ledger gave no answer; whether anything was done is not known",
-    )
-    .retry_after(retry_after())
-    .into_status()
+    ours_is_silent("the ledger gave no answer; whether anything was done is not known")
+}
+
+/// Nothing was done: our own stores don't answer us. Those of another instance may.
+pub(crate) fn not_ready() -> Status {
+    ours_is_silent("this instance's own stores don't answer it")
+}
+
+fn ours_is_silent(says: &str) -> Status {
+    details(Code::Unavailable, ErrorReason::UpstreamUnavailable, says)
+        .of_this_instance()
+        .retry_after(retry_after())
+        .into_status()
 }
 
 pub(crate) fn too_many_streams() -> Status {

@@ -59,6 +59,18 @@ fn a_number_that_is_not_listed_is_retired_or_unknown() {
     assert_eq!(room.view.check(shard(4)), Err(NotLeased::UnknownShard));
 }
 
+#[test]
+fn what_was_heard_long_ago_is_no_answer_but_that_a_shard_is_retired() {
+    let room = Room::new();
+    room.read(vec![row(Phase::Loading, 7)]);
+    assert!(room.view.is_fresh());
+    room.shift.jump(TOLD_FOR);
+    assert!(!room.view.is_fresh());
+    assert_eq!(room.view.check(shard(1)), Err(NotLeased::Lapsed));
+    assert_eq!(room.view.check(shard(4)), Err(NotLeased::Lapsed));
+    assert_eq!(room.view.check(shard(3)), Err(NotLeased::Retired));
+}
+
 #[tokio::test]
 async fn a_lease_is_half_of_l_from_before_the_question() {
     let room = Room::new();

@@ -11,6 +11,7 @@ mod house;
 mod loading;
 mod on_redis;
 mod pausing;
+mod readiness;
 mod rolling;
 mod start;
 mod surface;

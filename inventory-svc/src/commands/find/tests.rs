@@ -29,7 +29,7 @@ async fn what_the_ledger_knows_is_told() {
 async fn nothing_is_said_without_a_lease_before() {
     let bench = Bench::open(9).await;
     bench.shift.jump(LEASE / 2);
-    assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, Known::Unknown);
+    assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, Known::Unable);
     bench.show(Phase::Loading, 2);
     assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, Known::Unknown);
     assert_eq!(find(&bench.inventory, shard(3), &[order(1)]).await, Known::Unknown);
@@ -48,7 +48,7 @@ async fn nothing_is_said_without_a_lease_after() {
         let asked = [order(1)];
         let found = find(&bench.inventory, shard(1), &asked);
         let (found, ()) = tokio::join!(found, frozen);
-        assert_eq!(found, Known::Unknown, "frozen at {point}");
+        assert_eq!(found, Known::Unable, "frozen at {point}");
     }
 }
 
@@ -73,7 +73,7 @@ async fn a_ledger_that_is_fenced_or_silent_says_nothing() {
     assert_eq!(bench.loads(), [(shard(1), Why::Fenced(epoch(1)))]);
     for error in [Error::Unreachable, Error::Unknown] {
         let bench = Bench::failing(error).await;
-        assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, Known::Unknown);
+        assert_eq!(find(&bench.inventory, shard(1), &[order(1)]).await, Known::Unable);
         assert_eq!(bench.loads(), []);
     }
 }

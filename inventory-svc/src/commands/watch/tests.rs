@@ -104,7 +104,8 @@ async fn a_shard_is_open_only_where_ledger_and_catalog_agree() {
     assert_eq!(look().await, Left::NotOpen);
     bench.loads();
     bench.shift.jump(LEASE / 2);
-    assert_eq!(look().await, Left::NotOpen);
+    stock.0.look(&[shard(1)]).await;
+    assert_eq!(stock.0.rounds.borrow().left.get(&shard(1)), None, "nobody can tell");
     assert_eq!(bench.loads(), [], "a lapsed lease says nothing about the ledger");
 }
 
@@ -123,12 +124,35 @@ async fn an_epoch_that_was_loaded_during_the_look_is_not_reported() {
 }
 
 #[tokio::test]
-async fn a_silent_ledger_is_not_open() {
-    let bench = Bench::failing(Error::Unknown).await;
-    let stock = StockWatch::new(bench.inventory.clone());
-    stock.0.look(&[shard(1)]).await;
-    assert_eq!(stock.0.rounds.borrow().left[&shard(1)], Left::NotOpen);
-    assert_eq!(bench.loads(), []);
+async fn a_ledger_that_cannot_be_asked_is_no_news() {
+    for error in [Error::Unknown, Error::Unreachable] {
+        let bench = Bench::failing(error).await;
+        let stock = StockWatch::new(bench.inventory.clone());
+        let look = async || {
+            stock.0.look(&[shard(1)]).await;
+            stock.0.rounds.borrow().left.get(&shard(1)).copied()
+        };
+        assert_eq!(look().await, None, "{error}");
+        assert_eq!(bench.loads(), []);
+        // The catalog's word needs no ledger.
+        bench.show(Phase::Loading, 2);
+        assert_eq!(look().await, Some(Left::NotOpen), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_shard_is_told_of_again_once_it_can_be() {
+    let Polled { bench, stock, stopper, _owner } = polled().await;
+    let mut news = Box::pin(stock.watch(vec![shard(1)], stopper).unwrap());
+    assert_eq!(next_but(&mut news, None).await, Some(open(1, 9)));
+    bench.shift.jump(LEASE);
+    let silent = async {
+        // What was looked at before the jump may still be told.
+        while tokio::time::timeout(4 * POLL_INTERVAL, news.next()).await.is_ok() {}
+    };
+    tokio::time::timeout(Duration::from_secs(10), silent).await.expect("it falls silent");
+    bench.show(Phase::Open, 1);
+    assert_eq!(next_but(&mut news, None).await, Some(open(1, 9)));
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ pub(super) fn found(known: Known, asked: usize) -> FindResponse {
     };
     let (states, retired) = match known {
         Known::Each(found) => (found.into_iter().map(|found| state(found).into()).collect(), None),
-        Known::Unknown => (vec![FoundState::Unknown.into(); asked], None),
+        Known::Unknown | Known::Unable => (vec![FoundState::Unknown.into(); asked], None),
         Known::Retired(last) => (vec![FoundState::Retired.into(); asked], Some(last)),
     };
     FindResponse { states, retired_epoch: Epoch::to_wire(retired) }

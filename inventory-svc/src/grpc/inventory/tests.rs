@@ -12,13 +12,13 @@ use proto::inventory::v1::{
 };
 use store::PoolSettings;
 use tokio::runtime::Handle;
-use tonic::Code;
+use tonic::{Code, metadata::MetadataMap};
 use tonic_types::StatusExt as _;
 
 use super::*;
 use crate::{
     catalog::sqlite::SqliteCatalog,
-    commands::bench::{Bench, epoch, load, order, shard},
+    commands::bench::{Bench, LEASE, epoch, load, order, shard},
     ledger::Error,
 };
 
@@ -31,7 +31,9 @@ async fn handlers(bench: &Bench) -> Handlers {
     let nowhere = connect_lazy(&Handle::current(), "http://127.0.0.1:1", &Default::default());
     let books = Books::new(nowhere.unwrap(), Duration::from_secs(1));
     let (inventory, catalog) = (bench.inventory.clone(), Arc::new(catalog));
-    Handlers { inventory, catalog, books, stock, stopper: Stopper::new() }
+    let (health, _service) = Health::new();
+    health.set_ready(true).await;
+    Handlers { inventory, catalog, books, stock, health, stopper: Stopper::new() }
 }
 
 fn bytes(name: u8) -> Bytes {
@@ -147,6 +149,53 @@ async fn no_answer_of_the_ledger_is_unavailable_and_unreachable_is_not() {
     let answer = handlers(&bench).await.reserve(request).await.unwrap().into_inner().answer;
     let wanted = ShardRefusal::Unreachable;
     assert_eq!(answer, Some(reserve_response::Answer::Refusal(wanted.into())));
+}
+
+/// What is true of the shard, any instance would say; what is true of us, not.
+#[tokio::test]
+async fn only_what_this_instance_alone_cannot_do_is_noted_in_the_head() {
+    let is_noted = |head: &MetadataMap| head.contains_key("instance-unable");
+    let reserve = async |bench: &Bench| {
+        let request = Request::new(ReserveRequest { shard_no: 1, entries: vec![entry(1)] });
+        match handlers(bench).await.reserve(request).await {
+            Ok(answer) => is_noted(answer.metadata()),
+            Err(status) => is_noted(status.metadata()),
+        }
+    };
+    let find = async |bench: &Bench| {
+        let request = Request::new(FindRequest { shard_no: 1, order_ids: vec![bytes(1)] });
+        is_noted(handlers(bench).await.find(request).await.unwrap().metadata())
+    };
+    for error in [Error::Unreachable, Error::Unknown] {
+        let bench = Bench::failing(error).await;
+        assert!(reserve(&bench).await && find(&bench).await, "{error}");
+    }
+    let bench = Bench::open(9).await;
+    assert!(!reserve(&bench).await && !find(&bench).await);
+    bench.show(Phase::Loading, 2);
+    assert!(!reserve(&bench).await && !find(&bench).await, "the catalog says so to all");
+    bench.shift.jump(LEASE);
+    assert!(reserve(&bench).await && find(&bench).await, "it said so long ago");
+    bench.show(Phase::Open, 2);
+    assert!(!reserve(&bench).await, "the ledger has another epoch for all");
+}
+
+#[tokio::test]
+async fn streams_end_while_the_instance_is_not_ready_and_none_begins() {
+    let bench = Bench::open(9).await;
+    let handlers = handlers(&bench).await;
+    let watch = async || {
+        let request = Request::new(WatchStockRequest { shard_nos: vec![1] });
+        handlers.watch_stock(request).await
+    };
+    let mut news = watch().await.unwrap().into_inner();
+    handlers.health.set_ready(false).await;
+    assert!(news.next().await.is_none());
+    let status = watch().await.map(drop).unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.metadata().contains_key("instance-unable"));
+    handlers.health.set_ready(true).await;
+    assert!(watch().await.is_ok());
 }
 
 #[tokio::test]
