@@ -191,13 +191,16 @@ impl Road {
             ReserveOutcome::Unknown => Fared::Failed,
             ReserveOutcome::Answered(_)
             | ReserveOutcome::Loading
+            | ReserveOutcome::Unable
             | ReserveOutcome::Retired
             | ReserveOutcome::Malformed => Fared::Answered(self.since(before)),
         });
         self.pause.reach("gateway.after_reserve").await;
         match outcome {
             ReserveOutcome::Answered(reserved) => self.told(shard, before, reserved, members).await,
-            ReserveOutcome::Loading | ReserveOutcome::Malformed => all(Answer::Loading),
+            ReserveOutcome::Loading | ReserveOutcome::Unable | ReserveOutcome::Malformed => {
+                all(Answer::Loading)
+            }
             ReserveOutcome::Retired => all(Answer::Retired),
             ReserveOutcome::Unknown => all(Answer::Processing),
         }

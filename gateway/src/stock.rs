@@ -146,10 +146,15 @@ impl StockView {
     }
 }
 
+/// A stream without news is left: two of inventory-svc's heartbeats more than those after which
+/// nothing is known any more. Whoever answers may have nothing to tell either, so it isn't hurried.
+const NO_NEWS_MAX: Duration = Duration::from_secs(1);
+
 /// How long to wait for more shards before the stream is opened anew for all of them.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// Listens until it is stopped. A broken stream is opened again, with growing pauses.
+/// Listens until it is stopped. A stream that breaks, ends or falls silent is opened again, at an
+/// instance that is ready then, with growing pauses.
 pub(crate) async fn listen(
     view: Arc<StockView>,
     inventory: Inventory,
@@ -165,15 +170,16 @@ pub(crate) async fn listen(
             tokio::time::sleep(GATHER).await;
             continue;
         }
-        if let Ok(mut stream) = inventory.watch_stock(&shards, connect_limit).await {
+        if let Ok(mut stream) = inventory.watch_stock(&shards, connect_limit.min(NO_NEWS_MAX)).await
+        {
             loop {
                 tokio::select! {
-                    news = stream.next() => match news {
-                        Some(Some(news)) => {
+                    news = tokio::time::timeout(NO_NEWS_MAX, stream.next()) => match news {
+                        Ok(Some(Some(news))) => {
                             backoff.reset();
                             view.hear(&news, clock.now());
                         }
-                        Some(None) | None => break,
+                        Ok(Some(None) | None) | Err(_) => break,
                     },
                     () = view.wanted.notified() => {
                         tokio::time::sleep(GATHER).await;

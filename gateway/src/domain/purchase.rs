@@ -89,8 +89,10 @@ pub(crate) struct Reserved {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ReserveOutcome {
     Answered(Reserved),
-    /// Nothing was taken; the shard is being loaded or can't be asked.
+    /// Nothing was taken; the shard is being loaded.
     Loading,
+    /// Nothing was taken, since nothing was asked of the ledger: whoever was called can't reach it.
+    Unable,
     /// The shard is retired: the books alone answer.
     Retired,
     /// Nothing was taken: the call itself was refused, which is a fault of ours.

@@ -1,5 +1,6 @@
 //! inventory-svc: what is sold, what is left, and the call that takes units. Reserve is the one
 //! call that isn't a read: whatever goes wrong after it was sent is [`ReserveOutcome::Unknown`].
+//! It goes to a second instance only if the first says that it could do nothing at all.
 
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub(crate) struct Sale {
 pub(crate) struct Inventory {
     ledger: wire::inventory_service_client::InventoryServiceClient<Balanced>,
     catalog: wire::catalog_service_client::CatalogServiceClient<Balanced>,
+    channel: Balanced,
     clock: Clock,
 }
 
@@ -52,13 +54,31 @@ impl Inventory {
     pub(crate) fn new(channel: Balanced, clock: Clock) -> Self {
         Self {
             ledger: wire::inventory_service_client::InventoryServiceClient::new(channel.clone()),
-            catalog: wire::catalog_service_client::CatalogServiceClient::new(channel),
+            catalog: wire::catalog_service_client::CatalogServiceClient::new(channel.clone()),
+            channel,
             clock,
         }
     }
 
-    /// Takes units for a batch.
+    /// Takes units for a batch. An instance that is cut off from its stores has taken nothing, so
+    /// another is asked, once; never after [`ReserveOutcome::Unknown`].
     pub(crate) async fn reserve(
+        &self,
+        shard: ShardNo,
+        entries: &[Entry],
+        limit: Duration,
+    ) -> ReserveOutcome {
+        let until = Until::within(&self.clock, limit);
+        let outcome = self.reserve_once(shard, entries, limit).await;
+        let left = until.left(&self.clock);
+        if outcome == ReserveOutcome::Unable && !left.is_zero() && self.channel.has_an_able_one() {
+            self.reserve_once(shard, entries, left).await
+        } else {
+            outcome
+        }
+    }
+
+    async fn reserve_once(
         &self,
         shard: ShardNo,
         entries: &[Entry],
@@ -209,9 +229,8 @@ fn reserve_outcome(
             }
         },
         Some(Answer::Refusal(refusal)) => match wire::ShardRefusal::try_from(refusal) {
-            Ok(wire::ShardRefusal::Loading | wire::ShardRefusal::Unreachable) => {
-                ReserveOutcome::Loading
-            }
+            Ok(wire::ShardRefusal::Loading) => ReserveOutcome::Loading,
+            Ok(wire::ShardRefusal::Unreachable) => ReserveOutcome::Unable,
             Ok(wire::ShardRefusal::Retired) => ReserveOutcome::Retired,
             Ok(wire::ShardRefusal::UnknownShard) => {
                 // The ticket is ours, so the shard exists: that catalog is behind.

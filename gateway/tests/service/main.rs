@@ -5,6 +5,7 @@
 
 mod http;
 mod identity;
+mod instances;
 mod journal_trouble;
 mod limits;
 mod logs;

@@ -418,7 +418,12 @@ fn config(dir: &Path, behind: &str) -> Config {
     config
 }
 
-fn serve_stubs(owner: &TaskOwner, cores: &Cores, world: &Arc<World>) -> std::net::SocketAddr {
+/// Everything that is behind a gateway, over `world`.
+pub(crate) fn serve_stubs(
+    owner: &TaskOwner,
+    cores: &Cores,
+    world: &Arc<World>,
+) -> std::net::SocketAddr {
     let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
     let addr = listeners.addr();
     let stub = Stub(Arc::clone(world));

@@ -178,7 +178,7 @@ impl InventoryService for Stub {
         lock(&self.0.batches).push(request.entries.len());
         up(&self.0.is_inventory_down)?;
         match &*lock(&self.0.reserve) {
-            Some(script) => script(request).map(Response::new),
+            Some(script) => script(request).map(crate::instances::with_head),
             None => Ok(Response::new(lock(&self.0.ledger).reserve(&request))),
         }
     }
