@@ -6,6 +6,7 @@
 mod gateway_killed;
 mod kafka_stopped;
 mod mariadb_killed;
+mod one_apart;
 mod orders_stopped;
 mod redis_lost;
 mod two_gateways;

@@ -32,7 +32,7 @@ mod stores;
 
 pub(crate) use role::{Role, binary};
 pub(crate) use rush::Rush;
-pub(crate) use stores::{Layout, Stores};
+pub(crate) use stores::{Apart, Layout, Stores};
 
 /// Long enough for a loaded machine to do anything that it will ever do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 /// How long a store may take to accept a connection. 5 s: on loopback it does at once or never.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What may be under way on a slow line: a megabyte or more, then it holds up who sends.
+const UNDER_WAY_MAX: usize = 1_024;
 
 /// Passes connections on to a store. Dropped, it ends them all.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ enum Fault {
     Cut,
     BlackHole,
     RepliesDropped,
+    /// Each reply comes so much later.
+    Slow(Duration),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +91,11 @@ impl Proxy {
     /// A connection that has lost a reply ends with [`Proxy::heal`].
     pub fn drop_replies(&self) {
         self.turn_to(Fault::RepliesDropped);
+    }
+
+    /// Passes everything, what the store says only after so long.
+    pub fn slow(&self, by: Duration) {
+        self.turn_to(Fault::Slow(by));
     }
 
     /// Passes everything again.
@@ -140,11 +150,35 @@ async fn carry(mut client: TcpStream, mut line: watch::Receiver<Line>) {
     }
 }
 
+/// Bytes that are under way, and when they arrive.
+type UnderWay = (Sleep, Vec<u8>);
+
 /// Passes one way, until it ends or has lost something.
 async fn pass(
     way: Way,
+    from: impl AsyncRead + Unpin,
+    to: impl AsyncWrite + Unpin,
+    line: watch::Receiver<Line>,
+) {
+    let (sender, receiver) = mpsc::channel(UNDER_WAY_MAX);
+    // What was taken is delivered, even if nothing more will be.
+    tokio::join!(take(way, from, sender, line), deliver(receiver, to));
+}
+
+/// In the order in which it was sent, each when it is due.
+async fn deliver(mut under_way: mpsc::Receiver<UnderWay>, mut to: impl AsyncWrite + Unpin) {
+    while let Some((due, bytes)) = under_way.recv().await {
+        due.await;
+        if to.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn take(
+    way: Way,
     mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
+    to: mpsc::Sender<UnderWay>,
     mut line: watch::Receiver<Line>,
 ) {
     let mut bytes = vec![0; 16 * 1024];
@@ -153,8 +187,13 @@ async fn pass(
         let held = line.wait_for(|line| line.fault != Fault::BlackHole).await;
         let Ok((fault, turn)) = held.map(|line| (line.fault, line.turn)) else { return };
         match (fault, way) {
-            (Fault::None, _) | (Fault::RepliesDropped, Way::Request) => {
-                if to.write_all(&bytes[..len]).await.is_err() {
+            (Fault::None, _) | (Fault::RepliesDropped | Fault::Slow(_), Way::Request) => {
+                if to.send((sleep(Duration::ZERO), bytes[..len].to_vec())).await.is_err() {
+                    return;
+                }
+            }
+            (Fault::Slow(by), Way::Reply) => {
+                if to.send((sleep(by), bytes[..len].to_vec())).await.is_err() {
                     return;
                 }
             }

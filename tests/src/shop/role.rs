@@ -3,6 +3,10 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use testbed::Process;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tonic::transport::Channel;
 
 use super::PATIENCE;
@@ -12,6 +16,8 @@ pub(crate) struct RoleConfig {
     /// The command of the binary that runs it.
     pub(super) name: &'static str,
     pub(super) addr: SocketAddr,
+    /// Where its metrics are, if anybody looks at them.
+    pub(super) seen: Option<SocketAddr>,
     pub(super) file: PathBuf,
 }
 
@@ -46,8 +52,35 @@ impl Role {
     /// Starts it, the first time or after it died; returns when it takes connections.
     pub(crate) async fn start(&mut self) {
         let addr = self.config.addr;
-        let listens = async || tokio::net::TcpStream::connect(addr).await.is_ok();
+        let listens = async || TcpStream::connect(addr).await.is_ok();
         self.process.start(PATIENCE, listens).await;
+    }
+
+    /// Whether `/readyz` says that it is ready.
+    pub(crate) async fn is_ready(&self) -> bool {
+        self.look("/readyz").await.starts_with("HTTP/1.1 200")
+    }
+
+    /// A number of its metrics: that of the line which begins like this.
+    pub(crate) async fn metric(&self, line: &str) -> f64 {
+        let all = self.look("/metrics").await;
+        let value = all.lines().find_map(|said| said.strip_prefix(line)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {line} in {all}"))
+    }
+
+    /// The answer of its operators' port, as it came.
+    async fn look(&self, path: &str) -> String {
+        let seen = self.config.seen.expect("somebody looks at it");
+        let ask = async {
+            let mut connection = TcpStream::connect(seen).await?;
+            let request =
+                format!("GET {path} HTTP/1.1\r\nhost: {seen}\r\nconnection: close\r\n\r\n");
+            connection.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).await.map(|_| answer)
+        };
+        let answer = tokio::time::timeout(PATIENCE, ask).await.expect("it answers in time");
+        answer.expect("it answers")
     }
 
     /// `kill -9`: nothing is drained, flushed or tidied up.

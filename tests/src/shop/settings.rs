@@ -9,7 +9,7 @@ use super::{Stores, role::RoleConfig};
 /// A prober asks far more often than a buyer would, to see the moment in which it is sold again.
 const RATES: &str = "[rates]\nuser = { per_s = 1000, burst = 1000 }\n";
 
-/// Several of a role are on this machine, and nobody looks at their metrics.
+/// Several of a role are on this machine, and nobody looks at the metrics of most.
 const TELEMETRY: &str = "[telemetry]\nlisten = \"\"\n";
 
 /// Where each role will listen; nobody else gets these ports meanwhile.
@@ -19,17 +19,24 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn claim() -> Self {
-        Self { ports: (0..7).map(|_| Port::claim()).collect() }
+        Self { ports: (0..9).map(|_| Port::claim()).collect() }
     }
 }
 
 /// Writes a file for each role, and those that `seckill migrate` reads.
 pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleConfig> {
-    let [gateway, other_gateway, inventory, other_inventory, order, other_order, user] =
+    let [gateway, other_gateway, inventory, other_inventory, order, other_order, user, seen @ ..] =
         places.addresses();
     let redis = format!("redis://{}", stores.redis_door.addr());
     let key = |name: &str| format!("{:?}", path(&dir.join("keys").join(name)));
     let (inventories, orders) = ([inventory, other_inventory], [order, other_order]);
+    let called = match &stores.apart {
+        None => urls(&inventories),
+        Some(apart) => {
+            apart.way.point_to(&other_inventory.to_string());
+            format!("http://{inventory},http://{}", apart.way.addr())
+        }
+    };
     let journal = format!(
         "[journal]\nbrokers = \"{}\"\ntopic = \"{}\"\n\
          replication_factor = 1\nmin_insync_replicas = 1\n{TELEMETRY}",
@@ -49,17 +56,15 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
         urls(&orders),
     );
     let of_order = format!(
-        "inventory_url = \"{}\"\n[books]\nurl = \"{}\"\n{journal}",
-        urls(&inventories),
+        "inventory_url = \"{called}\"\n[books]\nurl = \"{}\"\n{journal}",
         stores.books.url(),
     );
     let of_gateway = format!(
         "operator_listen = \"\"\n\
-         [upstream]\ninventory = \"{}\"\norder = \"{}\"\nuser = \"http://{user}\"\n\
+         [upstream]\ninventory = \"{called}\"\norder = \"{}\"\nuser = \"http://{user}\"\n\
          [tickets]\nkey_file = {}\norder_id_key_file = {}\n\
          [identity]\nrehearsal_allowed = true\n\
          [clients]\ntrusted_proxies = [\"127.0.0.0/8\"]\n{RATES}{journal}",
-        urls(&inventories),
         urls(&orders),
         key("ticket.key"),
         key("order-id.key"),
@@ -76,15 +81,24 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
         save(&dir.join(format!("{service}.toml")), &text);
         for addr in addresses {
             let file = dir.join(format!("{name}-{}.toml", addr.port()));
-            save(&file, &format!("listen = \"{addr}\"\n{text}"));
-            configs.push(RoleConfig { name, addr, file });
+            let mut text = format!("listen = \"{addr}\"\n{text}");
+            let seen = inventories.iter().position(|at| *at == addr).map(|place| seen[place]);
+            if let Some(seen) = seen {
+                text = text.replace(TELEMETRY, &format!("[telemetry]\nlisten = \"{seen}\"\n"));
+            }
+            if let Some(apart) = stores.apart.as_ref().filter(|_| addr == other_inventory) {
+                text = text.replace(&redis, &format!("redis://{}", apart.redis.addr()));
+                text = text.replace(stores.catalog.url(), &stores.catalog_behind(&apart.catalog));
+            }
+            save(&file, &text);
+            configs.push(RoleConfig { name, addr, seen, file });
         }
     }
     configs
 }
 
 impl Places {
-    fn addresses(&self) -> [SocketAddr; 7] {
+    fn addresses(&self) -> [SocketAddr; 9] {
         std::array::from_fn(|place| ([127, 0, 0, 1], self.ports[place].number()).into())
     }
 }

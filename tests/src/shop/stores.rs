@@ -8,12 +8,23 @@ use testbed::{Database, Kafka, MariaDb, Proxy, Redis, running};
 pub(crate) struct Layout {
     pub(crate) own_kafka: bool,
     pub(crate) own_mariadb: bool,
+    /// The second inventory-svc has doors of its own, to be shut for it alone.
+    pub(crate) one_apart: bool,
+}
+
+/// What lies between the second inventory-svc and everybody else.
+pub(crate) struct Apart {
+    pub(crate) redis: Proxy,
+    pub(crate) catalog: Proxy,
+    /// From gateways and order-svc to it.
+    pub(crate) way: Proxy,
 }
 
 /// See the module.
 pub(crate) struct Stores {
     pub(crate) redis: Redis,
     pub(crate) redis_door: Proxy,
+    pub(crate) apart: Option<Apart>,
     pub(crate) kafka: Option<Kafka>,
     pub(crate) mariadb: Option<MariaDb>,
     pub(super) books: Database,
@@ -31,9 +42,20 @@ impl Stores {
         let server = mariadb.as_ref().map_or_else(running::mariadb, MariaDb::url);
         // Only the books are broken: what a catalog does without its database isn't the story.
         let shared = running::mariadb();
+        let catalog = Database::create(&shared).await;
+        let apart = match layout.one_apart {
+            false => None,
+            true => Some(Apart {
+                redis: Proxy::to(&redis_door.addr()).await,
+                catalog: Proxy::to(place(catalog.url())).await,
+                // Where that is, is known later.
+                way: Proxy::to("127.0.0.1:1").await,
+            }),
+        };
         Self {
             books: Database::create(&server).await,
-            catalog: Database::create(&shared).await,
+            catalog,
+            apart,
             accounts: Database::create(&shared).await,
             topic: format!("seckill.test.{}", uuid::Uuid::new_v4().simple()),
             redis,
@@ -43,7 +65,18 @@ impl Stores {
         }
     }
 
+    /// The catalog through a door.
+    pub(super) fn catalog_behind(&self, door: &Proxy) -> String {
+        self.catalog.url().replace(place(self.catalog.url()), &door.addr())
+    }
+
     pub(super) fn brokers(&self) -> String {
         self.kafka.as_ref().map_or_else(running::kafka, Kafka::brokers)
     }
+}
+
+/// `HOST:PORT` of a URL with a user.
+fn place(url: &str) -> &str {
+    let (_, rest) = url.split_once('@').expect("it has a user");
+    rest.split_once('/').expect("it names a database").0
 }

@@ -163,3 +163,27 @@ async fn nobody_behind_it_is_an_end_and_not_a_silence() {
     drop(echo);
     ends(&mut connect(&proxy).await).await;
 }
+
+#[tokio::test]
+async fn a_slow_line_delays_each_reply_and_not_one_behind_the_other() {
+    let mut echo = Echo::start().await;
+    let proxy = Proxy::to(&echo.addr).await;
+    let mut client = connect(&proxy).await;
+    says_and_hears(&mut client, 1).await;
+
+    proxy.slow(2 * SILENCE);
+    let hearing = async {
+        for byte in 2..22 {
+            client.write_u8(byte).await.unwrap();
+            echo.has_heard(usize::from(byte)).await;
+        }
+        hears_nothing(&mut client).await;
+        for byte in 2..22 {
+            hears(&mut client, byte).await;
+        }
+    };
+    // One behind the other, they would take 8 s.
+    timeout(20 * SILENCE, hearing).await.expect("they come together");
+    proxy.heal();
+    says_and_hears(&mut client, 22).await;
+}
