@@ -25,8 +25,15 @@ use crate::domain::sale::{Item, NewSale, Phase, Sale, Schedule, Shard, State};
 #[async_trait]
 pub trait Catalog: Send + Sync + 'static {
     /// Stores a checked sale as DRAFT, with one shard per item; the same (operator, request id)
-    /// again answers with the sale that the first call made.
-    async fn create_sale(&self, sale: &NewSale, by: &str, now_ms: u64) -> Result<Sale, Error>;
+    /// again answers with the sale that the first call made. Shards get numbers that this catalog
+    /// never gave and that are above `seen`: it may be a copy that doesn't remember all of them.
+    async fn create_sale(
+        &self,
+        sale: &NewSale,
+        by: &str,
+        now_ms: u64,
+        seen: u32,
+    ) -> Result<Sale, Error>;
 
     /// Gives a DRAFT sale its window; the same window again changes nothing.
     async fn schedule(&self, sale: SaleId, schedule: Schedule) -> Result<Scheduled, Error>;
@@ -66,8 +73,8 @@ pub trait Catalog: Send + Sync + 'static {
         count: u32,
     ) -> Result<Vec<ShardNo>, Error>;
 
-    /// (LOADING, `claim.to`), if the shard still is what was `seen`. False: it isn't, nothing was
-    /// changed.
+    /// (LOADING, `claim.to`), if the shard still is what was `seen`, its item included: in a
+    /// catalog that was restored the number may be another's. False: it isn't, nothing was changed.
     async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error>;
 
     /// Moves the end of the loader's lease, while (LOADING, `to`).
@@ -132,6 +139,8 @@ pub struct LeaseRows {
 pub struct LeaseRow {
     /// Which one.
     pub shard: ShardNo,
+    /// A part of whose stock it is.
+    pub item: ItemId,
     /// The latest claimed.
     pub epoch: Option<Epoch>,
     /// Where its loading is.
@@ -147,6 +156,8 @@ pub struct LeaseRow {
 pub struct Seen {
     /// Which one.
     pub shard: ShardNo,
+    /// A part of whose stock it was.
+    pub item: ItemId,
     /// The phase then.
     pub phase: Phase,
     /// The epoch then.

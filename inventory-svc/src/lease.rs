@@ -11,7 +11,7 @@ use std::{
 };
 
 use chassis::Clock;
-use ids::{Epoch, ShardNo};
+use ids::{Epoch, ItemId, ShardNo};
 
 use crate::{
     catalog::{LeaseRow, LeaseRows},
@@ -140,10 +140,15 @@ impl LeaseView {
     /// The shards that the catalog showed as OPEN when it was last asked, with their epochs;
     /// whatever the age of that answer.
     pub fn open_shards(&self) -> Vec<(ShardNo, Epoch)> {
+        self.open_items().into_iter().map(|(shard, epoch, _)| (shard, epoch)).collect()
+    }
+
+    /// The same, with the items that the catalog showed.
+    pub fn open_items(&self) -> Vec<(ShardNo, Epoch, ItemId)> {
         let is_open = |row: &LeaseRow| row.phase == Phase::Open;
         let rows = self.seen();
         let open = rows.rows.values().filter(|row| is_open(row));
-        open.filter_map(|row| row.epoch.map(|epoch| (row.shard, epoch))).collect()
+        open.filter_map(|row| row.epoch.map(|epoch| (row.shard, epoch, row.item))).collect()
     }
 
     /// The shortest lease of any shard that isn't retired.

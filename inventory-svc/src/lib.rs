@@ -42,7 +42,7 @@ use crate::{
     jobs::Jobs,
     lease::LeaseView,
     ledger::Ledger,
-    loading::{LoadRequests, Loader, Rooms},
+    loading::{Foreign, LoadRequests, Loader, Rooms},
     metrics::Instruments,
     upstream::{books::Books, operators::Operators},
 };
@@ -98,6 +98,7 @@ pub struct App {
     inventory: Inventory,
     stock: StockWatch,
     operators: Arc<Operators>,
+    foreign: Foreign,
     health: Health,
     routes: Routes,
     telemetry: Telemetry,
@@ -138,12 +139,15 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     };
     let (health, health_service) = Health::new();
     telemetry.show(&health);
-    let catalog_service = grpc::catalog::service(
-        Arc::clone(&catalog),
-        Arc::clone(&operators),
-        inventory.leases.clone(),
-        clock.clone(),
-    );
+    let foreign = Foreign::new(inventory.instruments.foreign_shards.clone());
+    let catalog_service = grpc::catalog::service(grpc::catalog::Handlers {
+        catalog: Arc::clone(&catalog),
+        books: books.clone(),
+        operators: Arc::clone(&operators),
+        leases: inventory.leases.clone(),
+        foreign: foreign.clone(),
+        clock: clock.clone(),
+    });
     let routes = grpc::reflection()?.add_service(health_service).add_service(catalog_service);
 
     Ok(App {
@@ -154,6 +158,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         stock: StockWatch::new(inventory.clone()),
         inventory,
         operators,
+        foreign,
         health,
         routes,
         telemetry,
@@ -173,7 +178,7 @@ impl App {
     /// If a part that it can't do without has ended by itself.
     pub async fn run(self, stopper: Stopper) -> Result<(), RunError> {
         let Self { config, listeners, cores, rooms, inventory, stock, operators, .. } = self;
-        let Self { health, routes, telemetry, .. } = self;
+        let Self { foreign, health, routes, telemetry, .. } = self;
         let drain_max = config.drain_max();
         let owner = TaskOwner::new("inventory-svc", stopper);
         let tasks = owner.tasks();
@@ -192,7 +197,7 @@ impl App {
             tasks.clone(),
             cores.background().clone(),
             inventory.loads.clone(),
-            inventory.instruments.loads.clone(),
+            (inventory.instruments.loads.clone(), foreign),
         );
         let jobs = Jobs { config, rooms, inventory, stock, operators, health, loader };
         // The lease is there before the first call: buyers needn't be told to come back.

@@ -3,9 +3,11 @@
 //! log elects the epoch, so attempts can't hurt each other.
 
 pub mod attempt;
+mod foreign;
 pub mod loader;
 mod requests;
 mod steps;
 
+pub use foreign::Foreign;
 pub use loader::{Cause, Loader, Rooms, Start};
 pub use requests::{LoadRequests, Why};

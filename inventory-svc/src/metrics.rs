@@ -31,6 +31,8 @@ pub struct Instruments {
     pub connections: Gauges<1>,
     /// Loads and retirements of shards that came to an end, by what it was.
     pub loads: Counters<1>,
+    /// Shards whose number the books know as another item's.
+    pub foreign_shards: Gauges<1>,
 }
 
 impl Instruments {
@@ -86,6 +88,11 @@ impl Instruments {
                 "seckill_inventory_loads",
                 "Loads and retirements of a shard that came to an end",
                 ["outcome"],
+            ),
+            foreign_shards: metrics.gauges(
+                "seckill_inventory_foreign_shards",
+                "Shards that aren't loaded, since their number is another item's in the books",
+                ["shard"],
             ),
         }
     }

@@ -103,6 +103,12 @@ pub trait Books: Send + Sync {
     /// If the store doesn't answer.
     async fn guard(&self, shard: ShardNo) -> Result<Option<Guarded>, Error>;
 
+    /// The highest shard number that a guard row or an order id has; 0 if there is none.
+    ///
+    /// # Errors
+    /// If the store doesn't answer.
+    async fn highest_shard(&self) -> Result<u32, Error>;
+
     /// All that a load needs of a shard, in one transaction that itself shows `epoch` open.
     ///
     /// # Errors

@@ -9,10 +9,11 @@ use chassis::{
 };
 use futures::stream::BoxStream;
 use ids::{Epoch, OrderId, ShardNo, UserId};
+use journal::Journal;
 use proto::order::v1::{
     CountShardRequest, CountShardResponse, FindOrdersRequest, FindOrdersResponse, GetOrderRequest,
-    GetOrderResponse, GetShardRequest, GetShardResponse, KnownShard, ListOrdersRequest,
-    ListOrdersResponse, ShardSnapshotRequest, ShardSnapshotResponse,
+    GetOrderResponse, GetShardRequest, GetShardResponse, HighestShardRequest, HighestShardResponse,
+    KnownShard, ListOrdersRequest, ListOrdersResponse, ShardSnapshotRequest, ShardSnapshotResponse,
     order_service_server::{OrderService, OrderServiceServer},
 };
 use serde::Deserialize;
@@ -23,12 +24,14 @@ use crate::books::{Books, Guarded, PageEnd, Snapshot};
 
 mod answer;
 mod input;
+mod read_up;
 mod refusal;
 mod snapshot;
 
 pub(crate) use refusal::words;
 
 use input::Input;
+use read_up::ReadUp;
 
 /// What bounds snapshots. The reasons stand in `config.default.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,17 +51,20 @@ pub(crate) struct OrderApi {
     background: Handle,
     snapshots: Arc<Semaphore>,
     snapshot_deadline: Duration,
+    read_up: ReadUp,
 }
 
 impl OrderApi {
-    /// Snapshots are read by `tasks` on `background`.
+    /// Over books of `journal`. Snapshots are read by `tasks` on `background`.
     pub(crate) fn new(
         books: Arc<dyn Books>,
+        journal: Journal,
         tasks: Tasks,
         background: Handle,
         settings: &SnapshotSettings,
     ) -> Self {
         Self {
+            read_up: ReadUp::new(Arc::clone(&books), journal),
             books,
             tasks,
             background,
@@ -160,6 +166,15 @@ impl OrderService for OrderApi {
             sold: guard.sold,
             generation,
         }))
+    }
+
+    async fn highest_shard(
+        &self,
+        _: Request<HighestShardRequest>,
+    ) -> Result<Response<HighestShardResponse>, Status> {
+        self.read_up.wait().await?;
+        let shard_no = self.books.highest_shard().await.map_err(refusal::unanswered)?;
+        Ok(Response::new(HighestShardResponse { shard_no }))
     }
 
     type ShardSnapshotStream = BoxStream<'static, Result<ShardSnapshotResponse, Status>>;

@@ -174,6 +174,7 @@ impl App {
         );
         tasks.spawn_on(background, Kind::Drained, "settle", telling);
 
+        let log = journal.clone();
         let halted = Halted::default();
         let (folded, marks, settings) = (Arc::clone(&books), halted.clone(), config.consumer);
         let consumers = Consumers {
@@ -222,7 +223,7 @@ impl App {
             health.watch(every, &stopper, look).await;
         });
 
-        let api = OrderApi::new(books, tasks.clone(), background.clone(), &config.snapshot);
+        let api = OrderApi::new(books, log, tasks.clone(), background.clone(), &config.snapshot);
         let routes = api.routes(reflection).add_service(health_service);
         let words = grpc::words();
         let server = &config.server;

@@ -8,12 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use ids::{Epoch, OrderId, UserId};
+use ids::{Epoch, ItemId, OrderId, UserId};
 use inventory_svc::domain::{Settled, StagedOrder};
 use journal::{Command, Record};
 use law::OrderState;
 use order_svc::{
-    Guard, Place,
+    Guard, Order, Place,
     books::Position,
     fold::{Entry, GuardChange, Outcome, View, fold},
     place,
@@ -27,6 +27,7 @@ use crate::{
 /// An order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
+    pub(crate) item: ItemId,
     pub(crate) user: UserId,
     pub(crate) quantity: u32,
     pub(crate) state: OrderState,
@@ -140,7 +141,8 @@ impl Pages {
         let entries: Vec<_> = records.iter().map(|record| entry(record.clone())).collect();
         let outcome = fold(self.view(rules), PARTITION, &entries, NOW_MS);
         for order in &outcome.orders {
-            let row = Row { user: order.user, quantity: order.quantity, state: order.state };
+            let Order { item, user, quantity, state, .. } = *order;
+            let row = Row { item, user, quantity, state };
             let before = self.rows.insert(order.id, row);
             assert_eq!(before, None, "I-4: the primary key refuses a second row");
         }

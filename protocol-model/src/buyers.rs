@@ -36,7 +36,10 @@ impl World {
         let may_come =
             index == 0 || !settings.has_barring() || self.is_settled(names::order(*ticket));
         let is_leased = self.services[usize::from(*service)].leased().is_some();
-        self.purchases[index] == Purchase::Idle && is_leased && may_come
+        // There is no ticket for an item that no catalog has shown yet.
+        let item = names::item_of(*ticket);
+        let has_ticket = item == names::ITEM || item == self.catalog.row().item;
+        self.purchases[index] == Purchase::Idle && is_leased && may_come && has_ticket
     }
 
     /// Whether the books have decided it, and the ledger has no open hold of it.

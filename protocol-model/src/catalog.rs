@@ -1,28 +1,23 @@
 //! The catalog's row of the shard, and what older copies show that it may be restored from. Each
 //! change is a compare-and-set, as in the adapters.
 
-use ids::Epoch;
+use ids::{Epoch, ItemId};
 use inventory_svc::domain::sale::Phase;
 use inventory_svc::loading::attempt::Answer;
+
+use crate::names;
 
 /// What the row shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
+    pub(crate) item: ItemId,
     pub(crate) phase: Phase,
     pub(crate) epoch: Option<Epoch>,
 }
 
 impl Row {
-    pub(crate) fn loading(to: Epoch) -> Self {
-        Self { phase: Phase::Loading, epoch: Some(to) }
-    }
-
-    pub(crate) fn open(to: Epoch) -> Self {
-        Self { phase: Phase::Open, epoch: Some(to) }
-    }
-
-    pub(crate) fn retired(to: Epoch) -> Self {
-        Self { phase: Phase::Retired, epoch: Some(to) }
+    fn new(item: ItemId) -> Self {
+        Self { item, phase: Phase::New, epoch: None }
     }
 
     pub(crate) fn is_retired(&self) -> bool {
@@ -45,23 +40,42 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     pub(crate) fn new() -> Self {
-        Self { row: Row { phase: Phase::New, epoch: None }, copies: None }
+        Self { row: Row::new(names::ITEM), copies: None }
     }
 
     pub(crate) fn row(&self) -> Row {
         self.row
     }
 
-    /// Writes `then`, if it shows `seen`.
-    pub(crate) fn set(&mut self, seen: Row, then: Row) -> Answer {
-        if self.row != seen {
+    /// (LOADING, `to`), if it shows `seen`; whoever is blind doesn't look at the item.
+    pub(crate) fn claim(&mut self, seen: Row, to: Epoch, is_blind: bool) -> Answer {
+        let item = if is_blind { self.row.item } else { seen.item };
+        if self.row != (Row { item, ..seen }) {
             return Answer::Refused;
         }
-        self.overwrite(then);
+        self.overwrite(Phase::Loading, to);
         Answer::Done
     }
 
-    pub(crate) fn overwrite(&mut self, then: Row) {
+    /// (`then`, `to`), if it shows (LOADING, `to`).
+    pub(crate) fn go_on(&mut self, to: Epoch, then: Phase) -> Answer {
+        if (self.row.phase, self.row.epoch) != (Phase::Loading, Some(to)) {
+            return Answer::Refused;
+        }
+        self.overwrite(then, to);
+        Answer::Done
+    }
+
+    pub(crate) fn overwrite(&mut self, phase: Phase, to: Epoch) {
+        self.put(Row { phase, epoch: Some(to), ..self.row });
+    }
+
+    /// A copy from before the number was given, which gives it to another item.
+    pub(crate) fn give_again(&mut self) {
+        self.put(Row::new(names::LATER_ITEM));
+    }
+
+    fn put(&mut self, then: Row) {
         let before = std::mem::replace(&mut self.row, then);
         if let Some(copies) = &mut self.copies
             && !copies.contains(&before)

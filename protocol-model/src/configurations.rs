@@ -9,6 +9,8 @@ const FIRST: (u8, u8) = (0, 0);
 /// The same ticket through another.
 const RETRY: (u8, u8) = (0, 1);
 const OTHER: (u8, u8) = (1, 1);
+/// For the item that gets the number again.
+const LATER: (u8, u8) = (2, 1);
 
 const ONE: &[(u8, u8)] = &[FIRST];
 const TWO: &[(u8, u8)] = &[FIRST, OTHER];
@@ -34,6 +36,8 @@ pub fn small() -> Vec<Settings> {
         pair(world("a frozen loader", ONE, &[(Reload, 1), (TakeOver, 1)])),
         world("an older catalog", TWO, &[(OldCatalog, 1), (Reload, 1)]),
         world("an older catalog, an empty ledger", TWO, &[(OldCatalog, 1), (Empty, 1)]),
+        world("a number given again", &[FIRST, OTHER, LATER], &[(NumberAgain, 1), (Reload, 1)]),
+        opening(pair(world("a number given again, an opening", &[LATER], &[(NumberAgain, 1)]))),
         world("older books", TWO, &[(OldBooks, 1), (Reload, 1)]),
         world("older books, a late settle", TWO, &[(OldBooks, 1), (LateSettle, 1)]),
         world("a lost tail", TWO, &[(LostTail, 1), (Reload, 1)]),
@@ -45,6 +49,7 @@ pub fn small() -> Vec<Settings> {
         over(world("over, a late call", ONE, &[(LateCall, 1), (Reload, 1)])),
         over(pair(world("over, a dead loader", ONE, &[(LoaderDeath, 1), (TakeOver, 1)]))),
         over(world("over, an older catalog", ONE, &[(OldCatalog, 1)])),
+        over(world("over, a number given again", &[FIRST, LATER], &[(NumberAgain, 1)])),
         over(world("over, a lost tail", ONE, &[(LostTail, 1), (GatewayDeath, 1)])),
     ]
 }
@@ -88,7 +93,11 @@ fn lost_ledgers() -> Vec<Settings> {
 fn older_copies() -> Vec<Settings> {
     use Fault::*;
     let frozen = &[(OldCatalog, 1), (Reload, 1), (TakeOver, 1)];
+    let again = &[(NumberAgain, 1), (Empty, 1), (GatewayDeath, 1)];
+    let again_frozen = &[(NumberAgain, 1), (Reload, 1), (TakeOver, 1), (LoaderDeath, 1)];
     vec![
+        world("a number given again, an empty ledger", &[FIRST, OTHER, LATER], again),
+        pair(world("a number given again, a frozen loader", &[FIRST, LATER], again_frozen)),
         pair(world("an older catalog, a frozen loader", ONE, frozen)),
         asked(world("an older catalog, GetOrder", TWO, &[(OldCatalog, 1), (Reload, 1)])),
         world("an older catalog, a late call", TWO, &[(OldCatalog, 1), (LateCall, 1), (Empty, 1)]),

@@ -30,6 +30,9 @@ impl World {
             events.extend((0..self.log.end()).map(Event::LoseTail));
         }
         events.extend((0..self.catalog.copies().len()).map(Event::RestoreCatalog));
+        if has(Fault::NumberAgain) {
+            events.push(Event::GiveAgain);
+        }
         events.extend((0..self.books.copies().len()).map(Event::RestoreBooks));
     }
 
@@ -71,6 +74,11 @@ impl World {
         self.faults.spend(Fault::OldCatalog);
         self.keep_copies();
         Some(())
+    }
+
+    pub(crate) fn give_again(&mut self) {
+        self.faults.spend(Fault::NumberAgain);
+        self.catalog.give_again();
     }
 
     pub(crate) fn restore_books(&mut self, copy: usize) -> Option<()> {

@@ -218,6 +218,8 @@ impl World {
         if self.rolled.is_some() || settings.is_removed(Removed::RollForward) {
             return None;
         }
+        // Only shards that the catalog shows with an epoch are looked after.
+        self.catalog.row().epoch?;
         let process = self.redis.at(self.services[index].connection);
         let due = process.shard().due(&process.me, LATER_MS, ALL).ok()?;
         let Holds { epoch, .. } = due;

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ids::Epoch;
+use ids::{Epoch, ItemId};
 use inventory_svc::{
     domain::{Activation, Identity, sale::Phase},
     loading::{
@@ -55,6 +55,7 @@ pub(crate) struct Load {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Run {
     attempt: Attempt,
+    item: ItemId,
     /// What the catalog showed before the claim; none once that is made.
     seen: Option<Row>,
     now: Duration,
@@ -138,6 +139,11 @@ impl World {
         if self.requests.older_books == Some(open) {
             return Some(Why::LowerGeneration(open));
         }
+        let guard = self.books.pages.guard.as_ref();
+        let is_foreign = guard.is_some_and(|guard| guard.item != self.catalog.row().item);
+        if is_foreign && !settings.is_removed(Removed::ItemOfTheGuard) {
+            return Some(Why::OtherItem(open));
+        }
         let is_other = self.books.pages.open_epoch() != Some(open) && !looks_away;
         is_other.then_some(Why::NotInBooks(open))
     }
@@ -186,6 +192,7 @@ impl World {
         };
         let plan = Plan {
             to,
+            item: seen.item,
             is_opening: seen.phase == Phase::New,
             is_over: match load.cause {
                 Cause::Over | Cause::Abandoned => settings.is_over && seen.phase != Phase::New,
@@ -200,6 +207,7 @@ impl World {
         load.mine.push(to);
         load.run = Some(Run {
             attempt: Attempt::new(plan),
+            item: seen.item,
             seen: Some(seen),
             now: Duration::ZERO,
             snapshot: None,
@@ -314,7 +322,7 @@ impl World {
             Action::End(end) => {
                 self.forget_loader(index);
                 match end {
-                    End::Opened | End::Retired | End::Overtaken => {}
+                    End::Opened | End::Retired | End::Overtaken | End::Foreign(_) => {}
                     End::StartOver(_) | End::OutOfPatience => {
                         self.services[index].load = Some(load);
                     }
@@ -358,6 +366,7 @@ impl World {
         Call {
             action,
             to: run.attempt.to(),
+            item: run.item,
             seen: run.seen,
             snapshot: run.snapshot.clone(),
             staged_on: run.staged_on.clone(),

@@ -1,4 +1,5 @@
-//! The ids of the small world: one shard of one item, and a ticket for each of a few users.
+//! The ids of the small world: one shard number, the item that has it, another one that may get it
+//! again, and a ticket for each of a few users.
 
 use ids::{CommandId, Epoch, ItemId, OrderId, SaleId, ShardNo, UserId};
 use inventory_svc::domain::{ReserveEntry, Terms};
@@ -26,6 +27,20 @@ pub(crate) fn epoch(number: u8) -> Epoch {
     Epoch::new(number.into()).expect("they count from 1")
 }
 
+/// The item that has the number from the beginning.
+pub(crate) const ITEM: ItemId = ItemId::from_bytes([0; 16]);
+
+/// The one that a catalog gives the number to which has forgotten the first.
+pub(crate) const LATER_ITEM: ItemId = ItemId::from_bytes([1; 16]);
+
+/// How many tickets there are.
+pub(crate) const TICKETS: u8 = 3;
+
+/// What a ticket is for: the last one, for the later item.
+pub(crate) fn item_of(ticket: u8) -> ItemId {
+    if ticket + 1 < TICKETS { ITEM } else { LATER_ITEM }
+}
+
 /// The order of a ticket.
 pub(crate) fn order(ticket: u8) -> OrderId {
     OrderId::mint(shard(), [ticket; 12])
@@ -48,10 +63,10 @@ pub(crate) fn entry(ticket: u8) -> ReserveEntry {
     }
 }
 
-pub(crate) fn item_opened(total: u32) -> ItemOpened {
+pub(crate) fn item_opened(item: ItemId, total: u32) -> ItemOpened {
     ItemOpened {
         sale: SaleId::from_bytes([0; 16]),
-        item: ItemId::from_bytes([0; 16]),
+        item,
         total,
         limit_per_user: LIMIT_PER_USER,
         unit_price: PRICE,

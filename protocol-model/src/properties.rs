@@ -2,6 +2,7 @@
 //! the small world, and when each of them may be asked.
 
 use ids::OrderId;
+use inventory_svc::domain::sale::Phase;
 use law::{OrderState, Units};
 use stateright::Property;
 
@@ -30,6 +31,9 @@ pub const LEDGER_IS_RIGHT: &str = "the books refuse no hold of the open epoch";
 /// Section 8: who is told NOT_PLACED has no order.
 pub const NOT_PLACED_IS_TRUE: &str = "NOT_PLACED is true";
 
+/// A shard's number, its item and its tickets are one: nobody buys what is another item's.
+pub const OF_ITS_TICKET: &str = "a row is of its ticket's item";
+
 pub(crate) fn all() -> Vec<Property<Protocol>> {
     vec![
         Property::always(NO_OVERSELL, |protocol: &Protocol, world: &World| {
@@ -45,32 +49,46 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         Property::always(NOT_PLACED_IS_TRUE, |_, world: &World| {
             world.denies_nobody_with_an_order()
         }),
+        Property::always(OF_ITS_TICKET, |_, world: &World| world.sells_what_tickets_name()),
     ]
 }
 
 impl World {
-    /// Nothing is on its way, everything is decided, and the shard is open or retired: a good end,
-    /// if it is also lawful.
+    /// Nothing is on its way, everything is decided, and the shard is open or retired, or refused
+    /// since its number is another item's: a good end, if it is also lawful.
     pub(crate) fn is_at_rest(&self) -> bool {
+        if self.is_refused() {
+            return self.is_quiet();
+        }
         let row = self.catalog.row();
         let Some(epoch) = row.open_epoch().or(row.epoch.filter(|_| row.is_retired())) else {
             return false;
         };
+        self.is_quiet()
+            && self.books.pages.open_epoch() == Some(epoch)
+            && self.requests.rejected != Some(epoch)
+            && self.requests.older_books != Some(epoch)
+            && (row.is_retired() || self.open_holds_in(epoch) == Some(0))
+    }
+
+    /// The books know the number as another item's, and nobody has touched the shard.
+    fn is_refused(&self) -> bool {
+        let (row, guard) = (self.catalog.row(), self.books.pages.guard.as_ref());
+        row.phase == Phase::New && guard.is_some_and(|guard| guard.item != row.item)
+    }
+
+    fn is_quiet(&self) -> bool {
         let in_flight = |purchase: &Purchase| match purchase {
             Purchase::Leased { .. } | Purchase::Held { .. } => true,
             Purchase::Idle | Purchase::Done => false,
         };
         self.redis.before.is_none()
-            && self.books.pages.open_epoch() == Some(epoch)
             && !self.can_consume()
             && self.services.iter().all(|service| service.load.is_none())
             && !self.purchases.iter().any(in_flight)
             && !matches!(self.look_up, LookUp::NoRow | LookUp::Retired(_))
             && self.rolled.is_none()
             && self.late.is_none()
-            && self.requests.rejected != Some(epoch)
-            && self.requests.older_books != Some(epoch)
-            && (row.is_retired() || self.open_holds_in(epoch) == Some(0))
     }
 
     /// At rest: whether nothing is missing.
@@ -90,7 +108,7 @@ impl World {
 
     fn leaks_nothing(&self, settings: &Settings) -> bool {
         let live = self.books.pages.live_units();
-        if self.catalog.row().is_retired() {
+        if self.catalog.row().is_retired() || self.is_refused() {
             // What was left is nobody's any more.
             return law::no_oversell(settings.total.into(), live).is_ok();
         }
@@ -145,6 +163,14 @@ impl World {
             || self.redis.before.iter().chain([&self.redis.now]).any(holds_it)
             || self.purchases.iter().any(has_it)
             || self.rolled.as_ref().is_some_and(|rolled| rolled.carries(order))
+    }
+
+    fn sells_what_tickets_name(&self) -> bool {
+        let rows = &self.books.pages.rows;
+        (0..names::TICKETS).all(|ticket| {
+            let row = rows.get(&names::order(ticket));
+            row.is_none_or(|row| row.item == names::item_of(ticket))
+        })
     }
 
     fn denies_nobody_with_an_order(&self) -> bool {

@@ -69,6 +69,7 @@ impl Event {
             | Self::ComeBackEmpty
             | Self::LoseTail(_)
             | Self::RestoreCatalog(_)
+            | Self::GiveAgain
             | Self::RestoreBooks(_)
             | Self::ConsumeBarred(_)
             | Self::Load(_, Twin::Silent | Twin::Late)
@@ -187,6 +188,7 @@ impl Model for Protocol {
             Event::OldEnds => world.old_ends()?,
             Event::LoseTail(offset) => world.lose_tail(offset),
             Event::RestoreCatalog(copy) => world.restore_catalog(copy)?,
+            Event::GiveAgain => world.give_again(),
             Event::RestoreBooks(copy) => world.restore_books(copy)?,
         }
         // A replica that falls behind does so just before something that it misses.

@@ -4,7 +4,7 @@
 
 use crate::{
     Budget, Fault, Judged, NO_OVERSELL, NOT_PLACED_IS_TRUE, NOT_REFUSED, NOTHING_LEAKS,
-    PROMISE_KEPT, Removed, Settings,
+    OF_ITS_TICKET, PROMISE_KEPT, Removed, Settings,
 };
 
 /// A row of the table.
@@ -20,6 +20,8 @@ const FIRST: (u8, u8) = (0, 0);
 /// The first one's ticket again, through another gateway.
 const RETRY: (u8, u8) = (0, 1);
 const OTHER: (u8, u8) = (1, 1);
+/// For the item that gets the number again.
+const LATER: (u8, u8) = (2, 1);
 
 const REFUSED: Judged = Judged::Only(NOT_REFUSED);
 const LOST: Judged = Judged::Only(PROMISE_KEPT);
@@ -27,7 +29,7 @@ const LEAK: Judged = Judged::Only(NOTHING_LEAKS);
 
 /// All rows that concern admission and loading.
 pub fn rows() -> Vec<Row> {
-    [of_admission(), of_the_log(), of_attempts()].concat()
+    [of_admission(), of_the_log(), of_attempts(), of_numbers()].concat()
 }
 
 fn of_admission() -> Vec<Row> {
@@ -105,6 +107,24 @@ fn of_attempts() -> Vec<Row> {
         row(looks, &[(TakeOver, 1)], LOST, three_attempts),
         row(&[Removed::DeadLoaderTakenOver], &[(LoaderDeath, 1)], Judged::Ends, opening),
         row(&[Removed::LoadFromStaleEpoch], old_catalog, Judged::Ends, one_buyer),
+    ]
+}
+
+fn of_numbers() -> Vec<Row> {
+    let again = &[(Fault::NumberAgain, 1)];
+    let mixed = Judged::Only(OF_ITS_TICKET);
+    vec![
+        row(&[Removed::ItemOfTheGuard], again, mixed, |base| Settings {
+            total: 2,
+            purchases: vec![FIRST, LATER],
+            ..base
+        }),
+        // The first item's opening is frozen before its claim.
+        row(&[Removed::ItemInTheClaim], again, mixed, |base| Settings {
+            is_open: false,
+            purchases: vec![LATER],
+            ..base
+        }),
     ]
 }
 

@@ -35,9 +35,12 @@ pub enum Fault {
     Reload,
     /// A unique key of the books refuses a row though nothing above shows why.
     Barred,
+    /// The catalog is restored from a copy that is older than the item, and gives the number of its
+    /// shard to another one.
+    NumberAgain,
 }
 
-const FAULTS: usize = Fault::Barred as usize + 1;
+const FAULTS: usize = Fault::NumberAgain as usize + 1;
 
 /// How often each fault may still happen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -131,6 +134,10 @@ pub enum Removed {
     BooksOfTheLastEpoch,
     /// Rejected orders aren't staged.
     RejectedTombstones,
+    /// A load doesn't look whose item the books' row of the shard is.
+    ItemOfTheGuard,
+    /// A claim doesn't look whose item the catalog's row of the shard is.
+    ItemInTheClaim,
 }
 
 /// A search.
@@ -140,8 +147,9 @@ pub struct Settings {
     pub name: &'static str,
     /// Units of the shard.
     pub total: u32,
-    /// Each purchase: which ticket it shows (0 or 1), through which inventory-svc (0 or 1). Three
-    /// at most; two that share a ticket come through two gateways.
+    /// Each purchase: which ticket it shows (0 or 1; 2 is for the item that gets the number again),
+    /// through which inventory-svc (0 or 1). Three at most; two that share a ticket come through
+    /// two gateways.
     pub purchases: Vec<(u8, u8)>,
     /// GetOrder for which ticket, through which inventory-svc.
     pub look_up: Option<(u8, u8)>,

@@ -84,11 +84,11 @@ impl Told {
     }
 
     pub(crate) fn accepted(self) -> impl Iterator<Item = u8> {
-        (0..2).filter(move |ticket| self.accepted & (1 << ticket) != 0)
+        (0..names::TICKETS).filter(move |ticket| self.accepted & (1 << ticket) != 0)
     }
 
     pub(crate) fn denied(self) -> impl Iterator<Item = u8> {
-        (0..2).filter(move |ticket| self.not_placed & (1 << ticket) != 0)
+        (0..names::TICKETS).filter(move |ticket| self.not_placed & (1 << ticket) != 0)
     }
 
     pub(crate) fn is_accepted(self, order: OrderId) -> bool {
@@ -171,6 +171,8 @@ pub enum Event {
     LoseTail(u64),
     /// The catalog becomes what it was once.
     RestoreCatalog(usize),
+    /// The catalog has forgotten the item, and gives its number to another one.
+    GiveAgain,
     /// The books become what they were once.
     RestoreBooks(usize),
     /// order-svc reads on, and a unique key refuses the row.

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AppendError, Membership, PartitionReader, Record, Settings,
+    AppendError, Membership, PartitionReader, ReadError, Record, Settings,
     client::{Access, FetchWait},
     codec, embedded,
     producer::Producer,
@@ -196,6 +196,16 @@ impl Journal {
         let fetch_wait = embedded.as_ref().map_or(FetchWait::Kafka, |_| FetchWait::Embedded);
         let embedded = embedded.clone();
         reader::open(access, fetch_wait, partition, *query_timeout, embedded).map_err(setup)
+    }
+
+    /// Where each partition ends: the offset that its next record will get. Whatever was
+    /// acknowledged before this is called stands below. Over a connection of its own.
+    ///
+    /// # Errors
+    /// [`ReadError::Unavailable`] without an answer in time.
+    pub async fn ends(&self) -> Result<Vec<u64>, ReadError> {
+        let Inner { access, partitions, query_timeout, .. } = &*self.inner;
+        reader::ends(access, *partitions, *query_timeout).await
     }
 
     /// A member of `group`, among whose members the partitions are spread. With the embedded broker

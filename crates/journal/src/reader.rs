@@ -10,7 +10,7 @@ use futures::FutureExt;
 use rdkafka::{
     Offset, TopicPartitionList,
     config::FromClientConfigAndContext,
-    consumer::{Consumer, StreamConsumer},
+    consumer::{BaseConsumer, Consumer, StreamConsumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::Message,
 };
@@ -110,6 +110,25 @@ pub(crate) fn open(
         failed: None,
         embedded,
     })
+}
+
+/// The offset that the next record of each partition will get.
+pub(crate) async fn ends(
+    access: &Access,
+    partitions: u32,
+    within: Duration,
+) -> Result<Vec<u64>, ReadError> {
+    let (config, topic) = (access.asking(), Arc::clone(access.topic()));
+    let ask = move || {
+        let client = BaseConsumer::from_config_and_context(&config, Quiet).map_err(unavailable)?;
+        let end = |partition: u32| {
+            let partition_id = i32::try_from(partition).unwrap_or(i32::MAX);
+            let asked = client.fetch_watermarks(&topic, partition_id, within);
+            u64::try_from(asked.map_err(unavailable)?.1).map_err(unavailable)
+        };
+        (0..partitions).map(end).collect()
+    };
+    tokio::task::spawn_blocking(ask).await.map_err(unavailable)?
 }
 
 impl PartitionReader {

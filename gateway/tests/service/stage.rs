@@ -453,6 +453,7 @@ pub(crate) fn sale_of(sale: SaleId, item: ItemId, clock: &Clock, plan: &Plan) ->
         lease_ms: plan.lease_ms,
         phase: inventory::ShardPhase::Open.into(),
         paused: false,
+        foreign_item_id: String::new(),
     };
     let item = inventory::Item {
         item_id: item.to_string(),

@@ -383,16 +383,21 @@ impl OrderService for Stub {
         request: Request<order::FindOrdersRequest>,
     ) -> Result<Response<order::FindOrdersResponse>, Status> {
         up(&self.0.is_order_down)?;
-        let rows = lock(&self.0.rows);
         let ids = &request.get_ref().order_ids;
-        let orders = ids.iter().filter_map(|id| rows.get(id).cloned()).collect();
-        let open_epoch = self.0.open_epoch.load(Ordering::SeqCst);
+        let orders = ids.iter().filter_map(|id| lock(&self.0.rows).get(id).cloned()).collect();
         let shards = ids.iter().map(|id| order::KnownShard {
             shard_no: OrderId::try_from(id.as_ref()).unwrap().shard().get(),
             generation: 1,
-            open_epoch,
+            open_epoch: self.0.open_epoch.load(Ordering::SeqCst),
         });
         Ok(Response::new(order::FindOrdersResponse { orders, shards: shards.collect() }))
+    }
+
+    async fn highest_shard(
+        &self,
+        _: Request<order::HighestShardRequest>,
+    ) -> Result<Response<order::HighestShardResponse>, Status> {
+        Err(Status::unimplemented("the gateway doesn't ask this"))
     }
 
     async fn get_shard(

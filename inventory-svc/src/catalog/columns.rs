@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ids::{Epoch, SaleId, ShardNo};
+use ids::{Epoch, ItemId, SaleId, ShardNo};
 
 use super::Error;
 use crate::domain::sale::Phase;
@@ -29,6 +29,19 @@ pub(super) fn millis(length: Duration) -> i64 {
 
 pub(super) fn sale_id(bytes: &[u8]) -> Result<SaleId, Error> {
     SaleId::try_from(bytes).map_err(|_| Error::damaged("a sale id"))
+}
+
+pub(super) fn item_id(bytes: &[u8]) -> Result<ItemId, Error> {
+    ItemId::try_from(bytes).map_err(|_| Error::damaged("an item id"))
+}
+
+/// The number of a new shard where others have `seen` more than the `highest` that this catalog
+/// gave; else the store may count on by itself.
+pub(super) fn number_above(seen: u32, highest: i64) -> Result<Option<u32>, Error> {
+    if i64::from(seen) <= highest {
+        return Ok(None);
+    }
+    seen.checked_add(1).map(Some).ok_or_else(|| Error("there are no shard numbers left".to_owned()))
 }
 
 pub(super) fn shard_no(number: u32) -> Result<ShardNo, Error> {

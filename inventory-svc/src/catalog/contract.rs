@@ -12,11 +12,13 @@ const NOW_MS: u64 = 1_790_000_000_000;
 const LEASE: Duration = Duration::from_millis(2_000);
 
 /// Every part of the contract.
-pub const PARTS: [Part; 14] = [
+pub const PARTS: [Part; 16] = [
     |c| Box::pin(keeps_what_was_created(c)),
     |c| Box::pin(keeps_texts_to_the_byte(c)),
     |c| Box::pin(creates_a_sale_once(c)),
     |c| Box::pin(creates_a_sale_once_for_many(c)),
+    |c| Box::pin(numbers_shards_above_what_was_seen(c)),
+    |c| Box::pin(numbers_shards_above_what_was_seen_for_many(c)),
     |c| Box::pin(gives_a_window_once(c)),
     |c| Box::pin(lists_the_newest_first(c)),
     |c| Box::pin(finds_items(c)),
@@ -52,13 +54,14 @@ fn epoch(number: i64) -> Epoch {
 }
 
 async fn one_shard(catalog: &dyn Catalog) -> ShardNo {
-    let sale = catalog.create_sale(&draft("one", &["mug"]), "ann", NOW_MS).await.unwrap();
+    let sale = catalog.create_sale(&draft("one", &["mug"]), "ann", NOW_MS, 0).await.unwrap();
     sale.items[0].shards[0].no
 }
 
 async fn seen(catalog: &dyn Catalog, shard: ShardNo) -> Seen {
     let row = catalog.shard(shard).await.unwrap().unwrap();
-    Seen { shard, phase: row.phase, epoch: row.epoch }
+    let (item, _) = catalog.item(ItemKey::Shard(shard)).await.unwrap().unwrap();
+    Seen { shard, item: item.id, phase: row.phase, epoch: row.epoch }
 }
 
 fn claim(to: i64, until_ms: u64) -> Claim<'static> {
@@ -67,7 +70,7 @@ fn claim(to: i64, until_ms: u64) -> Claim<'static> {
 
 async fn keeps_what_was_created(catalog: &dyn Catalog) {
     let new = draft("r-1", &["mug", "cap"]);
-    let sale = catalog.create_sale(&new, "ann", NOW_MS).await.unwrap();
+    let sale = catalog.create_sale(&new, "ann", NOW_MS, 0).await.unwrap();
     assert_eq!(catalog.sale(sale.id).await.unwrap().as_ref(), Some(&sale));
     assert_eq!((sale.title.as_str(), sale.state), ("Spring", State::Draft));
     assert_eq!(sale.created_at_ms, NOW_MS);
@@ -95,24 +98,24 @@ async fn keeps_texts_to_the_byte(catalog: &dyn Catalog) {
     let mut ids = BTreeSet::new();
     for request_id in skus {
         let new = draft(request_id, &skus);
-        let sale = catalog.create_sale(&new, "Anne ", NOW_MS).await.unwrap();
+        let sale = catalog.create_sale(&new, "Anne ", NOW_MS, 0).await.unwrap();
         assert!(ids.insert(sale.id), "a request of its own");
         let kept = sale.items.iter().map(|item| (&*item.sku, &*item.title));
         let sent = new.items().iter().map(|item| (&*item.sku, &*item.title));
         assert!(kept.eq(sent));
-        assert_eq!(catalog.create_sale(&new, "Anne ", NOW_MS).await.unwrap(), sale);
+        assert_eq!(catalog.create_sale(&new, "Anne ", NOW_MS, 0).await.unwrap(), sale);
     }
     for operator in ["anne ", "Anne"] {
-        let theirs = catalog.create_sale(&draft("mug", &skus), operator, NOW_MS).await.unwrap();
+        let theirs = catalog.create_sale(&draft("mug", &skus), operator, NOW_MS, 0).await.unwrap();
         assert!(ids.insert(theirs.id), "request ids are each operator's own");
     }
 }
 
 async fn creates_a_sale_once(catalog: &dyn Catalog) {
-    let first = catalog.create_sale(&draft("r-1", &["mug"]), "ann", NOW_MS).await.unwrap();
-    let again = catalog.create_sale(&draft("r-1", &["cap"]), "ann", NOW_MS + 1).await.unwrap();
+    let first = catalog.create_sale(&draft("r-1", &["mug"]), "ann", NOW_MS, 0).await.unwrap();
+    let again = catalog.create_sale(&draft("r-1", &["cap"]), "ann", NOW_MS + 1, 0).await.unwrap();
     assert_eq!(again, first);
-    let bobs = catalog.create_sale(&draft("r-1", &["mug"]), "bob", NOW_MS).await.unwrap();
+    let bobs = catalog.create_sale(&draft("r-1", &["mug"]), "bob", NOW_MS, 0).await.unwrap();
     assert_ne!(bobs.id, first.id, "request ids are each operator's own");
     assert_eq!(catalog.sales(None, 10).await.unwrap().len(), 2);
     assert_eq!(catalog.lease_rows().await.unwrap().rows.len(), 2);
@@ -120,14 +123,44 @@ async fn creates_a_sale_once(catalog: &dyn Catalog) {
 
 async fn creates_a_sale_once_for_many(catalog: &dyn Catalog) {
     let new = draft("r-1", &["mug", "cap"]);
-    let made = (0..8).map(|_| catalog.create_sale(&new, "ann", NOW_MS));
+    let made = (0..8).map(|_| catalog.create_sale(&new, "ann", NOW_MS, 0));
     let made = futures::future::try_join_all(made).await.unwrap();
     assert!(made.iter().all(|sale| *sale == made[0]));
     assert_eq!(catalog.lease_rows().await.unwrap().rows.len(), 2);
 }
 
+async fn numbers_shards_above_what_was_seen(catalog: &dyn Catalog) {
+    let numbers = async |request_id: &str, seen| {
+        let new = draft(request_id, &["mug", "cap"]);
+        let sale = catalog.create_sale(&new, "ann", NOW_MS, seen).await.unwrap();
+        let shards = sale.items.iter().map(|item| &item.shards[0]);
+        shards.clone().for_each(|shard| assert_eq!(shard.partition, shard.no.get() % 4));
+        shards.map(|shard| shard.no.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("one", 0).await, [1, 2]);
+    assert_eq!(numbers("two", 2).await, [3, 4], "what this catalog gave itself");
+    // A copy that has forgotten shards 5 to 300.
+    assert_eq!(numbers("three", 300).await, [301, 302]);
+    assert_eq!(numbers("four", 300).await, [303, 304]);
+    assert_eq!(numbers("three", 400).await, [301, 302], "a repeated request makes nothing");
+    assert_eq!(catalog.lease_rows().await.unwrap().highest, 304);
+    let none = catalog.create_sale(&draft("five", &["mug"]), "ann", NOW_MS, u32::MAX).await;
+    assert!(none.is_err(), "no number is left");
+}
+
+/// All of them find the same gap.
+async fn numbers_shards_above_what_was_seen_for_many(catalog: &dyn Catalog) {
+    let drafts: Vec<_> = (0..8).map(|n| draft(&format!("r-{n}"), &["mug", "cap"])).collect();
+    let made = drafts.iter().map(|new| catalog.create_sale(new, "ann", NOW_MS, 300));
+    let made = futures::future::try_join_all(made).await.unwrap();
+    let items = made.iter().flat_map(|sale| &sale.items);
+    let numbers: BTreeSet<_> = items.map(|item| item.shards[0].no.get()).collect();
+    assert_eq!(numbers.len(), 16, "each has a number of its own");
+    assert!(numbers.iter().all(|number| *number > 300), "{numbers:?}");
+}
+
 async fn gives_a_window_once(catalog: &dyn Catalog) {
-    let sale = catalog.create_sale(&draft("r-1", &["mug"]), "ann", NOW_MS).await.unwrap();
+    let sale = catalog.create_sale(&draft("r-1", &["mug"]), "ann", NOW_MS, 0).await.unwrap();
     let wanted = Sale { state: State::Scheduled(window(NOW_MS)), ..sale.clone() };
     for _ in 0..2 {
         let scheduled = catalog.schedule(sale.id, window(NOW_MS)).await.unwrap();
@@ -144,7 +177,7 @@ async fn lists_the_newest_first(catalog: &dyn Catalog) {
     let mut made = Vec::new();
     for number in 0..5 {
         let new = draft(&format!("r-{number}"), &["mug"]);
-        made.push(catalog.create_sale(&new, "ann", NOW_MS).await.unwrap().id);
+        made.push(catalog.create_sale(&new, "ann", NOW_MS, 0).await.unwrap().id);
     }
     made.reverse();
     let mut listed = Vec::new();
@@ -161,7 +194,7 @@ async fn lists_the_newest_first(catalog: &dyn Catalog) {
 }
 
 async fn finds_items(catalog: &dyn Catalog) {
-    let sale = catalog.create_sale(&draft("r-1", &["mug", "cap"]), "ann", NOW_MS).await.unwrap();
+    let sale = catalog.create_sale(&draft("r-1", &["mug", "cap"]), "ann", NOW_MS, 0).await.unwrap();
     catalog.schedule(sale.id, window(NOW_MS)).await.unwrap();
     for item in &sale.items {
         let wanted = Some((item.clone(), State::Scheduled(window(NOW_MS))));
@@ -175,7 +208,7 @@ async fn finds_items(catalog: &dyn Catalog) {
 }
 
 async fn pauses_and_resumes_an_item(catalog: &dyn Catalog) {
-    let sale = catalog.create_sale(&draft("r-1", &["mug", "cap"]), "ann", NOW_MS).await.unwrap();
+    let sale = catalog.create_sale(&draft("r-1", &["mug", "cap"]), "ann", NOW_MS, 0).await.unwrap();
     let (item, shard) = (sale.items[0].id, sale.items[0].shards[0].no);
     let paused = async || {
         let rows = catalog.lease_rows().await.unwrap().rows;
@@ -229,6 +262,8 @@ async fn compares_and_sets(catalog: &dyn Catalog) {
         let wrong = Seen { phase, epoch, ..new };
         assert!(!catalog.begin_loading(wrong, claim(7, NOW_MS)).await.unwrap());
     }
+    let others = Seen { item: ItemId::random(), ..new };
+    assert!(!catalog.begin_loading(others, claim(7, NOW_MS)).await.unwrap(), "another's number");
     assert!(!catalog.open(shard, epoch(7)).await.unwrap());
 
     assert!(catalog.begin_loading(new, claim(7, NOW_MS)).await.unwrap());
@@ -257,7 +292,8 @@ async fn finds_what_is_over(catalog: &dyn Catalog) {
     let mut shards = Vec::new();
     // The later one is made first.
     for (request_id, opens_ms) in [("one", NOW_MS + 10), ("two", NOW_MS)] {
-        let sale = catalog.create_sale(&draft(request_id, &["mug"]), "ann", NOW_MS).await.unwrap();
+        let sale =
+            catalog.create_sale(&draft(request_id, &["mug"]), "ann", NOW_MS, 0).await.unwrap();
         catalog.schedule(sale.id, window(opens_ms)).await.unwrap();
         shards.push(sale.items[0].shards[0].no);
     }

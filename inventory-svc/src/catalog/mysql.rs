@@ -65,6 +65,7 @@ impl MySqlCatalog {
         new: &NewSale,
         by: &str,
         now_ms: u64,
+        seen: u32,
     ) -> Result<Sale, Failed> {
         let known: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT sale_id FROM sale WHERE created_by = ? AND request_id = ?")
@@ -88,7 +89,7 @@ impl MySqlCatalog {
                 .execute(&mut *tx)
                 .await?;
                 for (position, item) in (0..).zip(new.items()) {
-                    self.insert_item(tx, id, position, item).await?;
+                    self.insert_item(tx, id, position, item, seen).await?;
                 }
                 id
             }
@@ -102,7 +103,8 @@ impl MySqlCatalog {
         sale: SaleId,
         position: i64,
         new: &NewItem,
-    ) -> Result<(), sqlx::Error> {
+        seen: u32,
+    ) -> Result<(), Failed> {
         let item = ItemId::random();
         sqlx::query(
             "INSERT INTO item (item_id, sale_id, position, sku, title, currency, unit_price, \
@@ -120,11 +122,17 @@ impl MySqlCatalog {
         .bind(new.pay_within_s)
         .execute(&mut *tx)
         .await?;
-        // One shard per item for now; the partition follows from the number that it gets.
+        // One shard per item for now; the partition follows from the number that it gets. The
+        // store counts on by itself, unless this catalog forgot numbers that others have seen.
+        let highest: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(shard_no), 0) FROM shard")
+            .fetch_one(&mut *tx)
+            .await?;
+        let number = columns::number_above(seen, highest)?;
         let shard = sqlx::query(
-            "INSERT INTO shard (item_id, position, partition_id, total_units, lease_ms, phase) \
-             VALUES (?, 0, 0, ?, ?, 'NEW')",
+            "INSERT INTO shard (shard_no, item_id, position, partition_id, total_units, lease_ms, \
+             phase) VALUES (?, ?, 0, 0, ?, ?, 'NEW')",
         )
+        .bind(number)
         .bind(item.as_bytes().as_slice())
         .bind(new.total_units)
         .bind(columns::millis(new.lease))
@@ -132,7 +140,7 @@ impl MySqlCatalog {
         .await?;
         sqlx::query("UPDATE shard SET partition_id = shard_no % ? WHERE shard_no = ?")
             .bind(self.partitions)
-            .bind(shard.last_insert_id())
+            .bind(number.map_or(shard.last_insert_id(), u64::from))
             .execute(&mut *tx)
             .await?;
         Ok(())
@@ -167,10 +175,17 @@ impl MySqlCatalog {
 
 #[async_trait]
 impl Catalog for MySqlCatalog {
-    async fn create_sale(&self, new: &NewSale, by: &str, now_ms: u64) -> Result<Sale, Error> {
-        let make = async |it: &mut MySqlConnection| self.make(it, new, by, now_ms).await;
+    async fn create_sale(
+        &self,
+        new: &NewSale,
+        by: &str,
+        now_ms: u64,
+        seen: u32,
+    ) -> Result<Sale, Error> {
+        let make = async |it: &mut MySqlConnection| self.make(it, new, by, now_ms, seen).await;
         match self.db.writer.transact(make).await {
-            // The same request got there first, and is found now.
+            // The same request got there first, and is found now; or another one took the number
+            // that both would have begun above `seen` with, and the store counts on from there.
             Err(Failed::Sql(error)) if store::trouble(&error) == Trouble::Duplicate => {
                 Ok(self.db.writer.transact(make).await?)
             }
@@ -245,7 +260,7 @@ impl Catalog for MySqlCatalog {
     async fn lease_rows(&self) -> Result<LeaseRows, Error> {
         let look = async |it: &mut MySqlConnection| {
             sqlx::query(
-                "SELECT highest, shard_no, epoch, phase, paused, lease_ms \
+                "SELECT highest, shard_no, item_id, epoch, phase, paused, lease_ms \
                  FROM (SELECT COALESCE(MAX(shard_no), 0) AS highest FROM shard) AS numbers \
                  LEFT JOIN shard ON phase IN ('NEW', 'LOADING', 'OPEN')",
             )
@@ -301,12 +316,13 @@ impl Catalog for MySqlCatalog {
     async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error> {
         let query = sqlx::query(
             "UPDATE shard SET phase = 'LOADING', epoch = ?, loader_until_ms = ?, \
-             ledger_address = ? WHERE shard_no = ? AND phase = ? AND epoch = ?",
+             ledger_address = ? WHERE shard_no = ? AND item_id = ? AND phase = ? AND epoch = ?",
         )
         .bind(claim.to.get())
         .bind(columns::to_db(claim.until_ms))
         .bind(claim.ledger_address)
         .bind(seen.shard.get())
+        .bind(seen.item.as_bytes().as_slice())
         .bind(columns::phase_text(seen.phase))
         .bind(Epoch::to_wire(seen.epoch));
         self.set(query).await

@@ -59,7 +59,8 @@ impl SqliteCatalog {
         sale: SaleId,
         position: i64,
         new: &NewItem,
-    ) -> Result<(), sqlx::Error> {
+        seen: u32,
+    ) -> Result<(), Error> {
         let item = ItemId::random();
         sqlx::query(
             "INSERT INTO item (item_id, sale_id, position, sku, title, currency, unit_price, \
@@ -77,11 +78,17 @@ impl SqliteCatalog {
         .bind(new.pay_within_s)
         .execute(&mut *tx)
         .await?;
-        // One shard per item for now; the partition follows from the number that it gets.
+        // One shard per item for now; the partition follows from the number that it gets. The
+        // store counts on by itself, unless this catalog forgot numbers that others have seen.
+        let highest: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(shard_no), 0) FROM shard")
+            .fetch_one(&mut *tx)
+            .await?;
+        let number = columns::number_above(seen, highest)?;
         let shard = sqlx::query(
-            "INSERT INTO shard (item_id, position, partition_id, total_units, lease_ms, phase) \
-             VALUES (?, 0, 0, ?, ?, 'NEW')",
+            "INSERT INTO shard (shard_no, item_id, position, partition_id, total_units, lease_ms, \
+             phase) VALUES (?, ?, 0, 0, ?, ?, 'NEW')",
         )
+        .bind(number)
         .bind(item.as_bytes().as_slice())
         .bind(new.total_units)
         .bind(columns::millis(new.lease))
@@ -89,7 +96,7 @@ impl SqliteCatalog {
         .await?;
         sqlx::query("UPDATE shard SET partition_id = shard_no % ? WHERE shard_no = ?")
             .bind(self.partitions)
-            .bind(shard.last_insert_rowid())
+            .bind(number.map_or(shard.last_insert_rowid(), i64::from))
             .execute(&mut *tx)
             .await?;
         Ok(())
@@ -120,7 +127,13 @@ impl SqliteCatalog {
 
 #[async_trait]
 impl Catalog for SqliteCatalog {
-    async fn create_sale(&self, new: &NewSale, by: &str, now_ms: u64) -> Result<Sale, Error> {
+    async fn create_sale(
+        &self,
+        new: &NewSale,
+        by: &str,
+        now_ms: u64,
+        seen: u32,
+    ) -> Result<Sale, Error> {
         let mut tx = self.db.writer.begin_with("BEGIN IMMEDIATE").await?;
         let known: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT sale_id FROM sale WHERE created_by = ? AND request_id = ?")
@@ -144,7 +157,7 @@ impl Catalog for SqliteCatalog {
                 .execute(&mut *tx)
                 .await?;
                 for (position, item) in (0..).zip(new.items()) {
-                    self.insert_item(&mut tx, id, position, item).await?;
+                    self.insert_item(&mut tx, id, position, item, seen).await?;
                 }
                 id
             }
@@ -210,7 +223,7 @@ impl Catalog for SqliteCatalog {
 
     async fn lease_rows(&self) -> Result<LeaseRows, Error> {
         let rows = sqlx::query(
-            "SELECT highest, shard_no, epoch, phase, paused, lease_ms \
+            "SELECT highest, shard_no, item_id, epoch, phase, paused, lease_ms \
              FROM (SELECT coalesce(max(shard_no), 0) AS highest FROM shard) \
              LEFT JOIN shard ON phase IN ('NEW', 'LOADING', 'OPEN')",
         )
@@ -264,12 +277,13 @@ impl Catalog for SqliteCatalog {
     async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error> {
         let done = sqlx::query(
             "UPDATE shard SET phase = 'LOADING', epoch = ?, loader_until_ms = ?, \
-             ledger_address = ? WHERE shard_no = ? AND phase = ? AND epoch = ?",
+             ledger_address = ? WHERE shard_no = ? AND item_id = ? AND phase = ? AND epoch = ?",
         )
         .bind(claim.to.get())
         .bind(columns::to_db(claim.until_ms))
         .bind(claim.ledger_address)
         .bind(seen.shard.get())
+        .bind(seen.item.as_bytes().as_slice())
         .bind(columns::phase_text(seen.phase))
         .bind(Epoch::to_wire(seen.epoch))
         .execute(&self.db.writer)

@@ -5,7 +5,7 @@ use crate::{
     catalog::{self, Catalog, Scheduled},
     domain::sale::{Item, Sale, SaleDraft, ScheduleDraft, Violation},
     lease::LeaseView,
-    upstream::operators::Operator,
+    upstream::{Silent, books::Books, operators::Operator},
 };
 use ids::{ItemId, SaleId};
 
@@ -24,20 +24,27 @@ pub enum Refused {
     /// The catalog gave no answer.
     #[error(transparent)]
     Catalog(#[from] catalog::Error),
+    /// The books didn't say which shard numbers were seen.
+    #[error(transparent)]
+    Books(#[from] Silent),
 }
 
-/// Makes a sale; by (operator, request id) only once.
+/// Makes a sale; by (operator, request id) only once. Its shards get numbers above all that books
+/// and journal have seen, whatever the catalog remembers: under a number that was given before, one
+/// item's buyers would get another's units. So nothing is made while nobody can say.
 ///
 /// # Errors
-/// [`Refused::Invalid`], [`Refused::Catalog`].
+/// [`Refused::Invalid`], [`Refused::Catalog`], [`Refused::Books`].
 pub async fn create(
     catalog: &dyn Catalog,
+    books: &Books,
     operator: &Operator,
     draft: SaleDraft,
     now_ms: u64,
 ) -> Result<Sale, Refused> {
     let new = draft.check().map_err(Refused::Invalid)?;
-    let sale = catalog.create_sale(&new, operator.subject(), now_ms).await?;
+    let seen = books.highest_shard().await?;
+    let sale = catalog.create_sale(&new, operator.subject(), now_ms, seen).await?;
     tracing::info!(operator = operator.name(), sale = %sale.id, "a sale was created");
     Ok(sale)
 }

@@ -23,7 +23,11 @@ use crate::{
         Item, ItemDraft, Phase, Sale, SaleDraft, Schedule, ScheduleDraft, Shard, State, Violation,
     },
     lease::LeaseView,
-    upstream::operators::{Operator, Operators},
+    loading::Foreign,
+    upstream::{
+        books::Books,
+        operators::{Operator, Operators},
+    },
 };
 
 /// A hundred items with the longest titles in four-byte characters stay below this.
@@ -33,21 +37,18 @@ const PAGE_SIZE_DEFAULT: u32 = 50;
 const PAGE_SIZE_MAX: u32 = 200;
 
 /// The service, ready to be routed.
-pub(crate) fn service(
-    catalog: Arc<dyn Catalog>,
-    operators: Arc<Operators>,
-    leases: LeaseView,
-    clock: Clock,
-) -> CatalogServiceServer<impl CatalogService> {
-    CatalogServiceServer::new(Handlers { catalog, operators, leases, clock })
-        .max_decoding_message_size(REQUEST_LEN_MAX)
+pub(crate) fn service(handlers: Handlers) -> CatalogServiceServer<impl CatalogService> {
+    CatalogServiceServer::new(handlers).max_decoding_message_size(REQUEST_LEN_MAX)
 }
 
-struct Handlers {
-    catalog: Arc<dyn Catalog>,
-    operators: Arc<Operators>,
-    leases: LeaseView,
-    clock: Clock,
+/// What the calls work with.
+pub(crate) struct Handlers {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) books: Books,
+    pub(crate) operators: Arc<Operators>,
+    pub(crate) leases: LeaseView,
+    pub(crate) foreign: Foreign,
+    pub(crate) clock: Clock,
 }
 
 impl Handlers {
@@ -67,7 +68,29 @@ impl Handlers {
         let item = item_id.parse::<ItemId>();
         let item = item.map_err(|error| status::invalid_field("item_id", error))?;
         let item = sales::pause(&*self.catalog, &self.leases, &operator, item, pause).await;
-        item.map(item_message).map_err(status::of_sale)
+        item.map(|item| self.shown_item(item)).map_err(status::of_sale)
+    }
+
+    fn shown_sale(&self, sale: Sale) -> v1::Sale {
+        let mut shown = sale_message(sale);
+        shown.items.iter_mut().for_each(|item| self.show_foreign(item));
+        shown
+    }
+
+    fn shown_item(&self, item: Item) -> v1::Item {
+        let mut shown = item_message(item);
+        self.show_foreign(&mut shown);
+        shown
+    }
+
+    /// Names the item in whose place one of its shards stands.
+    fn show_foreign(&self, shown: &mut v1::Item) {
+        let Ok(item) = shown.item_id.parse::<ItemId>() else { return };
+        for shard in &mut shown.shards {
+            let owner = ShardNo::new(shard.shard_no).map(|no| self.foreign.owner(no, item));
+            shard.foreign_item_id =
+                owner.ok().flatten().map(|owner| owner.to_string()).unwrap_or_default();
+        }
     }
 }
 
@@ -80,10 +103,10 @@ impl CatalogService for Handlers {
         let operator = self.operator(request.metadata()).await?;
         let draft = sale_draft(request.into_inner());
         let now_ms = self.clock.wall_ms();
-        let sale = sales::create(&*self.catalog, &operator, draft, now_ms)
+        let sale = sales::create(&*self.catalog, &self.books, &operator, draft, now_ms)
             .await
             .map_err(status::of_sale)?;
-        Ok(Response::new(CreateSaleResponse { sale: Some(sale_message(sale)) }))
+        Ok(Response::new(CreateSaleResponse { sale: Some(self.shown_sale(sale)) }))
     }
 
     async fn schedule_sale(
@@ -111,7 +134,7 @@ impl CatalogService for Handlers {
         let sale = sales::schedule(&*self.catalog, &operator, sale, draft)
             .await
             .map_err(status::of_sale)?;
-        Ok(Response::new(ScheduleSaleResponse { sale: Some(sale_message(sale)) }))
+        Ok(Response::new(ScheduleSaleResponse { sale: Some(self.shown_sale(sale)) }))
     }
 
     async fn pause_item(
@@ -159,7 +182,7 @@ impl CatalogService for Handlers {
         let sale = found
             .map_err(|error| status::of_catalog(&error))?
             .ok_or_else(|| status::not_found("sale"))?;
-        Ok(Response::new(GetSaleResponse { sale: Some(sale_message(sale)) }))
+        Ok(Response::new(GetSaleResponse { sale: Some(self.shown_sale(sale)) }))
     }
 
     async fn get_item(
@@ -173,7 +196,7 @@ impl CatalogService for Handlers {
             .ok_or_else(|| status::not_found("item"))?;
         let (sale_state, schedule) = state_message(state);
         Ok(Response::new(GetItemResponse {
-            item: Some(item_message(item)),
+            item: Some(self.shown_item(item)),
             sale_state: sale_state.into(),
             opens_at: schedule.map(|schedule| timestamp(schedule.opens_ms)),
             closes_at: schedule.map(|schedule| timestamp(schedule.closes_ms)),
@@ -281,6 +304,7 @@ fn shard_message(shard: &Shard) -> v1::Shard {
         lease_ms: u32::try_from(shard.lease.as_millis()).unwrap_or(u32::MAX),
         phase: phase_message(shard.phase).into(),
         paused: shard.paused,
+        foreign_item_id: String::new(),
     }
 }
 

@@ -95,6 +95,16 @@ pub(crate) fn of_sale(refused: Refused) -> Status {
         .meta("state", "SCHEDULED")
         .into_status(),
         Refused::Catalog(error) => of_catalog(&error),
+        Refused::Books(silent) => {
+            tracing::warn!(error = %silent, "no sale can be made");
+            details(
+                Code::Unavailable,
+                ErrorReason::UpstreamUnavailable,
+                "order-svc can't say which shard numbers were seen; nothing was made",
+            )
+            .retry_after(retry_after())
+            .into_status()
+        }
     }
 }
 

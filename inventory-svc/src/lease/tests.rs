@@ -12,7 +12,8 @@ fn shard(number: u32) -> ShardNo {
 
 fn row(phase: Phase, epoch: i64) -> LeaseRow {
     let epoch = Epoch::from_wire(epoch).unwrap();
-    LeaseRow { shard: shard(1), epoch, phase, paused: false, lease: LEASE }
+    let item = ItemId::from_bytes([1; 16]);
+    LeaseRow { shard: shard(1), item, epoch, phase, paused: false, lease: LEASE }
 }
 
 struct Room {

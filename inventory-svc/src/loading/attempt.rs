@@ -1,19 +1,22 @@
 //! One attempt to load a shard, or to retire it: the pure core of protocol section 7. Both end an
 //! epoch in the same way; then one brings the next, the other forgets the shard. It is told what
 //! came of each step and says which one is next; it does no I/O, reads no clock and draws no random
-//! numbers. It keeps I-2 (an epoch ends in the log only when no lease of it can still run) and
-//! never repeats a step that isn't idempotent. Attempts know nothing of each other: the log elects
-//! one, the catalog and the ledger's mark refuse the rest.
+//! numbers. It keeps I-2 (an epoch ends in the log only when no lease of it can still run), never
+//! repeats a step that isn't idempotent, and loads no shard that is another item's in the books.
+//! Attempts know nothing of each other: the log elects one, the catalog and the ledger's mark
+//! refuse the rest.
 
 use std::time::Duration;
 
-use ids::Epoch;
+use ids::{Epoch, ItemId};
 
 /// What an attempt is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// The attempt's id: fresh, random, never used again (law B).
     pub to: Epoch,
+    /// Whose units they are, as the catalog has it.
+    pub item: ItemId,
     /// The shard was never loaded, so the books must know it before it is claimed.
     pub is_opening: bool,
     /// The shard's sale is over: its last epoch ends and none follows, so the shard retires.
@@ -94,8 +97,13 @@ pub enum Answer {
     Refused,
     /// No answer: it may or may not be done.
     Silent,
-    /// To [`Action::ReadBooks`]: the shard's open epoch.
-    Row(Option<Epoch>),
+    /// To [`Action::ReadBooks`]: the shard's row.
+    Row {
+        /// Whose units the books count there.
+        item: ItemId,
+        /// The shard's open epoch.
+        open: Option<Epoch>,
+    },
     /// To [`Action::ReadBooks`]: the books don't know the shard.
     NoRow,
 }
@@ -109,6 +117,9 @@ pub enum End {
     Retired,
     /// The catalog shows that someone else has taken over.
     Overtaken,
+    /// The books know the shard's number as this item's, and not as the one that the catalog shows:
+    /// that is a copy from before the number was given. No attempt can go on.
+    Foreign(ItemId),
     /// Only an attempt with a new id can go on.
     StartOver(Why),
     /// Something didn't answer for too long.
@@ -231,7 +242,11 @@ impl Attempt {
         match (self.step, answer) {
             (Step::Ended(_), _) => {}
 
-            (Step::Read(reading), Row(open)) => self.read(reading, open, now),
+            // Whatever it is read for: the row's units, epoch and orders are another item's.
+            (Step::Read(_), Row { item, .. }) if item != self.plan.item => {
+                self.end(End::Foreign(item));
+            }
+            (Step::Read(reading), Row { open, .. }) => self.read(reading, open, now),
             (Step::Read(reading), NoRow) => self.no_row(reading, now),
             // Whatever came of it, the books will tell.
             (Step::PublishItemOpened(reading), Done | Refused | Silent) => {
@@ -279,7 +294,7 @@ impl Attempt {
             // What is left may be asked or sent again: reads, close, staging, forgetting, and the
             // catalog's OPEN and RETIRED, which this attempt's id alone can make.
             (Step::Close { .. }, Refused) | (_, Silent) => self.ask_again(now),
-            (_, Done | Refused | Row(_) | NoRow) => self.end(End::StartOver(Why::Confused)),
+            (_, Done | Refused | Row { .. } | NoRow) => self.end(End::StartOver(Why::Confused)),
         }
     }
 

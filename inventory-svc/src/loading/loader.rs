@@ -18,7 +18,7 @@ use journal::Journal;
 use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{
-    LoadRequests, Why,
+    Foreign, LoadRequests, Why,
     attempt::{Action, Answer, Attempt, End, Plan},
     steps::Steps,
 };
@@ -89,6 +89,7 @@ struct Inner {
     background: Handle,
     requests: LoadRequests,
     loads: Counters<1>,
+    foreign: Foreign,
     /// Of those that stream a snapshot. A load doesn't hold one while it waits for leases or for
     /// the books: shards that were lost together are open again together, and shards that can't be
     /// opened are in nobody's way.
@@ -124,8 +125,8 @@ enum Outcome {
 }
 
 impl Loader {
-    /// A loader whose loads are tasks of `tasks` on `background`, counted in `loads` by outcome. A
-    /// request whose load came to nothing goes back to `requests`.
+    /// A loader whose loads are tasks of `tasks` on `background`, counted by outcome and told of in
+    /// `seen`. A request whose load came to nothing goes back to `requests`.
     pub fn new(
         rooms: Rooms,
         settings: Loading,
@@ -133,8 +134,9 @@ impl Loader {
         tasks: Tasks,
         background: Handle,
         requests: LoadRequests,
-        loads: Counters<1>,
+        seen: (Counters<1>, Foreign),
     ) -> Self {
+        let (loads, foreign) = seen;
         let snapshots = Semaphore::new(settings.snapshots_max);
         let loading = Mutex::default();
         Self(Arc::new(Inner {
@@ -145,6 +147,7 @@ impl Loader {
             background,
             requests,
             loads,
+            foreign,
             snapshots,
             loading,
         }))
@@ -197,6 +200,7 @@ impl Inner {
         for _ in 0..ATTEMPTS_MAX {
             match self.attempt(shard, cause, &mut mine).await {
                 Outcome::Ended(End::Opened) => {
+                    self.foreign.over(shard);
                     let epoch = mine.last().map(|epoch: &Epoch| epoch.get());
                     self.loads.with(["opened"]).inc();
                     tracing::info!(%shard, epoch, ?cause, "a shard was loaded");
@@ -208,11 +212,13 @@ impl Inner {
                     return;
                 }
                 Outcome::Ended(End::Retired) => {
+                    self.foreign.over(shard);
                     self.loads.with(["retired"]).inc();
                     tracing::info!(%shard, ?cause, "a shard was retired");
                     return;
                 }
-                Outcome::NothingToDo => return,
+                // The attempt has told; whoever comes next will meet the same.
+                Outcome::Ended(End::Foreign(_)) | Outcome::NothingToDo => return,
                 Outcome::Ended(end @ (End::StartOver(_) | End::OutOfPatience)) => {
                     self.loads.with(["attempt failed"]).inc();
                     tracing::warn!(%shard, ?end, "an attempt to load a shard has failed");
@@ -241,9 +247,10 @@ impl Inner {
         let to = Epoch::from_random_bits(rand::random());
         mine.push(to);
         let Planned { shard: shard_row, item, schedule, is_over } = planned;
-        let lease = shard_row.lease;
+        let (lease, item_id) = (shard_row.lease, item.id);
         let attempt = Attempt::new(Plan {
             to,
+            item: item_id,
             is_opening: shard_row.phase == Phase::New,
             is_over,
             lease,
@@ -254,10 +261,16 @@ impl Inner {
         let plan = (shard_row, item, schedule);
         let steps = Steps::new(&self.rooms, plan, to, loader_lease, &self.ledger_address);
         let is_claimed = AtomicBool::new(false);
-        tokio::select! {
-            end = self.drive(attempt, steps, &is_claimed) => Outcome::Ended(end),
-            () = self.keep_claim(shard, to, &is_claimed) => Outcome::Ended(End::Overtaken),
+        let end = tokio::select! {
+            end = self.drive(attempt, steps, &is_claimed) => end,
+            () = self.keep_claim(shard, to, &is_claimed) => End::Overtaken,
+        };
+        if let End::Foreign(in_books) = end
+            && self.foreign.met(shard, item_id, in_books)
+        {
+            self.loads.with(["foreign"]).inc();
         }
+        Outcome::Ended(end)
     }
 
     /// What is to be loaded or retired, if the catalog's primary shows that it should be.
@@ -276,6 +289,10 @@ impl Inner {
             Some((item, State::Scheduled(schedule))) => (item, schedule),
             Some((_, State::Draft)) | None => return Ok(None),
         };
+        // As it stood there when the item was read: a catalog may be put back between two reads.
+        let row = item.shards.iter().find(|row| row.no == shard).cloned();
+        let wanted = row.filter(|row| is_wanted(row.phase, row.epoch, cause, mine));
+        let Some(row) = wanted else { return Ok(None) };
         let is_over = self.is_over(&schedule).await?;
         if cause == Cause::Over && !is_over {
             return Ok(None);

@@ -30,6 +30,9 @@ pub enum Why {
     IdentityChanged(Epoch),
     /// The books have another epoch open than this one, which the catalog shows.
     NotInBooks(Epoch),
+    /// The books know the shard's number as another item's. A load finds the same and leaves the
+    /// shard closed.
+    OtherItem(Epoch),
 }
 
 impl Why {
@@ -41,7 +44,8 @@ impl Why {
             | Self::LowerGeneration(epoch)
             | Self::Rejected(epoch)
             | Self::IdentityChanged(epoch)
-            | Self::NotInBooks(epoch) => epoch,
+            | Self::NotInBooks(epoch)
+            | Self::OtherItem(epoch) => epoch,
         }
     }
 }
@@ -55,6 +59,7 @@ impl fmt::Display for Why {
             Self::Rejected(_) => "the books refused a hold",
             Self::IdentityChanged(_) => "the ledger's keeper is another one",
             Self::NotInBooks(_) => "the books have another epoch",
+            Self::OtherItem(_) => "the books have another item",
         })
     }
 }

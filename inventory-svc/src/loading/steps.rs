@@ -18,7 +18,7 @@ use crate::{
     },
     ledger::{ActivateError, Activation, Error, ForgetError, Identity, Ledger, StageError},
     roll_forward,
-    upstream::books::{SnapshotError, SnapshotHead},
+    upstream::books::{GuardRow, SnapshotError, SnapshotHead},
 };
 
 /// As many as the books tell about in one question.
@@ -49,7 +49,8 @@ impl<'a> Steps<'a> {
         ledger_address: &'a str,
     ) -> Self {
         let (shard, item, schedule) = plan;
-        let seen = Seen { shard: shard.no, phase: shard.phase, epoch: shard.epoch };
+        let Shard { no, phase, epoch, .. } = shard;
+        let seen = Seen { shard: no, item: item.id, phase, epoch };
         Self {
             rooms,
             shard,
@@ -110,7 +111,7 @@ impl<'a> Steps<'a> {
 
     async fn read_books(&self) -> Answer {
         match self.rooms.books.shard(self.shard.no).await {
-            Ok(Some(row)) => Answer::Row(row.open),
+            Ok(Some(GuardRow { item, open, .. })) => Answer::Row { item, open },
             Ok(None) => Answer::NoRow,
             Err(error) => self.silent("the books' row was not read", &error),
         }

@@ -4,10 +4,11 @@
 use std::{future::Future, time::Duration};
 
 use chassis::channel::Balanced;
-use ids::{Epoch, OrderId, ShardNo, UserId};
+use ids::{Epoch, ItemId, OrderId, ShardNo, UserId};
 use proto::order::v1::{
-    FindOrdersRequest, GetShardRequest, OrderState, ShardSnapshotRequest, ShardSnapshotResponse,
-    SnapshotOrder, order_service_client::OrderServiceClient, shard_snapshot_response::Part,
+    FindOrdersRequest, GetShardRequest, HighestShardRequest, OrderState, ShardSnapshotRequest,
+    ShardSnapshotResponse, SnapshotOrder, order_service_client::OrderServiceClient,
+    shard_snapshot_response::Part,
 };
 use tonic::{Code, Request, Status, Streaming};
 
@@ -24,6 +25,8 @@ pub struct Books {
 /// What the books say of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuardRow {
+    /// Whose units they are.
+    pub item: ItemId,
     /// The epoch that the log has elected.
     pub open: Option<Epoch>,
     /// Of the position row of the shard's partition.
@@ -89,12 +92,24 @@ impl Books {
         match within(self.deadline, client.get_shard(request)).await? {
             Ok(answer) => {
                 let answer = answer.into_inner();
+                let item = ItemId::try_from(answer.item_id.as_ref()).map_err(strange)?;
                 let open = Epoch::from_wire(answer.open_epoch).map_err(strange)?;
-                Ok(Some(GuardRow { open, generation: answer.generation }))
+                Ok(Some(GuardRow { item, open, generation: answer.generation }))
             }
             Err(status) if status.code() == Code::NotFound => Ok(None),
             Err(status) => Err(refused(&status)),
         }
+    }
+
+    /// The highest shard number that books or journal have seen; 0 if none.
+    ///
+    /// # Errors
+    /// [`Silent`], also if the books haven't read the whole log.
+    pub async fn highest_shard(&self) -> Result<u32, Silent> {
+        let mut client = self.client.clone();
+        let request = self.request(HighestShardRequest {});
+        let answer = within(self.deadline, client.highest_shard(request)).await?;
+        Ok(answer.map_err(|status| refused(&status))?.into_inner().shard_no)
     }
 
     /// Which of at most 4,096 orders the books know.

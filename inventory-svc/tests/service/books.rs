@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::Stream;
-use ids::{Epoch, OrderId, ShardNo, UserId};
+use ids::{Epoch, ItemId, OrderId, ShardNo, UserId};
 use journal::{Command, Journal, Record};
 use proto::{
     order::v1::{self as v1, OrderState, order_service_server::OrderService},
@@ -24,8 +24,9 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shard {
+    pub(crate) item: ItemId,
     pub(crate) total: u64,
     pub(crate) open: Option<Epoch>,
     pub(crate) orders: BTreeMap<OrderId, (UserId, u32)>,
@@ -73,6 +74,11 @@ impl Books {
     /// As if it were restored from an older copy: it has the epoch open that was before.
     pub(crate) fn set_open(&self, shard: u32, open: Option<Epoch>) {
         self.0.shards.lock().unwrap().get_mut(&shard).unwrap().open = open;
+    }
+
+    /// As if the number had been this item's all along.
+    pub(crate) fn set_item(&self, shard: u32, item: ItemId) {
+        self.0.shards.lock().unwrap().get_mut(&shard).unwrap().item = item;
     }
 
     pub(crate) fn shards_asked(&self) -> usize {
@@ -128,7 +134,13 @@ impl Books {
         let no = record.shard.get();
         match record.command {
             Command::ItemOpened(item) => {
-                let new = Shard { total: item.total.into(), ..Shard::default() };
+                let new = Shard {
+                    item: item.item,
+                    total: item.total.into(),
+                    open: None,
+                    orders: BTreeMap::new(),
+                    generation: 0,
+                };
                 shards.entry(no).or_insert(new).generation += 1;
             }
             Command::EpochChanged { from, to } => {
@@ -170,12 +182,23 @@ impl OrderService for Books {
         self.0.shards_asked.fetch_add(1, Ordering::SeqCst);
         let shard = self.read(request.into_inner().shard_no)?;
         Ok(Response::new(v1::GetShardResponse {
+            item_id: shard.item.as_bytes().to_vec().into(),
             open_epoch: Epoch::to_wire(shard.open),
             total: shard.total,
             sold: shard.sold(),
             generation: shard.generation,
-            ..Default::default()
         }))
+    }
+
+    async fn highest_shard(
+        &self,
+        _: Request<v1::HighestShardRequest>,
+    ) -> Result<Response<v1::HighestShardResponse>, Status> {
+        if self.0.is_down.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("down"));
+        }
+        let highest = self.0.shards.lock().unwrap().keys().next_back().copied();
+        Ok(Response::new(v1::HighestShardResponse { shard_no: highest.unwrap_or_default() }))
     }
 
     async fn find_orders(

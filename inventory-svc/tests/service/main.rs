@@ -7,6 +7,7 @@
 
 mod books;
 mod catalog;
+mod foreign;
 mod house;
 mod loading;
 mod on_redis;

@@ -62,6 +62,15 @@ pub(super) fn damaged(what: &str, why: &dyn std::fmt::Display) -> Error {
     Error::Damaged(format!("{what} can't be read back: {why}"))
 }
 
+/// The number of the last guard row or of the last order, whichever is higher.
+pub(super) fn highest_shard(guard: Option<i64>, order: Option<&[u8]>) -> Result<u32, Error> {
+    let guard = u32::try_from(guard.unwrap_or_default());
+    let guard = guard.map_err(|error| damaged("a shard number", &error))?;
+    let order = order.map(OrderId::try_from).transpose();
+    let order = order.map_err(|error| damaged("an order id", &error))?;
+    Ok(order.map_or(0, |order| order.shard().get()).max(guard))
+}
+
 /// The ids that a shard's orders can have, which begin with its number: from behind `after` on, if
 /// there is one, and behind the first of the two up to and with the second.
 pub(super) fn stretch_after(shard: ShardNo, after: Option<OrderId>) -> ([u8; 16], [u8; 16]) {

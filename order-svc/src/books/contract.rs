@@ -33,6 +33,7 @@ macro_rules! keeps_its_promises {
             batches::dead_letters_are_kept_once_and_block_nobody
             batches::partitions_do_not_stand_in_each_others_way
             reads::what_is_not_there_is_none
+            reads::the_highest_number_is_that_of_a_row_or_of_an_order
             reads::ids_are_found_with_their_shard
             reads::pages_of_a_user_begin_with_the_newest_and_miss_nothing
             reads::a_snapshot_shows_one_moment_of_the_open_epoch

@@ -246,6 +246,10 @@ impl Books for MySqlBooks {
         self.store.reader.ask(look).await
     }
 
+    async fn highest_shard(&self) -> Result<u32, Error> {
+        self.store.reader.ask(async |it: &mut MySqlConnection| reads::highest_shard(it).await).await
+    }
+
     async fn snapshot(&self, shard: ShardNo, epoch: Epoch) -> Result<Snapshot, Error> {
         let (reader, journal) = (self.store.reader.clone(), self.journal_identity.as_str());
         let mut tx = reader.begin_snapshot().await?;

@@ -188,6 +188,10 @@ impl Books for SqliteBooks {
         self.guarded(&mut tx, shard).await
     }
 
+    async fn highest_shard(&self) -> Result<u32, Error> {
+        reads::highest_shard(&mut *self.store.reader.acquire().await?).await
+    }
+
     async fn snapshot(&self, shard: ShardNo, epoch: Epoch) -> Result<Snapshot, Error> {
         let mut tx = self.read().await?;
         let Some(guarded) = self.guarded(&mut tx, shard).await? else {

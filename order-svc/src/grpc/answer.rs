@@ -67,6 +67,7 @@ pub(super) fn count(count: &Count) -> pb::CountShardResponse {
         user_units_max: u32::try_from(count.user_units_max).unwrap_or(u32::MAX),
         movement_watermark: count.movement_watermark,
         dead_letters: count.dead_letters,
+        item_id: count.guard.item.as_bytes().to_vec().into(),
     }
 }
 

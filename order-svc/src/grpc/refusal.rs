@@ -44,6 +44,13 @@ pub(super) fn overloaded(message: &str) -> Status {
         .into_status()
 }
 
+/// What was asked for can't be said yet, or not without the journal.
+pub(super) fn behind(message: &str) -> Status {
+    refusal(Code::Unavailable, ErrorReason::UpstreamUnavailable, message)
+        .retry_after(jittered(Duration::from_millis(500)))
+        .into_status()
+}
+
 /// The books could not be read. What they said is logged and stays here.
 pub(super) fn unanswered(error: books::Error) -> Status {
     tracing::warn!(%error, "a read of the books failed");

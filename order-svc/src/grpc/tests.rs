@@ -287,11 +287,40 @@ async fn snapshots_beyond_the_bound_are_refused_with_a_time() {
     let books = contract::Fixture::of_journal("another").await.books;
     let tasks = chassis::TaskOwner::new("test", house.stopper.clone()).tasks();
     let settings = SnapshotSettings { deadline_ms: 1, concurrent_max: 0 };
-    let api = OrderApi::new(books, tasks, Handle::current(), &settings);
+    let api = OrderApi::new(books, house.journal.clone(), tasks, Handle::current(), &settings);
     let request = Request::new(ShardSnapshotRequest { shard_no: 1, epoch: 7 });
     let Err(refused) = api.shard_snapshot(request).await else { panic!("none is allowed") };
     assert_eq!(refused.code(), Code::Unavailable);
     assert_eq!(status::reason_of(&refused).as_deref(), Some("OVERLOADED"));
+    assert!(status::retry_after_of(&refused).is_some());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_highest_number_is_told_by_books_that_have_read_the_log() {
+    let house = House::with_orders().await;
+    let asked = house.client.clone().highest_shard(HighestShardRequest {}).await;
+    assert_eq!(asked.unwrap().into_inner().shard_no, 1);
+    // Written a moment ago, so read first; and a later record of it counts for nothing.
+    let record =
+        |command| Record { command_id: ids::CommandId::random(), shard: shard(9), command };
+    house.journal.append(contract::PARTITION, &record(opened(3, 2))).await.unwrap();
+    let asked = house.client.clone().highest_shard(HighestShardRequest {}).await;
+    assert_eq!(asked.unwrap().into_inner().shard_no, 9);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn books_that_are_behind_the_log_name_no_highest_number() {
+    let house = House::with_orders().await;
+    // Nobody reads for these.
+    let books = contract::Fixture::of_journal("another").await.books;
+    let tasks = chassis::TaskOwner::new("test", house.stopper.clone()).tasks();
+    let settings = SnapshotSettings { deadline_ms: 1, concurrent_max: 1 };
+    let api = OrderApi::new(books, house.journal.clone(), tasks, Handle::current(), &settings);
+    let refused = api.highest_shard(Request::new(HighestShardRequest {})).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(status::reason_of(&refused).as_deref(), Some("UPSTREAM_UNAVAILABLE"));
     assert!(status::retry_after_of(&refused).is_some());
     house.close().await;
 }

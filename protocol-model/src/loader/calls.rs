@@ -13,6 +13,7 @@ use crate::{books::Pages, inventory::hold_command, keeper::Connection};
 pub(crate) struct Call {
     pub(super) action: Action,
     pub(super) to: Epoch,
+    pub(super) item: ItemId,
     pub(super) seen: Option<Row>,
     pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) staged_on: Option<Identity>,
@@ -84,11 +85,12 @@ impl World {
             Action::Wait(_) | Action::End(_) => Answer::Done,
             Action::ReadBooks => self.read_books(settings, call),
             Action::PublishItemOpened => {
-                self.log.append(Command::ItemOpened(names::item_opened(call.total)));
+                let opened = names::item_opened(call.item, call.total);
+                self.log.append(Command::ItemOpened(opened));
                 Answer::Done
             }
             Action::Claim => match call.seen {
-                Some(seen) => self.catalog.set(seen, Row::loading(to)),
+                Some(seen) => self.catalog.claim(seen, to, is_removed(Removed::ItemInTheClaim)),
                 None => Answer::Refused,
             },
             Action::Close => {
@@ -98,7 +100,7 @@ impl World {
                 Answer::Done
             }
             Action::CheckClaim if is_removed(Removed::LookAfterTheWait) => Answer::Done,
-            Action::CheckClaim => self.catalog.set(Row::loading(to), Row::loading(to)),
+            Action::CheckClaim => self.catalog.go_on(to, Phase::Loading),
             Action::CheckHolds { .. } if is_removed(Removed::HoldsWithTheChange) => Answer::Done,
             Action::CheckHolds { .. }
                 if is_removed(Removed::HoldsUntilTheyAreRows) && call.has_sent =>
@@ -131,30 +133,32 @@ impl World {
             Action::Stage => self.stage(settings, call),
             Action::Activate => self.activate(settings, call),
             Action::Open if is_removed(Removed::OpenIsConditional) => {
-                self.catalog.overwrite(Row::open(to));
+                self.catalog.overwrite(Phase::Open, to);
                 Answer::Done
             }
-            Action::Open => self.catalog.set(Row::loading(to), Row::open(to)),
+            Action::Open => self.catalog.go_on(to, Phase::Open),
             Action::Forget => match self.on_ledger(call, |_, shard| shard.forget(to).is_ok()) {
                 Some(true) => Answer::Done,
                 Some(false) => Answer::Refused,
                 None => Answer::Silent,
             },
-            Action::Retire => self.catalog.set(Row::loading(to), Row::retired(to)),
+            Action::Retire => self.catalog.go_on(to, Phase::Retired),
         }
     }
 
     fn read_books(&self, settings: &Settings, call: &Call) -> Answer {
         let Some(guard) = &self.books.pages.guard else { return Answer::NoRow };
+        let is_blind = settings.is_removed(Removed::ItemOfTheGuard);
+        let item = if is_blind { call.item } else { guard.item };
         if settings.is_removed(Removed::SnapshotShowsTo) && call.has_sent {
-            return Answer::Row(Some(call.to));
+            return Answer::Row { item, open: Some(call.to) };
         }
         // An attempt that finds its own id stops; here it is led past that.
         let is_own = guard.open_epoch == Some(call.to) && !call.has_sent;
         if settings.is_removed(Removed::FreshId) && is_own {
-            return Answer::Row(Some(epoch(NO_EPOCH)));
+            return Answer::Row { item, open: Some(epoch(NO_EPOCH)) };
         }
-        Answer::Row(guard.open_epoch)
+        Answer::Row { item, open: guard.open_epoch }
     }
 
     fn change_in_the_books(&mut self, from: Option<Epoch>, to: Epoch) {

@@ -81,4 +81,6 @@ table! {
     the_lease_in_get_order: LeaseInGetOrder,
     the_books_after_the_shard_is_retired: BooksAfterRetired,
     the_books_that_have_the_last_epoch_open: BooksOfTheLastEpoch,
+    whose_item_the_books_row_is: ItemOfTheGuard,
+    whose_item_the_catalogs_row_is: ItemInTheClaim,
 }

@@ -7,7 +7,7 @@ use sqlx::{MySqlConnection, Row, mysql::MySqlRow};
 
 use super::super::{
     Error, ItemKey, LeaseRow, LeaseRows, Page,
-    columns::{self, sale_id},
+    columns::{self, item_id, sale_id},
 };
 use crate::domain::sale::{Item, Phase, Sale, Schedule, Shard, State};
 
@@ -57,9 +57,8 @@ pub(super) fn sale_head(row: &MySqlRow) -> Result<(Page, Sale), Error> {
 }
 
 fn item(row: &MySqlRow) -> Result<Item, Error> {
-    let id: &[u8] = row.try_get("item_id")?;
     Ok(Item {
-        id: ItemId::try_from(id).map_err(|_| Error::damaged("an item id"))?,
+        id: item_id(row.try_get("item_id")?)?,
         sale: sale_id(row.try_get("sale_id")?)?,
         sku: text(row, "sku")?,
         title: row.try_get("title")?,
@@ -94,6 +93,7 @@ pub(super) fn lease_rows(rows: &[MySqlRow]) -> Result<LeaseRows, Error> {
         }
         answer.rows.push(LeaseRow {
             shard: shard_no(row.try_get("shard_no")?)?,
+            item: item_id(row.try_get("item_id")?)?,
             epoch: epoch(row)?,
             phase: phase(row)?,
             paused: row.try_get("paused")?,

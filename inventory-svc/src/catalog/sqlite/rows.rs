@@ -7,7 +7,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::super::{
     Error, ItemKey, LeaseRow, LeaseRows, Page,
-    columns::{self, sale_id, shard_no},
+    columns::{self, item_id, sale_id, shard_no},
 };
 use crate::domain::sale::{Item, Phase, Sale, Schedule, Shard, State};
 
@@ -48,9 +48,8 @@ pub(super) fn sale_head(row: &SqliteRow) -> Result<(Page, Sale), Error> {
 }
 
 fn item(row: &SqliteRow) -> Result<Item, Error> {
-    let id: &[u8] = row.try_get("item_id")?;
     Ok(Item {
-        id: ItemId::try_from(id).map_err(|_| Error::damaged("an item id"))?,
+        id: item_id(row.try_get("item_id")?)?,
         sale: sale_id(row.try_get("sale_id")?)?,
         sku: row.try_get("sku")?,
         title: row.try_get("title")?,
@@ -85,6 +84,7 @@ pub(super) fn lease_rows(rows: &[SqliteRow]) -> Result<LeaseRows, Error> {
         }
         answer.rows.push(LeaseRow {
             shard: shard_no(row.try_get("shard_no")?)?,
+            item: item_id(row.try_get("item_id")?)?,
             epoch: epoch(row)?,
             phase: phase(row)?,
             paused: row.try_get("paused")?,

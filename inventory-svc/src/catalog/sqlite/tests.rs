@@ -27,7 +27,6 @@ async fn it_keeps_the_contract() {
 async fn it_outlives_its_process() {
     let dir = TempDir::new().unwrap();
     let shard = ShardNo::new(1).unwrap();
-    let seen = Seen { shard, phase: crate::domain::sale::Phase::New, epoch: None };
     let to = Epoch::new(7).unwrap();
     {
         let catalog = open(&dir).await;
@@ -43,7 +42,9 @@ async fn it_outlives_its_process() {
                 ..Default::default()
             }],
         };
-        catalog.create_sale(&draft.check().unwrap(), "ann", 1).await.unwrap();
+        let sale = catalog.create_sale(&draft.check().unwrap(), "ann", 1, 0).await.unwrap();
+        let (item, phase) = (sale.items[0].id, crate::domain::sale::Phase::New);
+        let seen = Seen { shard, item, phase, epoch: None };
         let claim = Claim { to, until_ms: 5, ledger_address: "memory" };
         assert!(catalog.begin_loading(seen, claim).await.unwrap());
     }

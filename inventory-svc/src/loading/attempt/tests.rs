@@ -10,11 +10,14 @@ fn epoch(number: i64) -> Epoch {
     Epoch::new(number).unwrap()
 }
 
+const OURS: ItemId = ItemId::from_bytes([1; 16]);
+const ANOTHERS: ItemId = ItemId::from_bytes([2; 16]);
+
 fn plan(is_opening: bool) -> Plan {
     let pace =
         Pace { ask_first: 10 * MS, ask_most: 80 * MS, send_first: 100 * MS, send_most: 400 * MS };
     let (to, lease, give_up_at) = (epoch(9), 200 * MS, 5_000 * MS);
-    Plan { to, is_opening, is_over: false, lease, give_up_at, pace }
+    Plan { to, item: OURS, is_opening, is_over: false, lease, give_up_at, pace }
 }
 
 fn of_a_sale_that_is_over() -> Plan {
@@ -45,7 +48,13 @@ fn tell(plan: Plan, story: &str) -> Attempt {
 
 fn answer_of(text: &str) -> Answer {
     match text.split_once(' ') {
-        Some(("row", number)) => Answer::Row(Epoch::from_wire(number.parse().unwrap()).unwrap()),
+        Some(("row", row)) => {
+            let (number, item) = match row.strip_suffix(" of another") {
+                Some(number) => (number, ANOTHERS),
+                None => (row, OURS),
+            };
+            Answer::Row { item, open: Epoch::from_wire(number.parse().unwrap()).unwrap() }
+        }
         Some(("no", "row")) => Answer::NoRow,
         _ => match text {
             "done" => Answer::Done,
@@ -272,6 +281,20 @@ fn only_a_new_id_goes_on_after_these() {
 }
 
 #[test]
+fn a_row_of_another_item_ends_it_wherever_it_is_met() {
+    let foreign = End::Foreign(ANOTHERS);
+    let opening = |story: &str| ends(plan(true), story, foreign);
+    opening("ReadBooks: row 5 of another");
+    opening("ReadBooks: no row\nPublishItemOpened: done\nwait: 10\nReadBooks: row 0 of another");
+    let check = |of: Plan, parts: &[&str]| ends(of, &story(parts), foreign);
+    check(plan(false), &["Claim: done\nReadBooks: row 5 of another"]);
+    check(of_a_sale_that_is_over(), &["Claim: done\nReadBooks: row 5 of another"]);
+    check(plan(false), &[FROM_5, "wait: 410\nReadBooks: row 9 of another"]);
+    let unknown = "wait: 400\nCheckClaim: done\nCheckHolds { from: Epoch(5) }: refused";
+    check(plan(false), &[CLAIMED, unknown, "ReadBooks: row 5 of another"]);
+}
+
+#[test]
 fn staging_may_be_sent_again() {
     let rest = "wait: 410
                 ReadBooks: row 9
@@ -305,7 +328,8 @@ fn patience_ends_where_nothing_answers() {
 #[test]
 fn it_is_total() {
     // Any answer to any step: it goes on or ends, and an ended attempt stays so.
-    let answers = ["done", "refused", "silent", "row 0", "row 5", "row 9", "no row"];
+    let answers =
+        ["done", "refused", "silent", "row 0", "row 5", "row 9", "no row", "row 5 of another"];
     let mut seen = std::collections::HashSet::new();
     let mut open = vec![(Attempt::new(plan(true)), Duration::ZERO)];
     open.push((Attempt::new(plan(false)), Duration::ZERO));

@@ -103,9 +103,10 @@ impl Stage {
         };
         let owner = TaskOwner::new("test", Stopper::new());
         let (requests, tasks) = (LoadRequests::default(), owner.tasks());
-        let loads = crate::metrics::Instruments::new(&chassis::Metrics::new()).loads;
+        let instruments = crate::metrics::Instruments::new(&chassis::Metrics::new());
+        let seen = (instruments.loads, Foreign::new(instruments.foreign_shards));
         let (address, asked) = ("memory".to_owned(), requests.clone());
-        let loader = Loader::new(rooms, loading, address, tasks, background, asked, loads);
+        let loader = Loader::new(rooms, loading, address, tasks, background, asked, seen);
         Self { loader, catalog, requests, clock, ledger_clock, _owner: owner }
     }
 
@@ -123,12 +124,12 @@ impl Stage {
         };
         let (request_id, title) = ("one".to_owned(), "Spring".to_owned());
         let draft = SaleDraft { request_id, title, items: vec![item] };
-        let sale = catalog.create_sale(&draft.check().unwrap(), "ann", 1).await.unwrap();
+        let sale = catalog.create_sale(&draft.check().unwrap(), "ann", 1, 0).await.unwrap();
         let opens_ms = Clock::system().wall_ms();
         let schedule = Schedule { opens_ms, closes_ms: opens_ms + 3_600_000, warm_up_s: 0 };
         catalog.schedule(sale.id, schedule).await.unwrap();
         let shard = sale.items[0].shards[0].no;
-        let seen = Seen { shard, phase: Phase::New, epoch: None };
+        let seen = Seen { shard, item: sale.items[0].id, phase: Phase::New, epoch: None };
         let claim = Claim { to: epoch(5), until_ms: 1, ledger_address: "memory" };
         assert!(catalog.begin_loading(seen, claim).await.unwrap());
         assert!(catalog.open(shard, epoch(5)).await.unwrap());

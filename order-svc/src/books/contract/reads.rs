@@ -15,6 +15,18 @@ pub(super) async fn what_is_not_there_is_none(fixture: Fixture) {
     assert!(matches!(snapshot, Snapshot::UnknownShard));
 }
 
+pub(super) async fn the_highest_number_is_that_of_a_row_or_of_an_order(fixture: Fixture) {
+    let highest = async || fixture.books.highest_shard().await.unwrap();
+    assert_eq!(highest().await, 0);
+    fixture.open(shard(7), 9, 9).await;
+    fixture.open(shard(300), 9, 9).await;
+    fixture.open(shard(8), 9, 9).await;
+    assert_eq!(highest().await, 300, "a shard that sold nothing counts");
+    fixture.apply(vec![holds(shard(300), 7, [(1, 1, 1)]), holds(shard(8), 7, [(2, 2, 1)])]).await;
+    assert_eq!(highest().await, 300);
+    assert_eq!(fixture.others.highest_shard().await.unwrap(), 300);
+}
+
 pub(super) async fn ids_are_found_with_their_shard(fixture: Fixture) {
     fixture.open(shard(1), 9, 9).await;
     fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1), (2, 2, 1)])]).await;

@@ -40,6 +40,15 @@ pub(super) async fn view(
     Ok(View { guards, orders, user_units, barred })
 }
 
+/// Of guard rows and, should one of those be lost, of orders, whose ids begin with it.
+pub(super) async fn highest_shard(connection: &mut SqliteConnection) -> Result<u32, Error> {
+    let guard: Option<i64> =
+        sqlx::query_scalar("SELECT MAX(shard_no) FROM shard").fetch_one(&mut *connection).await?;
+    let order: Option<Vec<u8>> =
+        sqlx::query_scalar("SELECT MAX(order_id) FROM orders").fetch_one(&mut *connection).await?;
+    columns::highest_shard(guard, order.as_deref())
+}
+
 pub(super) async fn guards(
     connection: &mut SqliteConnection,
     shards: &[ShardNo],

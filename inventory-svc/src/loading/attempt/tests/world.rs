@@ -131,6 +131,7 @@ impl World {
         let knows = !self.has_faults || self.chance(2);
         let plan = Plan {
             to,
+            item: OURS,
             is_opening: self.catalog.0 == Phase::New,
             is_over: self.is_over && self.catalog.0 != Phase::New && knows,
             lease: LEASE,
@@ -200,7 +201,9 @@ impl World {
     ) -> Answer {
         match action {
             Action::Wait(_) | Action::End(_) => Answer::Done,
-            Action::ReadBooks if self.books.has_row => Answer::Row(self.books.open),
+            Action::ReadBooks if self.books.has_row => {
+                Answer::Row { item: OURS, open: self.books.open }
+            }
             Action::ReadBooks => Answer::NoRow,
             Action::PublishItemOpened => self.append(Record::ItemOpened),
             Action::PublishChange { from } => self.append(Record::Changed { from, to }),
