@@ -74,7 +74,7 @@ pub(crate) async fn of_sales(
     for sale in sales {
         for item in &sale.items {
             for shard in &item.shards {
-                let mut shard = *shard;
+                let mut shard = shard.clone();
                 findings.push(loop {
                     let count = stores.count(sale, item, &shard).await?;
                     let finding = judge::judge(count);

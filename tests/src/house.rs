@@ -16,9 +16,11 @@ use proto::{
     user::v1::operator_service_client::OperatorServiceClient,
 };
 use tempfile::TempDir;
+use testbed::Database;
 use tonic::{Status, transport::Channel};
 
 mod collector;
+mod databases;
 mod patience;
 mod roles;
 mod selling;
@@ -26,6 +28,7 @@ mod shopper;
 mod verdict;
 
 pub(crate) use collector::{Collector, Recorded, log};
+pub(crate) use databases::Kind;
 pub(crate) use patience::eventually;
 use roles::{Places, Role};
 pub(crate) use selling::{Offer, OpenSale, hire, make_sale};
@@ -63,6 +66,10 @@ pub(crate) struct House {
     /// What every inventory-svc is given as its ledger.
     keeper: Arc<dyn Ledger>,
     loader_lease: Option<Duration>,
+    /// Where the catalog is, if not in a file of the house.
+    catalog: Option<Database>,
+    /// Where the books are, if not in a file of the house.
+    books: Option<Database>,
     tune: fn(&mut gateway::Config),
     user: Option<Role>,
     inventory: Option<Role>,
@@ -140,6 +147,8 @@ impl House {
             keeper: Arc::clone(&ledger) as _,
             ledger,
             loader_lease: None,
+            catalog: None,
+            books: None,
             tune: |_| {},
             gateway_pause: PausePoints::armed(),
             inventory_pause: PausePoints::armed(),

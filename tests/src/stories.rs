@@ -4,6 +4,7 @@
 mod audit;
 mod crashes;
 mod disconnects;
+mod forgotten_sale;
 mod frozen;
 mod generic_client;
 mod lost_ledger;

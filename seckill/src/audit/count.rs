@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ids::ItemId;
 use proto::{
     inventory::v1::{
         self as inventory, Item, Sale, Shard, ShardPhase,
@@ -104,6 +105,7 @@ impl Stores {
             sale: sale.title.clone(),
             item: item.sku.clone(),
             shard_no: shard.shard_no,
+            item_id: item.item_id.parse().ok(),
             planned: shard.total_units.into(),
             phase: phase(shard.phase()),
             before,
@@ -154,6 +156,7 @@ fn phase(phase: ShardPhase) -> Phase {
 
 fn books(counted: &order::CountShardResponse) -> Books {
     Books {
+        item: ItemId::try_from(counted.item_id.as_ref()).ok(),
         open_epoch: counted.open_epoch,
         total: counted.total,
         sold: counted.sold,

@@ -1,11 +1,14 @@
 //! What the counts of one shard say: pure functions over plain numbers. "Can't be told now" is a
 //! verdict of its own; it never passes for "holds".
 
+use ids::ItemId;
 use law::{Invariant, Units, Violation};
 
 /// What the books' rows of a shard come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Books {
+    /// Whose units the guard row counts; `None` if order-svc doesn't say it.
+    pub(crate) item: Option<ItemId>,
     pub(crate) open_epoch: i64,
     pub(crate) total: u64,
     /// What the guard row says.
@@ -53,6 +56,8 @@ pub(crate) struct ShardCount {
     pub(crate) sale: String,
     pub(crate) item: String,
     pub(crate) shard_no: u32,
+    /// Whose shard it is in the catalog.
+    pub(crate) item_id: Option<ItemId>,
     /// What the catalog planned.
     pub(crate) planned: u64,
     pub(crate) phase: Phase,
@@ -135,6 +140,7 @@ pub(crate) fn judge(count: ShardCount) -> Finding {
         }
         (_, Some(books)) => {
             let mut checks = of_books(count.planned, books);
+            checks.extend(of_item(count.item_id, books.item));
             match (&count.ledger, count.phase) {
                 (Ok(ledger), _) => {
                     let is_still = count.before == count.after;
@@ -187,6 +193,18 @@ fn of_books(planned: u64, books: &Books) -> Vec<Check> {
         ),
         same("plan", &[("planned", planned), ("total", total)], format!("{total} as planned")),
     ]
+}
+
+/// A number that a catalog has given again counts one item's units for another: sums that agree say
+/// nothing then.
+fn of_item(in_catalog: Option<ItemId>, in_books: Option<ItemId>) -> Option<Check> {
+    let (in_catalog, in_books) = (in_catalog?, in_books?);
+    let verdict = if in_catalog == in_books {
+        Verdict::Holds("catalog and books have the same item".to_owned())
+    } else {
+        Verdict::Broken(format!("the catalog has {in_catalog}, but the books {in_books}"))
+    };
+    Some(check("item", verdict))
 }
 
 /// What the two stores say together. A hold is settled a moment after its row is written, and then

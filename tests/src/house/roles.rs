@@ -142,7 +142,7 @@ impl House {
 
     async fn run_inventory(&mut self, at: SocketAddr, clock: Clock, pause: PausePoints) -> Role {
         let mut config = inventory_svc::Config::load(None).expect("the defaults are good");
-        config.catalog_url = self.sqlite("inventory.db");
+        config.catalog_url = self.catalog_url();
         config.migrate_on_start = true;
         config.upstream.order_svc = url(self.places.orders);
         config.upstream.user_svc = url(self.places.user);
@@ -166,7 +166,7 @@ impl House {
     /// Starts order-svc, the first time or after a crash.
     pub(crate) async fn start_orders(&mut self) {
         let mut config = order_svc::Config::load(None).expect("the defaults are good");
-        config.books.url = self.sqlite("order.db");
+        config.books.url = self.books_url();
         config.books.migrate_on_start = true;
         config.inventory_url = self.inventory_urls();
         let seams = order_svc::Seams {
@@ -206,6 +206,14 @@ impl House {
         self.gateway = Some(Role::run(|stopper| Box::pin(app.run(stopper))));
     }
 
+    /// Where the books are.
+    pub(crate) fn books_url(&self) -> String {
+        match &self.books {
+            Some(books) => books.url().to_owned(),
+            None => self.sqlite("order.db"),
+        }
+    }
+
     /// The books' database file, for damage.
     pub(crate) fn books_file(&self) -> PathBuf {
         self.data.path().join("order.db")
@@ -219,7 +227,7 @@ impl House {
         }
     }
 
-    fn sqlite(&self, name: &str) -> String {
+    pub(super) fn sqlite(&self, name: &str) -> String {
         format!("sqlite:{}", self.data.path().join(name).display())
     }
 

@@ -11,21 +11,23 @@ use proto::{
     },
     user::v1::{GrantRehearsalRequest, operator_service_client::OperatorServiceClient},
 };
-use tonic::{Request, transport::Channel};
+use tonic::{Code, Request, transport::Channel};
 
-use super::Shopper;
+use super::{PATIENCE, Shopper, eventually};
 
 /// What is sold, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Offer {
     pub(crate) units: u32,
     pub(crate) limit_per_user: u32,
+    /// Of one, in cents.
+    pub(crate) price: i64,
     pub(crate) lease: Duration,
 }
 
 impl Default for Offer {
     fn default() -> Self {
-        Self { units: 10, limit_per_user: 1, lease: Duration::from_secs(2) }
+        Self { units: 10, limit_per_user: 1, price: 4_900, lease: Duration::from_secs(2) }
     }
 }
 
@@ -52,7 +54,7 @@ pub(crate) async fn make_sale(
     operator: &str,
     offer: Offer,
 ) -> OpenSale {
-    let price = Money { currency: "EUR".to_owned(), minor_units: 4_900 };
+    let price = Money { currency: "EUR".to_owned(), minor_units: offer.price };
     let item = NewItem {
         sku: "LAMP".to_owned(),
         title: "A lamp".to_owned(),
@@ -67,8 +69,15 @@ pub(crate) async fn make_sale(
         title: "A sale".to_owned(),
         items: vec![item],
     };
-    let created = catalog.create_sale(as_operator(operator, created)).await.expect("it is good");
-    let sale_id = created.into_inner().sale.expect("an answer has a sale").sale_id;
+    // The books may have to read up first; the request id makes asking again harmless.
+    let created = eventually("the sale is made", PATIENCE, async || {
+        match catalog.create_sale(as_operator(operator, created.clone())).await {
+            Err(status) if status.code() == Code::Unavailable => None,
+            answer => Some(answer.expect("it is good").into_inner()),
+        }
+    })
+    .await;
+    let sale_id = created.sale.expect("an answer has a sale").sale_id;
     let now_ms = Clock::system().wall_ms();
     let scheduled = ScheduleSaleRequest {
         sale_id: sale_id.clone(),

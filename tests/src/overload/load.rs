@@ -50,7 +50,8 @@ struct Ended {
 impl Crowd {
     /// A sale with plenty of units, and `tickets` tickets for it.
     pub(super) async fn gather(house: &House, tickets: usize) -> Self {
-        let offer = Offer { units: 1_000_000, limit_per_user: 1_000, lease: LEASE };
+        let offer =
+            Offer { units: 1_000_000, limit_per_user: 1_000, lease: LEASE, ..Offer::default() };
         let sale = house.sell(offer).await;
         let channels: Vec<_> = (0..CONNECTIONS).map(|_| house.channel()).collect();
         let mut shoppers = house.shoppers(BUYERS).await;

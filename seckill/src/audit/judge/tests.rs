@@ -4,6 +4,7 @@ use super::*;
 
 fn books() -> Books {
     Books {
+        item: Some(ItemId::from_bytes([1; 16])),
         open_epoch: 7,
         total: 1_000,
         sold: 600,
@@ -32,6 +33,7 @@ fn shard(books: Books, ledger: Ledger) -> ShardCount {
         sale: "a sale".into(),
         item: "an item".into(),
         shard_no: 1,
+        item_id: Some(ItemId::from_bytes([1; 16])),
         planned: 1_000,
         phase: Phase::Open,
         before: Some(books),
@@ -155,4 +157,14 @@ fn an_open_shard_without_a_row_in_the_books_is_broken_and_a_new_one_is_not() {
     assert_eq!(word(count.clone()), Word::Broken);
     count.phase = Phase::New;
     assert_eq!(word(count), Word::Holds);
+}
+
+#[test]
+fn figures_that_agree_are_not_believed_of_another_item() {
+    let mut count = shard(books(), ledger());
+    assert_eq!(word(count.clone()), Word::Holds);
+    count.item_id = Some(ItemId::from_bytes([2; 16]));
+    assert_eq!(word(count.clone()), Word::Broken);
+    let Verdict::Broken(says) = verdict_of_all(&[judge(count)]) else { panic!("it is broken") };
+    assert!(says.contains("shard 1, item: the catalog has 02020202"), "{says}");
 }
