@@ -47,6 +47,12 @@ pub trait Books: Send + Sync {
     /// If the store doesn't answer.
     async fn position(&self, partition: u32) -> Result<Position, Error>;
 
+    /// All positions of this journal that were ever written down, of one moment.
+    ///
+    /// # Errors
+    /// If the store doesn't answer.
+    async fn positions(&self) -> Result<Vec<(u32, Position)>, Error>;
+
     /// Folds `entries` into the books, in one transaction, and moves the position behind them.
     /// `expected` must be the position still, else nothing happens. `now_ms` becomes the time of
     /// new rows. May be dropped at any await, or fail with its outcome unknown: then all of it is

@@ -84,6 +84,7 @@ impl Config {
             ("consumer.batch_records_max", consumer.batch_records_max as u64),
             ("consumer.batch_holds_max", consumer.batch_holds_max as u64),
             ("consumer.read_wait_ms", consumer.read_wait_ms),
+            ("consumer.look_again_ms", consumer.look_again_ms),
             ("consumer.retry_first_ms", consumer.retry_first_ms),
             ("settle.queue_len_max", settle.queue_len_max as u64),
             ("settle.deadline_ms", settle.deadline_ms),

@@ -1,7 +1,7 @@
 //! The shell around the fold: one for each partition that is read. Reads on from where the books
 //! are, hands batches to the books, tells the ledger. It never gives up, never skips a record, and
 //! believes the books rather than itself: after anything unexpected it reads the position again and
-//! starts there.
+//! starts there, and it looks at the position again though nothing happens.
 
 use std::{
     collections::BTreeSet,
@@ -19,10 +19,12 @@ use crate::{
     settle::{Settle, Settles},
 };
 
+mod look;
 mod place;
 mod seen;
 mod standstill;
 
+pub(crate) use look::{Look, Looks, look_again};
 pub use place::{Place, place};
 pub(crate) use seen::Sight;
 use standstill::Standstill;
@@ -47,6 +49,8 @@ pub struct ConsumerSettings {
     pub gather_ms: u64,
     /// How long a read waits for the first record.
     pub read_wait_ms: u64,
+    /// How often the books are asked where they are, though nothing happens.
+    pub look_again_ms: u64,
     /// The wait after a failure; it doubles.
     pub retry_first_ms: u64,
     /// The longest wait after a failure, and between two looks at a partition that halted.
@@ -80,6 +84,10 @@ pub(crate) struct Consumer {
     pub settles: Settles,
     /// Names this partition while it has halted.
     pub halted: Halted,
+    /// Where the books are, as they are asked again and again.
+    pub looks: Looks,
+    /// Where this consumer left the books; none before it has read a position.
+    pub left: Option<Position>,
     /// For the time of new rows.
     pub clock: Clock,
     /// Has `order.after_commit`.
@@ -93,7 +101,7 @@ pub(crate) struct Consumer {
 /// Why reading has to begin anew from the books' position.
 #[derive(Debug, thiserror::Error)]
 enum Setback {
-    #[error("someone else moved the position")]
+    #[error("the books are not where they were left")]
     PositionMoved,
     #[error("records before offset {low} are gone, and the books are at {next_offset}")]
     UnreadGone { next_offset: u64, low: u64 },
@@ -135,8 +143,9 @@ impl Consumer {
     fn log(&self, setback: &Setback) {
         let partition = self.reader.partition();
         match setback {
+            // What it means shows when the position is read again.
             Setback::PositionMoved => {
-                tracing::info!(partition, "another writer folds this partition too");
+                tracing::info!(partition, "the books are not where they were left");
             }
             Setback::UnreadGone { .. } => {
                 if self.halted.set(partition, true) {
@@ -152,7 +161,9 @@ impl Consumer {
     /// Returns on a stop; anything else is a setback.
     async fn follow(&mut self, stopper: &Stopper, backoff: &mut Backoff) -> Result<(), Setback> {
         let position = self.books.position(self.reader.partition()).await?;
+        self.compare(&position);
         let mut position = self.verified(position).await?;
+        self.left = Some(position.clone());
         self.halted.set(self.reader.partition(), false);
         self.reader.start(position.next_offset)?;
         self.reader.committed(position.next_offset);
@@ -160,6 +171,7 @@ impl Consumer {
         let records_max = self.settings.batch_records_max.max(1);
         let gather = Duration::from_millis(self.settings.gather_ms);
         let mut looked = self.clock.now();
+        let mut committed_at = looked;
         let mut standstill = Standstill::default();
         let mut gathered_at = looked;
         loop {
@@ -184,13 +196,34 @@ impl Consumer {
             let entries: Vec<_> = batch.into_iter().map(entry).collect();
             for batch in batches(&entries, self.settings.batch_holds_max) {
                 position = self.commit(&position, batch, &appended).await?;
+                committed_at = self.clock.now();
+                self.left = Some(position.clone());
                 backoff.reset();
                 // The partition may have a new reader already, which would have to fight for it.
                 if stopper.is_stopped() {
                     return Ok(());
                 }
             }
+            let partition = self.reader.partition();
+            if self.looks.borrow().contradicts(partition, &position, committed_at) {
+                return Err(Setback::PositionMoved);
+            }
         }
+    }
+
+    /// Says if the books are an older copy than those that were left. What they have lost comes
+    /// again: it is read from where they are.
+    fn compare(&mut self, now: &Position) {
+        let Some(left) = self.left.take().filter(|left| look::went_back(left, now)) else { return };
+        self.sight.instruments.put_back.inc();
+        tracing::warn!(
+            partition = self.reader.partition(),
+            from_offset = left.next_offset,
+            to_offset = now.next_offset,
+            from_generation = left.generation,
+            to_generation = now.generation,
+            "the books were put back to an older copy; what they have lost is read again"
+        );
     }
 
     /// The place to read from: the position, if the log shows before it what the books saw there.

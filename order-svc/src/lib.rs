@@ -9,6 +9,7 @@ use chassis::{
     channel, config::ConfigError, reflection,
 };
 use journal::{Journal, Membership};
+use tokio::{runtime::Handle, sync::watch};
 use tonic::service::Routes;
 
 mod domain;
@@ -38,7 +39,7 @@ pub use grpc::SnapshotSettings;
 pub use upstream::inventory::SettleSettings;
 
 use books::Books;
-use consumer::{Consumer, Halted, Sight};
+use consumer::{Consumer, Halted, Look, Looks, Sight};
 use consumers::Consumers;
 use grpc::OrderApi;
 use metrics::Instruments;
@@ -177,6 +178,7 @@ impl App {
         let log = journal.clone();
         let halted = Halted::default();
         let (folded, marks, settings) = (Arc::clone(&books), halted.clone(), config.consumer);
+        let looks = look_again(&books, &clock, &settings, tasks, background);
         let consumers = Consumers {
             journal,
             assignment: membership.assignment(),
@@ -187,6 +189,8 @@ impl App {
                     reader,
                     settles: settles.clone(),
                     halted: marks.clone(),
+                    looks: looks.clone(),
+                    left: None,
                     clock: clock.clone(),
                     pause: pause.clone(),
                     sight: sight.clone(),
@@ -225,10 +229,25 @@ impl App {
 
         let api = OrderApi::new(books, log, tasks.clone(), background.clone(), &config.snapshot);
         let routes = api.routes(reflection).add_service(health_service);
-        let words = grpc::words();
-        let server = &config.server;
+        let (words, server) = (grpc::words(), &config.server);
         chassis::serve(tasks, cores, listeners, server, words, &telemetry, |_| routes.clone());
     }
+}
+
+/// Asks where the books are from now on, and shows what they say.
+fn look_again(
+    books: &Arc<dyn Books>,
+    clock: &Clock,
+    settings: &ConsumerSettings,
+    tasks: &Tasks,
+    background: &Handle,
+) -> Looks {
+    let every = Duration::from_millis(settings.look_again_ms);
+    let (looked, looks) = watch::channel(Arc::new(Look::default()));
+    let (books, clock, stopper) = (Arc::clone(books), clock.clone(), tasks.stopper().clone());
+    let looking = consumer::look_again(books, clock, every, looked, stopper);
+    tasks.spawn_on(background, Kind::Essential, "look_again", looking);
+    looks
 }
 
 /// Its own store answers, and no partition has halted.

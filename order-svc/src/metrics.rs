@@ -12,6 +12,8 @@ pub(crate) struct Instruments {
     pub(crate) unread: Gauges<1>,
     /// Times that reading began anew since nothing came, although there was something.
     pub(crate) standstills: Counter,
+    /// Times that the books were found to be an older copy.
+    pub(crate) put_back: Counter,
     /// From a batch of records to its end in the books.
     pub(crate) commit: Histogram,
     /// Holds that went into one transaction.
@@ -39,6 +41,10 @@ impl Instruments {
             standstills: metrics.counter(
                 "seckill_order_journal_standstills",
                 "Times that nothing was read although there was something, and reading began anew",
+            ),
+            put_back: metrics.counter(
+                "seckill_order_books_put_back",
+                "Times that the books of a partition were found to be an older copy",
             ),
             commit: metrics
                 .latency("seckill_order_commit_seconds", "A batch of records into the books"),

@@ -10,6 +10,7 @@ use futures::{FutureExt, TryStreamExt};
 use ids::{CommandId, Epoch, ItemId, OrderId, SaleId, ShardNo, UserId};
 use journal::{Command, ItemOpened, PlacedHold, Record};
 use law::OrderState;
+use sqlx::Connection as _;
 
 use super::{Applied, Books, PageEnd, Position, Snapshot};
 use crate::fold::{Entry, Outcome};
@@ -34,6 +35,7 @@ macro_rules! keeps_its_promises {
             batches::partitions_do_not_stand_in_each_others_way
             reads::what_is_not_there_is_none
             reads::the_highest_number_is_that_of_a_row_or_of_an_order
+            reads::positions_are_shown_all_at_once
             reads::ids_are_found_with_their_shard
             reads::pages_of_a_user_begin_with_the_newest_and_miss_nothing
             reads::a_snapshot_shows_one_moment_of_the_open_epoch
@@ -64,8 +66,22 @@ pub(crate) struct Fixture {
     pub(crate) others: Arc<dyn Books>,
     /// Of `books`.
     pub(crate) pause: PausePoints,
+    /// Where the store is, for whoever goes around the books.
+    pub(crate) url: String,
     pub(crate) _store: Box<dyn Any + Send + Sync>,
 }
+
+/// Keeps a copy of the books beside them.
+pub(crate) const KEEP_A_COPY: &str = "CREATE TABLE orders_copy AS SELECT * FROM orders; \
+     CREATE TABLE shard_copy AS SELECT * FROM shard; \
+     CREATE TABLE position_copy AS SELECT * FROM journal_position;";
+
+/// Puts the books back to that copy, at one moment, as whoever reads them sees a restore.
+pub(crate) const PUT_BACK: &str = "BEGIN; \
+     DELETE FROM orders; INSERT INTO orders SELECT * FROM orders_copy; \
+     DELETE FROM shard; INSERT INTO shard SELECT * FROM shard_copy; \
+     DELETE FROM journal_position; INSERT INTO journal_position SELECT * FROM position_copy; \
+     COMMIT;";
 
 pub(crate) const PARTITION: u32 = 0;
 pub(super) const NOW_MS: u64 = 1_700_000_000_000;
@@ -76,14 +92,37 @@ impl Fixture {
     }
 
     async fn on_mariadb() -> Option<Self> {
-        let server = testbed::running::mariadb();
-        Some(super::mysql::tests::fixture(&server, "a-journal").await)
+        Some(Self::of_journal_on_mariadb("a-journal").await)
     }
 
-    /// The one store that may be missing.
     async fn on_mysql() -> Option<Self> {
+        Self::of_journal_on_mysql("a-journal").await
+    }
+
+    /// Books of the journal with this identity, on MariaDB.
+    pub(crate) async fn of_journal_on_mariadb(identity: &str) -> Self {
+        let server = testbed::running::mariadb();
+        super::mysql::tests::fixture(&server, identity).await
+    }
+
+    /// The same on MySQL, the one store that may be missing.
+    pub(crate) async fn of_journal_on_mysql(identity: &str) -> Option<Self> {
         let server = testbed::running::mysql()?;
-        Some(super::mysql::tests::fixture(&server, "a-journal").await)
+        Some(super::mysql::tests::fixture(&server, identity).await)
+    }
+
+    /// What somebody does by hand, in several statements.
+    pub(crate) async fn by_hand(&self, sql: &'static str) {
+        match store::Kind::of(&self.url).unwrap() {
+            store::Kind::Sqlite => {
+                let mut hand = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut hand).await.unwrap();
+            }
+            store::Kind::MySql => {
+                let mut hand = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut hand).await.unwrap();
+            }
+        }
     }
 
     /// Books of the journal with this identity, in a file.

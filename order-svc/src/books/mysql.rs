@@ -166,6 +166,12 @@ impl Books for MySqlBooks {
         self.store.writer.ask(look).await
     }
 
+    async fn positions(&self) -> Result<Vec<(u32, Position)>, Error> {
+        let journal = self.journal_identity.as_str();
+        let look = async |it: &mut MySqlConnection| reads::positions(it, journal).await;
+        self.store.reader.ask(look).await
+    }
+
     async fn apply(
         &self,
         partition: u32,

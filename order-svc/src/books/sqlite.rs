@@ -121,6 +121,11 @@ impl Books for SqliteBooks {
         Ok(position)
     }
 
+    async fn positions(&self) -> Result<Vec<(u32, Position)>, Error> {
+        let mut connection = self.store.reader.acquire().await?;
+        reads::positions(&mut connection, &self.journal_identity).await
+    }
+
     async fn apply(
         &self,
         partition: u32,

@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod kafka;
+mod put_back;
 
 /// Longer than anything here takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,6 +28,7 @@ struct Story {
     owner: Option<TaskOwner>,
     settled: Option<mpsc::Receiver<Settle>>,
     gather_ms: u64,
+    look_again_ms: u64,
     instruments: crate::metrics::Instruments,
 }
 
@@ -39,11 +41,25 @@ impl Story {
 
     async fn on(journal: Journal) -> Self {
         let fixture = Fixture::of_journal(journal.identity()).await;
+        Self::with(journal, fixture)
+    }
+
+    fn with(journal: Journal, fixture: Fixture) -> Self {
         let halted = Halted::default();
         let (owner, settled) = (None, None);
         let instruments = crate::metrics::Instruments::new(&chassis::Metrics::new());
-        let (embedded, gather_ms) = (None, 0);
-        Self { fixture, embedded, journal, halted, owner, settled, gather_ms, instruments }
+        let (embedded, gather_ms, look_again_ms) = (None, 0, 20);
+        Self {
+            fixture,
+            embedded,
+            journal,
+            halted,
+            owner,
+            settled,
+            gather_ms,
+            look_again_ms,
+            instruments,
+        }
     }
 
     fn broker(&self) -> &Broker {
@@ -56,11 +72,19 @@ impl Story {
         let left_over =
             LeftOver::new(clock.clone(), PATIENCE, chassis::metrics::Counter::default());
         let (settles, settled) = Settles::new(1024, left_over);
+        let owner = TaskOwner::new("consumer", Stopper::new());
+        let stopper = owner.tasks().stopper().clone();
+        let (looked, looks) = tokio::sync::watch::channel(Arc::default());
+        let (asked, every) = (&self.fixture.others, Duration::from_millis(self.look_again_ms));
+        let looking = look_again(Arc::clone(asked), clock.clone(), every, looked, stopper.clone());
+        owner.tasks().spawn(Kind::Essential, "look_again", looking);
         let consumer = Consumer {
             books: Arc::clone(&self.fixture.books),
             reader: self.journal.reader(contract::PARTITION).unwrap(),
             settles,
             halted: self.halted.clone(),
+            looks,
+            left: None,
             clock,
             pause: self.fixture.pause.clone(),
             sight: Sight {
@@ -74,13 +98,12 @@ impl Story {
                 batch_holds_max: 10,
                 gather_ms: self.gather_ms,
                 read_wait_ms: 50,
+                look_again_ms: self.look_again_ms,
                 retry_first_ms: 5,
                 retry_max_ms: 50,
             },
         };
-        let owner = TaskOwner::new("consumer", Stopper::new());
-        let run = consumer.run(owner.tasks().stopper().clone());
-        owner.tasks().spawn(Kind::Essential, "consumer", run);
+        owner.tasks().spawn(Kind::Essential, "consumer", consumer.run(stopper));
         (self.owner, self.settled) = (Some(owner), Some(settled));
     }
 

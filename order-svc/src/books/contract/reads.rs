@@ -27,6 +27,21 @@ pub(super) async fn the_highest_number_is_that_of_a_row_or_of_an_order(fixture: 
     assert_eq!(fixture.others.highest_shard().await.unwrap(), 300);
 }
 
+pub(super) async fn positions_are_shown_all_at_once(fixture: Fixture) {
+    assert_eq!(fixture.books.positions().await.unwrap(), []);
+    fixture.open(shard(1), 9, 9).await;
+    let there = fixture.books.position(5).await.unwrap();
+    let mut shown = fixture.others.positions().await.unwrap();
+    shown.sort_by_key(|(partition, _)| *partition);
+    let here = fixture.books.position(PARTITION).await.unwrap();
+    assert_eq!(shown, [(PARTITION, here.clone()), (5, there.clone())]);
+    fixture.by_hand(super::KEEP_A_COPY).await;
+    fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1)])]).await;
+    assert!(!fixture.others.positions().await.unwrap().contains(&(PARTITION, here.clone())));
+    fixture.by_hand(super::PUT_BACK).await;
+    assert!(fixture.others.positions().await.unwrap().contains(&(PARTITION, here)));
+}
+
 pub(super) async fn ids_are_found_with_their_shard(fixture: Fixture) {
     fixture.open(shard(1), 9, 9).await;
     fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1), (2, 2, 1)])]).await;

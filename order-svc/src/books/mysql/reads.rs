@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ids::{ItemId, OrderId, ShardNo, UserId};
 use law::OrderState;
-use sqlx::{MySqlConnection, QueryBuilder, Row as _};
+use sqlx::{MySqlConnection, QueryBuilder};
 
 use super::rows;
 use crate::{
@@ -193,13 +193,22 @@ pub(super) async fn position(
     .bind(i64::from(partition))
     .fetch_optional(connection)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let digest: Option<&[u8]> = row.try_get(2)?;
-    Ok(Some(Position {
-        next_offset: rows::number(&row, 0)?,
-        generation: rows::number(&row, 1)?,
-        last_digest: digest.map(|_| rows::blob(&row, 2)).transpose()?,
-    }))
+    row.as_ref().map(rows::position).transpose()
+}
+
+/// The same of every partition for which that was ever written down.
+pub(super) async fn positions(
+    connection: &mut MySqlConnection,
+    journal_identity: &str,
+) -> Result<Vec<(u32, Position)>, Error> {
+    let found = sqlx::query(
+        "SELECT next_offset, generation, last_digest, partition_id FROM journal_position \
+         WHERE journal_identity = ?",
+    )
+    .bind(journal_identity)
+    .fetch_all(connection)
+    .await?;
+    found.iter().map(|row| Ok((rows::number(row, 3)?, rows::position(row)?))).collect()
 }
 
 /// How many orders [`page`]s of a shard have in all.

@@ -43,6 +43,7 @@ pub(in crate::books) async fn fixture(server: &str, identity: &str) -> Fixture {
         books: Arc::new(MySqlBooks::new(store, None, identity, pause.clone())),
         others: Arc::new(MySqlBooks::new(others, None, identity, PausePoints::default())),
         pause,
+        url: database.url().to_owned(),
         _store: Box::new(database),
     }
 }

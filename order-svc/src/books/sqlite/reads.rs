@@ -8,7 +8,7 @@ use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::rows;
 use crate::{
-    books::{Error, PageEnd, SnapshotOrder, basis::Basis, columns},
+    books::{Error, PageEnd, Position, SnapshotOrder, basis::Basis, columns},
     domain::{Guard, Order},
     fold::{Touched, View},
 };
@@ -150,6 +150,21 @@ pub(super) async fn orders_of(
     query.push_bind(i64::from(len_max));
     let found = query.build().fetch_all(connection).await?;
     found.iter().map(rows::order).collect()
+}
+
+/// Where to go on, in every partition for which that was ever written down.
+pub(super) async fn positions(
+    connection: &mut SqliteConnection,
+    journal_identity: &str,
+) -> Result<Vec<(u32, Position)>, Error> {
+    let found = sqlx::query(
+        "SELECT next_offset, generation, last_digest, partition_id FROM journal_position \
+         WHERE journal_identity = ?",
+    )
+    .bind(journal_identity)
+    .fetch_all(connection)
+    .await?;
+    found.iter().map(|row| Ok((rows::number(row, 3)?, rows::position(row)?))).collect()
 }
 
 /// 0 while the journal's partition was never read.

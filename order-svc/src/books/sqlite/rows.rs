@@ -7,7 +7,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use crate::{
     books::{
-        Error,
+        Error, Position,
         columns::{self, damaged},
     },
     domain::{Guard, Order},
@@ -46,6 +46,16 @@ pub(super) fn guard(row: &SqliteRow) -> Result<Guard, Error> {
         pay_within_s: number(row, 7)?,
         sold: number(row, 8)?,
         open_epoch,
+    })
+}
+
+/// From `next_offset`, `generation` and `last_digest`.
+pub(super) fn position(row: &SqliteRow) -> Result<Position, Error> {
+    let digest: Option<&[u8]> = row.try_get(2)?;
+    Ok(Position {
+        next_offset: number(row, 0)?,
+        generation: number(row, 1)?,
+        last_digest: digest.map(|_| blob(row, 2)).transpose()?,
     })
 }
 

@@ -14,9 +14,12 @@ use crate::{
 
 const IDENTITY: &str = "a-journal";
 
+fn url(folder: &std::path::Path) -> String {
+    format!("sqlite:{}", folder.join("order.db").display())
+}
+
 async fn open(folder: &std::path::Path) -> store::sqlite::Sqlite {
-    let url = format!("sqlite:{}", folder.join("order.db").display());
-    store::sqlite::open(&url, &PoolSettings::default()).await.unwrap()
+    store::sqlite::open(&url(folder), &PoolSettings::default()).await.unwrap()
 }
 
 pub(in crate::books) async fn fixture(identity: &str) -> Fixture {
@@ -29,6 +32,7 @@ pub(in crate::books) async fn fixture(identity: &str) -> Fixture {
         books: Arc::new(SqliteBooks::new(store, identity, pause.clone())),
         others: Arc::new(SqliteBooks::new(others, identity, PausePoints::default())),
         pause,
+        url: url(folder.path()),
         _store: Box::new(folder),
     }
 }

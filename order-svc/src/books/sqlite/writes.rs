@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use ids::{Epoch, OrderId, ShardNo};
-use sqlx::{QueryBuilder, Row as _, SqliteConnection};
+use sqlx::{QueryBuilder, SqliteConnection};
 use store::Trouble;
 
 use super::rows;
@@ -36,12 +36,7 @@ pub(super) async fn position(
     .bind(i64::from(partition))
     .fetch_one(connection)
     .await?;
-    let digest: Option<&[u8]> = row.try_get(2)?;
-    Ok(Position {
-        next_offset: rows::number(&row, 0)?,
-        generation: rows::number(&row, 1)?,
-        last_digest: digest.map(|_| rows::blob(&row, 2)).transpose()?,
-    })
+    rows::position(&row)
 }
 
 /// Compare-and-set. Whether `expected` was the position.
