@@ -128,7 +128,8 @@ impl Jobs {
             known: Mutex::default(),
         };
         spawn.every("watch_keeper", loading.keeper(), keeper);
-        let compare = CompareBooks { view: leases, books: books.clone(), requests: loads.clone() };
+        let (kept, asked) = (Arc::clone(&ledger), books.clone());
+        let compare = CompareBooks::new(leases, kept, asked, loads.clone());
         spawn.every("compare_books", loading.compare(), compare);
         let budget = roll_forward::budget(roll_forward.holds_per_s_max, roll_forward.interval());
         let roll = RollForward {

@@ -1,18 +1,116 @@
-//! Finds shards that are OPEN in an epoch that the books don't have open, or under a number that
-//! they know as another item's: a catalog or books restored from an older copy. Nobody is refused
-//! there, yet nothing that is admitted counts, or it counts as something else.
+//! Finds shards that are OPEN in an epoch that the books don't have open, whose books have gone back
+//! in that epoch, or whose number the books know as another item's: a catalog or books restored from
+//! an older copy. Nobody is refused there, yet what is admitted may not count, or counts as something
+//! else. One shard's silence says nothing of the others: several are asked at once, a round ends in
+//! time, and the next one begins where it ended.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream};
+use ids::{Epoch, ItemId, ShardNo};
 
 use super::Step;
 use crate::{
     lease::LeaseView,
+    ledger::Ledger,
     loading::{LoadRequests, Why},
     upstream::books::Books,
 };
 
+/// Shards that are asked about at once: a few silent ones are not in the others' way.
+const ASKED_MAX: usize = 8;
+
+/// How long a round may take.
+const ROUND_MAX: Duration = Duration::from_secs(5);
+
+/// An open shard, as the catalog shows it.
+type Open = (ShardNo, Epoch, ItemId);
+
 pub(crate) struct CompareBooks {
-    pub(crate) view: LeaseView,
-    pub(crate) books: Books,
-    pub(crate) requests: LoadRequests,
+    view: LeaseView,
+    ledger: Arc<dyn Ledger>,
+    books: Books,
+    requests: LoadRequests,
+    seen: Mutex<Seen>,
+}
+
+/// What earlier rounds have left.
+#[derive(Default)]
+struct Seen {
+    /// The highest generation of the books that was seen while an epoch was open. It begins anew
+    /// with each epoch: a load ends what an older copy has brought, and goes by that copy.
+    highest: HashMap<ShardNo, (Epoch, u64)>,
+    /// The last shard that was asked about.
+    last: Option<ShardNo>,
+}
+
+impl CompareBooks {
+    pub(crate) fn new(
+        view: LeaseView,
+        ledger: Arc<dyn Ledger>,
+        books: Books,
+        requests: LoadRequests,
+    ) -> Self {
+        Self { view, ledger, books, requests, seen: Mutex::default() }
+    }
+
+    async fn compare(&self, (shard, epoch, item): Open) {
+        self.seen(|seen| seen.last = Some(shard));
+        // The ledger is asked before the books are, so books that are the same copy have gone at
+        // least as far as what it has heard of. It remembers longer than this process.
+        let told = match self.ledger.due(shard, 1).await {
+            Ok(due) if due.epoch == epoch => due.generation,
+            // Whoever is refused by the ledger sees to that.
+            Ok(_) | Err(_) => 0,
+        };
+        // order-svc down: it is asked again in a moment.
+        let Ok(row) = self.books.shard(shard).await else { return };
+        match row {
+            Some(row) if row.item != item => {
+                self.requests.request(shard, Why::OtherItem(epoch));
+            }
+            Some(row) if row.open == Some(epoch) => {
+                let highest = self.seen(|seen| seen.raise(shard, epoch, told.max(row.generation)));
+                if row.generation < highest {
+                    let now = row.generation;
+                    tracing::error!(%shard, %epoch, now, highest, "the books have gone back");
+                    self.requests.request(shard, Why::LowerGeneration(epoch));
+                }
+            }
+            Some(_) | None => self.requests.request(shard, Why::NotInBooks(epoch)),
+        }
+    }
+
+    fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Seen {
+    /// The shards of a round, from behind the last one on.
+    fn round(&mut self, mut open: Vec<Open>) -> Vec<Open> {
+        open.sort_unstable_by_key(|(shard, ..)| *shard);
+        let is_open = |shard: &ShardNo| open.binary_search_by_key(shard, |(open, ..)| *open).is_ok();
+        self.highest.retain(|shard, _| is_open(shard));
+        let begin = open.partition_point(|(shard, ..)| Some(*shard) <= self.last);
+        let count = open.len().max(1);
+        open.rotate_left(begin % count);
+        open
+    }
+
+    /// Notes a generation of the books in an open epoch; the highest one in it.
+    fn raise(&mut self, shard: ShardNo, epoch: Epoch, generation: u64) -> u64 {
+        let highest = self.highest.entry(shard).or_insert((epoch, generation));
+        *highest = match *highest {
+            (of, before) if of == epoch => (epoch, before.max(generation)),
+            _ => (epoch, generation),
+        };
+        highest.1
+    }
 }
 
 impl Step for CompareBooks {
@@ -20,16 +118,84 @@ impl Step for CompareBooks {
         // The epochs are taken before the books are asked. The books have an epoch open before the
         // catalog does, so a difference is either a load under way, which the load's own look at
         // the primary tells, or a copy that is too old.
-        for (shard, epoch, item) in self.view.open_items() {
-            // order-svc down: it is asked again in a moment.
-            let Ok(row) = self.books.shard(shard).await else { return };
-            match row {
-                Some(row) if row.item != item => {
-                    self.requests.request(shard, Why::OtherItem(epoch));
-                }
-                Some(row) if row.open == Some(epoch) => {}
-                Some(_) | None => self.requests.request(shard, Why::NotInBooks(epoch)),
-            }
+        let open = self.view.open_items();
+        let round = self.seen(|seen| seen.round(open));
+        ask_all(round, ROUND_MAX, |open| self.compare(open)).await;
+    }
+}
+
+/// Asks about each of `shards`, several at once, for as long as a round may take.
+async fn ask_all<F: Future<Output = ()>>(
+    shards: Vec<Open>,
+    limit: Duration,
+    ask: impl FnMut(Open) -> F,
+) {
+    let asked = stream::iter(shards).for_each_concurrent(ASKED_MAX, ask);
+    if tokio::time::timeout(limit, asked).await.is_err() {
+        tracing::debug!("not every shard was compared with the books in this round");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shard(number: u32) -> ShardNo {
+        ShardNo::new(number).unwrap()
+    }
+
+    fn epoch(number: i64) -> Epoch {
+        Epoch::new(number).unwrap()
+    }
+
+    fn open(number: u32, in_epoch: i64) -> Open {
+        (shard(number), epoch(in_epoch), ItemId::from_bytes([1; 16]))
+    }
+
+    #[test]
+    fn a_round_begins_behind_the_last_shard_and_leaves_none_out() {
+        let all = || [3, 1, 2].map(|number| open(number, 7)).to_vec();
+        let numbers = |round: Vec<Open>| -> Vec<u32> {
+            round.into_iter().map(|(shard, ..)| shard.get()).collect()
+        };
+        for (last, expected) in
+            [(None, [1, 2, 3]), (Some(1), [2, 3, 1]), (Some(3), [1, 2, 3]), (Some(9), [1, 2, 3])]
+        {
+            let mut seen = Seen { last: last.map(shard), ..Seen::default() };
+            assert_eq!(numbers(seen.round(all())), expected, "behind {last:?}");
         }
+        assert_eq!(Seen::default().round(Vec::new()), []);
+    }
+
+    #[tokio::test]
+    async fn one_that_never_answers_ends_the_round_in_time_and_for_nobody_else() {
+        let shards: Vec<_> = (1..=20).map(|number| open(number, 7)).collect();
+        let answered = Mutex::new(Vec::new());
+        let ask = |(asked, ..): Open| {
+            let answered = &answered;
+            async move {
+                if asked == shard(1) {
+                    std::future::pending::<()>().await;
+                }
+                answered.lock().unwrap().push(asked.get());
+            }
+        };
+        ask_all(shards, Duration::from_millis(50), ask).await;
+        let mut answered = answered.into_inner().unwrap();
+        answered.sort_unstable();
+        assert_eq!(answered, Vec::from_iter(2..=20));
+    }
+
+    #[test]
+    fn generations_are_compared_within_an_epoch() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.raise(shard(1), epoch(7), 5), 5);
+        assert_eq!(seen.raise(shard(1), epoch(7), 9), 9);
+        assert_eq!(seen.raise(shard(1), epoch(7), 6), 9, "the books have gone back");
+        assert_eq!(seen.raise(shard(2), epoch(8), 4), 4);
+        // The shard was loaded anew, from that copy.
+        assert_eq!(seen.raise(shard(1), epoch(8), 6), 6);
+        seen.round(vec![open(2, 8)]);
+        assert_eq!(seen.highest.len(), 1, "what isn't open is forgotten");
     }
 }

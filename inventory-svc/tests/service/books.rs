@@ -47,6 +47,7 @@ pub(crate) struct Books(Arc<Inner>);
 struct Inner {
     shards: Mutex<BTreeMap<u32, Shard>>,
     is_down: AtomicBool,
+    silent: Mutex<BTreeSet<u32>>,
     keys_asked: AtomicUsize,
     shards_asked: AtomicUsize,
     uncommitted: Mutex<BTreeSet<u32>>,
@@ -79,6 +80,16 @@ impl Books {
     /// As if the number had been this item's all along.
     pub(crate) fn set_item(&self, shard: u32, item: ItemId) {
         self.0.shards.lock().unwrap().get_mut(&shard).unwrap().item = item;
+    }
+
+    /// The same of an older copy of the partition's position.
+    pub(crate) fn set_generation(&self, shard: u32, generation: u64) {
+        self.0.shards.lock().unwrap().get_mut(&shard).unwrap().generation = generation;
+    }
+
+    /// Nobody is answered about this shard from now on.
+    pub(crate) fn silence(&self, shard: u32) {
+        self.0.silent.lock().unwrap().insert(shard);
     }
 
     pub(crate) fn shards_asked(&self) -> usize {
@@ -150,7 +161,7 @@ impl Books {
                     shard.open = Some(to);
                 }
             }
-            Command::HoldsPlaced { epoch, holds } => {
+            Command::HoldsPlaced { epoch, holds, .. } => {
                 let Some(shard) = shards.get_mut(&no) else { return };
                 shard.generation += 1;
                 for hold in holds {
@@ -164,7 +175,8 @@ impl Books {
     }
 
     fn read(&self, shard: u32) -> Result<Shard, Status> {
-        if self.0.is_down.load(Ordering::SeqCst) {
+        let is_silent = self.0.silent.lock().unwrap().contains(&shard);
+        if is_silent || self.0.is_down.load(Ordering::SeqCst) {
             return Err(Status::unavailable("down"));
         }
         self.shard(shard).ok_or_else(|| Status::not_found("no such shard"))

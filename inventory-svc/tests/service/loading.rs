@@ -117,6 +117,37 @@ async fn a_shard_that_is_open_in_another_epoch_than_the_books_is_loaded() {
 }
 
 #[tokio::test]
+async fn a_shard_whose_books_have_gone_back_is_loaded_though_nobody_settles() {
+    let house = House::open().await;
+    let (shard, before) = house.open_shard().await;
+    house.hold(shard, &[1]).await;
+    crate::rolling::record(&house, shard, before, &[1]).await;
+    // What the ledger was told is what tells, whoever has told it.
+    let decision = Decision {
+        order_id: order(shard, 1).0.as_bytes().to_vec().into(),
+        state: SettledState::Placed.into(),
+    };
+    let generation = house.books.shard(shard.get()).unwrap().generation;
+    let decisions = vec![decision];
+    let settle = SettleRequest { shard_no: shard.get(), epoch: before, generation, decisions };
+    house.inventory().settle(settle).await.unwrap();
+    house.books.set_generation(shard.get(), generation - 1);
+    house.loaded_after(shard, before).await;
+}
+
+#[tokio::test]
+async fn a_shard_that_the_books_are_silent_about_hides_no_other() {
+    let house = House::open().await;
+    let (silent, _) = house.open_shard().await;
+    let sale = house.create("another").await;
+    let other = house.schedule(&sale).await;
+    let before = house.opened(other).await;
+    house.books.silence(silent.get());
+    house.books.set_open(other.get(), Some(Epoch::new(77).unwrap()));
+    house.loaded_after(other, before).await;
+}
+
+#[tokio::test]
 async fn settles_of_an_older_copy_of_the_books_have_the_shard_loaded() {
     let house = House::open().await;
     let (shard, before) = house.open_shard().await;
