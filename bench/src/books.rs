@@ -248,7 +248,8 @@ fn holds(shard: ShardNo) -> Command {
         taken_at_ms: 1_700_000_000_000,
         traceparent: String::new(),
     };
-    Command::HoldsPlaced { epoch: epoch(), holds: (0..HOLDS).map(hold).collect() }
+    let holds = (0..HOLDS).map(hold).collect();
+    Command::HoldsPlaced { epoch: epoch(), item: Some(item_of(shard)), holds }
 }
 
 fn order(shard: ShardNo) -> OrderId {

@@ -17,7 +17,7 @@ use chassis::{
     telemetry::{Members, SpanKind, Tracer, names},
 };
 use futures::FutureExt as _;
-use ids::{CommandId, ShardNo};
+use ids::{CommandId, ItemId, ShardNo};
 use journal::{Command, Journal, PlacedHold, Record};
 use tokio::sync::oneshot;
 
@@ -62,7 +62,8 @@ struct Waiter {
     mark: Mark,
 }
 
-type Lanes = HashMap<ShardNo, Coalescer<Waiter>>;
+/// A batch is of one item. So is a shard, unless the catalog is an older copy than the tickets.
+type Lanes = HashMap<(ShardNo, ItemId), Coalescer<Waiter>>;
 
 #[derive(Debug)]
 struct Depot {
@@ -107,10 +108,10 @@ impl Batches {
         let mark = self.depot.under_way.mark(admitted.order());
         let waiter = Waiter { reply: sender, mark };
         let mut lanes = self.depot.lanes();
-        if lanes.len() >= self.depot.lanes_max && !lanes.contains_key(&shard.no) {
+        if lanes.len() >= self.depot.lanes_max && !lanes.contains_key(&lane_of(shard)) {
             return Err(Overloaded);
         }
-        let lane = lanes.entry(shard.no).or_insert_with(|| Coalescer::new(self.depot.bounds));
+        let lane = lanes.entry(lane_of(shard)).or_insert_with(|| Coalescer::new(self.depot.bounds));
         match lane.arrived(admitted.into_entry(), waiter) {
             Arrival::Gathered => {}
             Arrival::Overloaded(_) => return Err(Overloaded),
@@ -130,7 +131,7 @@ impl Depot {
             for _ in 0..TURNS {
                 tokio::task::yield_now().await;
             }
-            let Some(batch) = self.next_batch(shard.no) else { return };
+            let Some(batch) = self.next_batch(shard) else { return };
             // A panic must not leave the lane occupied for ever. Those who waited for the batch
             // lose their sender with it, and answer PROCESSING.
             let carried = AssertUnwindSafe(self.road.carry(shard, batch)).catch_unwind().await;
@@ -140,12 +141,12 @@ impl Depot {
         }
     }
 
-    fn next_batch(&self, shard: ShardNo) -> Option<Batch<Waiter>> {
+    fn next_batch(&self, shard: Shard) -> Option<Batch<Waiter>> {
         let mut lanes = self.lanes();
-        let lane = lanes.get_mut(&shard)?;
+        let lane = lanes.get_mut(&lane_of(shard))?;
         let next = lane.next_batch();
         if lane.is_idle() {
-            lanes.remove(&shard);
+            lanes.remove(&lane_of(shard));
         }
         next
     }
@@ -184,7 +185,8 @@ impl Road {
         // Before the call is sent: the lease counts from here, whenever the call arrives.
         let before = self.clock.now();
         let reserve = Hop::begin(self, SpanKind::Client, "reserve");
-        let outcome = self.inventory.reserve(shard.no, entries, reserve_limit(shard.lease)).await;
+        let limit = reserve_limit(shard.lease);
+        let outcome = self.inventory.reserve(shard.no, shard.item, entries, limit).await;
         reserve.end(self, &self.instruments.reserve, members, |_| {});
         self.instruments.batch_holds.observe_size(entries.len());
         self.breakers.saw_inventory(match &outcome {
@@ -218,7 +220,7 @@ impl Road {
         let recorded = if holds.is_empty() {
             Recorded::Unsure
         } else {
-            let command = Command::HoldsPlaced { epoch, holds };
+            let command = Command::HoldsPlaced { epoch, item: Some(shard.item), holds };
             let record = Record { command_id: CommandId::random(), shard: shard.no, command };
             let sent = self.clock.now();
             let append = Hop::begin(self, SpanKind::Producer, "append");
@@ -251,6 +253,10 @@ impl Road {
     fn since(&self, moment: Duration) -> Duration {
         self.clock.now().saturating_sub(moment)
     }
+}
+
+const fn lane_of(shard: Shard) -> (ShardNo, ItemId) {
+    (shard.no, shard.item)
 }
 
 /// Leaves a quarter of the lease for the journal.

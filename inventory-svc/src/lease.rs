@@ -48,6 +48,10 @@ pub struct Leased {
     pub paused: bool,
     /// L of the protocol, from the shard's catalog row.
     pub lease: Duration,
+    /// The item that the shard is a part of.
+    pub item: ItemId,
+    /// The item's price.
+    pub unit_price: i64,
     until: Duration,
 }
 
@@ -117,9 +121,9 @@ impl LeaseView {
             (Phase::Retired, _) => Err(NotLeased::Retired),
             (Phase::New | Phase::Loading, _) | (Phase::Open, None) => Err(told(NotLeased::Loading)),
             (Phase::Open, Some(epoch)) => {
-                let LeaseRow { paused, lease, .. } = *row;
+                let LeaseRow { paused, lease, item, unit_price, .. } = *row;
                 let until = asked_at + lease / 2;
-                let leased = Leased { shard, epoch, paused, lease, until };
+                let leased = Leased { shard, epoch, paused, lease, item, unit_price, until };
                 if self.clock.now() < until { Ok(leased) } else { Err(NotLeased::Lapsed) }
             }
         }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use ids::{CommandId, OrderId, ShardNo};
+use ids::{CommandId, ItemId, OrderId, ShardNo};
 use journal::{Command, PlacedHold, Record};
 
 use crate::{
@@ -70,8 +70,15 @@ pub fn in_records(holds: Vec<Hold>) -> Vec<Vec<Hold>> {
     groups
 }
 
-/// The journal's record of holds that were taken in `epoch`.
-pub fn record(id: CommandId, shard: ShardNo, epoch: ids::Epoch, holds: &[Hold]) -> Record {
+/// The journal's record of holds that were taken in `epoch`, of the item that the catalog shows for
+/// the shard.
+pub fn record(
+    id: CommandId,
+    shard: ShardNo,
+    item: ItemId,
+    epoch: ids::Epoch,
+    holds: &[Hold],
+) -> Record {
     let holds = holds
         .iter()
         .map(|hold| PlacedHold {
@@ -83,7 +90,8 @@ pub fn record(id: CommandId, shard: ShardNo, epoch: ids::Epoch, holds: &[Hold]) 
             traceparent: hold.traceparent.clone(),
         })
         .collect();
-    Record { command_id: id, shard, command: Command::HoldsPlaced { epoch, holds } }
+    let command = Command::HoldsPlaced { epoch, item: Some(item), holds };
+    Record { command_id: id, shard, command }
 }
 
 #[cfg(test)]

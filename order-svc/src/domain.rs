@@ -31,6 +31,8 @@ pub struct Order {
     /// Until when it may be paid, counted from `placed_at_ms`: a buyer whose hold was rolled
     /// forward late has the whole time.
     pub pay_by_ms: u64,
+    /// Why the books refused it, if they did and this is known.
+    pub refusal: Option<Refusal>,
 }
 
 /// The guard row of a shard: what was offered, and how much of it is sold.
@@ -48,6 +50,9 @@ pub struct Guard {
     pub total: u64,
     /// The most live units of the item that one user may have.
     pub limit_per_user: u32,
+    /// The item's price per unit, in minor units of `currency`. None in a row that was made by a
+    /// version which didn't keep it: then no price is refused.
+    pub unit_price: Option<i64>,
     /// ISO 4217.
     pub currency: String,
     /// How long an order may wait for its payment, in seconds.
@@ -59,7 +64,7 @@ pub struct Guard {
 }
 
 /// Why the books refuse a hold. None of them can happen in an open epoch unless the ledger was
-/// wrong, so each is an alarm.
+/// wrong, or somebody wrote who may not, so each is an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
     /// I-1: more units than are left.
@@ -71,9 +76,43 @@ pub enum Refusal {
     /// A unique key of the books refused the row.
     #[error("a unique key refuses the row")]
     Key,
+    /// The record says that it is of another item than the shard is part of.
+    #[error("the hold is of another item than the shard's")]
+    OtherItem,
+    /// Not the item's price.
+    #[error("the hold has another price than the item")]
+    OtherPrice,
+}
+
+impl Refusal {
+    /// Each in one word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Oversold => "oversold",
+            Self::OverLimit => "over_limit",
+            Self::Key => "key",
+            Self::OtherItem => "other_item",
+            Self::OtherPrice => "other_price",
+        }
+    }
 }
 
 impl Guard {
+    /// Whether a hold at `unit_price`, whose record is of `item`, can be one of this shard's. Both
+    /// are fixed before the first hold, so one that differs was never rightly taken.
+    ///
+    /// # Errors
+    /// What contradicts it: the item, then the price.
+    pub fn agrees(&self, item: Option<ItemId>, unit_price: i64) -> Result<(), Refusal> {
+        if item.is_some_and(|item| item != self.item) {
+            return Err(Refusal::OtherItem);
+        }
+        match self.unit_price {
+            Some(known) if known != unit_price => Err(Refusal::OtherPrice),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether `quantity` more units may go to a user who has `user_units` live ones of the item.
     ///
     /// # Errors

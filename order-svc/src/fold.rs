@@ -150,7 +150,9 @@ impl Fold {
         let counts = match &record.command {
             Command::ItemOpened(opened) => self.open_item(record.shard, opened),
             Command::EpochChanged { from, to } => self.change_epoch(record.shard, *from, *to),
-            Command::HoldsPlaced { epoch, holds } => self.place(record.shard, *epoch, holds),
+            Command::HoldsPlaced { epoch, item, holds } => {
+                self.place(record.shard, *epoch, *item, holds)
+            }
         };
         self.outcome.ignored += u64::from(!counts);
     }
@@ -176,6 +178,7 @@ impl Fold {
             item: opened.item,
             total: u64::from(opened.total),
             limit_per_user: opened.limit_per_user,
+            unit_price: Some(opened.unit_price),
             currency: opened.currency.clone(),
             pay_within_s: opened.pay_within_s,
             sold: 0,
@@ -195,7 +198,15 @@ impl Fold {
         }
     }
 
-    fn place(&mut self, shard: ShardNo, epoch: Epoch, holds: &[PlacedHold]) -> bool {
+    /// A hold that the books refuse becomes a row all the same: a tombstone, so that the ledger can
+    /// be told, and nobody rolls it forward for ever.
+    fn place(
+        &mut self,
+        shard: ShardNo,
+        epoch: Epoch,
+        item: Option<ItemId>,
+        holds: &[PlacedHold],
+    ) -> bool {
         let Some(guard) = self.view.guards.get_mut(&shard) else { return false };
         if guard.open_epoch != Some(epoch) {
             return false;
@@ -210,7 +221,9 @@ impl Fold {
             let units = self.view.user_units.entry((guard.item, hold.user)).or_default();
             let verdict = match self.view.barred.contains(&order) {
                 true => Err(Refusal::Key),
-                false => guard.admits(*units, hold.quantity),
+                false => guard
+                    .agrees(item, hold.unit_price)
+                    .and_then(|()| guard.admits(*units, hold.quantity)),
             };
             let state = match verdict {
                 Ok(()) => {
@@ -223,7 +236,9 @@ impl Fold {
                     OrderState::Rejected
                 }
             };
-            self.outcome.orders.push(row(guard, hold, state, self.now_ms));
+            let row = row(guard, hold, state, self.now_ms);
+            let item = item.unwrap_or(guard.item);
+            self.outcome.orders.push(Order { item, refusal: verdict.err(), ..row });
             self.view.orders.insert(order, state);
             settles.push(Decision { order, state });
         }
@@ -256,6 +271,7 @@ fn row(guard: &Guard, hold: &PlacedHold, state: OrderState, now_ms: u64) -> Orde
         held_at_ms: hold.taken_at_ms,
         placed_at_ms: now_ms,
         pay_by_ms: now_ms + u64::from(guard.pay_within_s) * 1000,
+        refusal: None,
     }
 }
 

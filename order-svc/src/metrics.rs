@@ -20,6 +20,8 @@ pub(crate) struct Instruments {
     pub(crate) batch_holds: Histogram,
     /// Holds that the books decided, by what they decided.
     pub(crate) decided: Counters<1>,
+    /// Holds of open epochs that the books refused, by why. Each is an alarm.
+    pub(crate) refused: Counters<1>,
     /// Records that can't be understood.
     pub(crate) dead_letters: Counter,
     /// Connections to the books, open and idle.
@@ -53,6 +55,11 @@ impl Instruments {
                 "seckill_order_holds_decided",
                 "Holds that the books have decided",
                 ["decision"],
+            ),
+            refused: metrics.counters(
+                "seckill_order_holds_refused",
+                "Holds of open epochs that the books refused, which can't be",
+                ["reason"],
             ),
             dead_letters: metrics
                 .counter("seckill_order_dead_letters", "Records that can't be understood"),

@@ -111,7 +111,7 @@ impl World {
 fn ignored(records: &[Record], open: ids::Epoch) -> Vec<(OrderId, Settled)> {
     let mut decisions = Vec::new();
     for record in records.iter().filter(|record| record.shard == names::shard()) {
-        if let Command::HoldsPlaced { epoch, holds } = &record.command
+        if let Command::HoldsPlaced { epoch, holds, .. } = &record.command
             && *epoch != open
         {
             decisions.extend(holds.iter().map(|hold| (hold.order, Settled::Placed)));

@@ -92,9 +92,11 @@ fn to_wire(command: &Command) -> pb::envelope::Command {
                 to: to.get(),
             })
         }
-        Command::HoldsPlaced { epoch, holds } => {
+        Command::HoldsPlaced { epoch, item, holds } => {
+            let item_id = item.map(|item| Bytes::copy_from_slice(item.as_bytes()));
             pb::envelope::Command::HoldsPlaced(pb::HoldsPlaced {
                 epoch: epoch.get(),
+                item_id: item_id.unwrap_or_default(),
                 holds: holds.iter().map(hold_to_wire).collect(),
             })
         }
@@ -130,6 +132,10 @@ fn from_wire(command: pb::envelope::Command) -> Result<Command, Undecodable> {
         },
         pb::envelope::Command::HoldsPlaced(placed) => Command::HoldsPlaced {
             epoch: id("holds_placed.epoch", Epoch::new(placed.epoch))?,
+            item: match &placed.item_id[..] {
+                [] => None,
+                bytes => Some(id("holds_placed.item_id", ItemId::try_from(bytes))?),
+            },
             holds: holds_from_wire(placed.holds)?,
         },
     })

@@ -44,6 +44,8 @@ pub enum Command {
     HoldsPlaced {
         /// The epoch in which all of them were taken.
         epoch: Epoch,
+        /// The item that all of them are of; none if the writer's version didn't say it.
+        item: Option<ItemId>,
         /// 1 to [`HOLDS_MAX`], all of the record's shard.
         holds: Vec<PlacedHold>,
     },
@@ -135,7 +137,7 @@ impl Record {
             Command::ItemOpened(opened) => opened.check(),
             Command::EpochChanged { from, to } if *from == Some(*to) => Err(Flaw::SameEpoch),
             Command::EpochChanged { .. } => Ok(()),
-            Command::HoldsPlaced { epoch: _, holds } => check_holds(self.shard, holds),
+            Command::HoldsPlaced { epoch: _, item: _, holds } => check_holds(self.shard, holds),
         }
     }
 }

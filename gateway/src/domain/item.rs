@@ -29,6 +29,8 @@ pub struct Money {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shard {
     pub(crate) no: ShardNo,
+    /// What it is a part of.
+    pub(crate) item: ItemId,
     /// Of the journal.
     pub(crate) partition: u32,
     /// L: how long after its Reserve call an answer may still be a promise.

@@ -60,19 +60,21 @@ impl Inventory {
         }
     }
 
-    /// Takes units for a batch. An instance that is cut off from its stores has taken nothing, so
-    /// another is asked, once; never after [`ReserveOutcome::Unknown`].
+    /// Takes units for a batch of one shard, which is part of `item`. An instance that is cut off
+    /// from its stores has taken nothing, so another is asked, once; never after
+    /// [`ReserveOutcome::Unknown`].
     pub(crate) async fn reserve(
         &self,
         shard: ShardNo,
+        item: ItemId,
         entries: &[Entry],
         limit: Duration,
     ) -> ReserveOutcome {
         let until = Until::within(&self.clock, limit);
-        let outcome = self.reserve_once(shard, entries, limit).await;
+        let outcome = self.reserve_once(shard, item, entries, limit).await;
         let left = until.left(&self.clock);
         if outcome == ReserveOutcome::Unable && !left.is_zero() && self.channel.has_an_able_one() {
-            self.reserve_once(shard, entries, left).await
+            self.reserve_once(shard, item, entries, left).await
         } else {
             outcome
         }
@@ -81,6 +83,7 @@ impl Inventory {
     async fn reserve_once(
         &self,
         shard: ShardNo,
+        item: ItemId,
         entries: &[Entry],
         limit: Duration,
     ) -> ReserveOutcome {
@@ -88,6 +91,7 @@ impl Inventory {
         let request = wire::ReserveRequest {
             shard_no: shard.get(),
             entries: entries.iter().map(reserve_entry).collect(),
+            item_id: id_bytes(item.as_bytes()),
         };
         match call(limit, request, |request| async move { client.reserve(request).await }).await {
             Ok(answer) => reserve_outcome(shard, entries, answer),
@@ -355,11 +359,13 @@ fn sale_facts(sale: wire::Sale) -> Option<Sale> {
 }
 
 fn item_facts(item: wire::Item, window: Window) -> Option<Item> {
-    let shards: Vec<_> = item.shards.into_iter().map(shard_facts).collect::<Option<_>>()?;
+    let id = item.item_id.parse().ok()?;
+    let shards = item.shards.into_iter().map(|shard| shard_facts(id, shard));
+    let shards: Vec<_> = shards.collect::<Option<_>>()?;
     let price = item.price?;
     let is_sane = !shards.is_empty() && price.minor_units >= 0;
     is_sane.then_some(Item {
-        id: item.item_id.parse().ok()?,
+        id,
         sale: item.sale_id.parse().ok()?,
         sku: item.sku,
         title: item.title,
@@ -371,8 +377,8 @@ fn item_facts(item: wire::Item, window: Window) -> Option<Item> {
     })
 }
 
-fn shard_facts(shard: wire::Shard) -> Option<Shard> {
+fn shard_facts(item: ItemId, shard: wire::Shard) -> Option<Shard> {
     let no = ShardNo::new(shard.shard_no).ok()?;
     let lease = Duration::from_millis(shard.lease_ms.into());
-    (!lease.is_zero()).then_some(Shard { no, partition: shard.partition, lease })
+    (!lease.is_zero()).then_some(Shard { no, item, partition: shard.partition, lease })
 }

@@ -46,8 +46,11 @@ async fn without_room_in_the_journal_nothing_is_reserved() {
         traceparent: "x".repeat(55),
     };
     while stage.journal.has_room(PARTITION) {
-        let command =
-            Command::HoldsPlaced { epoch: Epoch::new(7).unwrap(), holds: vec![hold.clone(); 1024] };
+        let command = Command::HoldsPlaced {
+            epoch: Epoch::new(7).unwrap(),
+            item: None,
+            holds: vec![hold.clone(); 1024],
+        };
         let shard = ShardNo::new(SHARD).unwrap();
         let record = Record { command_id: CommandId::random(), shard, command };
         stage.journal.append(PARTITION, &record).await.unwrap();

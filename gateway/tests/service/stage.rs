@@ -175,7 +175,7 @@ impl Stage {
                 for raw in reader.next_batch(100, Duration::from_millis(100)).await.unwrap() {
                     let record = journal::decode(&raw.bytes).unwrap();
                     assert_eq!(record.shard.get(), SHARD);
-                    let Command::HoldsPlaced { epoch, holds } = record.command else {
+                    let Command::HoldsPlaced { epoch, holds, .. } = record.command else {
                         panic!("a gateway records holds only")
                     };
                     assert_eq!(epoch.get(), 7);
@@ -237,6 +237,7 @@ impl Stage {
             held_at: None,
             placed_at: Some(time(1_767_268_800_000)),
             pay_by: Some(time(1_767_269_700_000)),
+            ..Default::default()
         };
         lock(&self.world.rows).insert(row.order_id.clone(), row);
     }

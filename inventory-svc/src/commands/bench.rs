@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chassis::{Clock, ClockShift, PausePoints, telemetry::Tracer};
-use ids::{Epoch, OrderId, ShardNo, UserId};
+use ids::{Epoch, ItemId, OrderId, ShardNo, UserId};
 
 use super::Inventory;
 use crate::{
@@ -22,6 +22,9 @@ use crate::{
 
 /// L of the shard; the epoch lease is half of it.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
+
+/// Of the shard's item.
+pub(crate) const PRICE: i64 = 4_999;
 
 pub(crate) struct Bench {
     pub(crate) inventory: Inventory,
@@ -77,6 +80,8 @@ impl Bench {
             phase,
             paused: false,
             lease: LEASE,
+            item: item(),
+            unit_price: PRICE,
         });
     }
 
@@ -112,13 +117,18 @@ pub(crate) fn order(name: u8) -> OrderId {
     OrderId::mint(shard(1), [name; 12])
 }
 
+/// What the shard is a part of.
+pub(crate) fn item() -> ItemId {
+    ItemId::from_bytes([2; 16])
+}
+
 /// One unit for a user of the order's own, with a ticket that never ends.
 pub(crate) fn entry(name: u8) -> ReserveEntry {
     ReserveEntry {
         order: order(name),
         user: UserId::from_bytes([name; 16]),
         quantity: 1,
-        unit_price: 4_999,
+        unit_price: PRICE,
         ticket_expires_ms: u64::MAX,
         traceparent: String::new(),
     }

@@ -7,11 +7,11 @@ use chassis::{
     TraceContext,
     telemetry::{Members, SpanKind, names, wall_time},
 };
-use ids::{Epoch, ShardNo};
+use ids::{Epoch, ItemId, ShardNo};
 
 use super::Inventory;
 use crate::{
-    lease::NotLeased,
+    lease::{Leased, NotLeased},
     ledger::{EntryAnswer, Error, ReserveEntry, Reserved},
     metrics::Instruments,
 };
@@ -28,8 +28,24 @@ pub enum Reservation {
     },
     /// No hold was taken, or none that counts.
     Refused(ShardRefusal),
+    /// No hold was taken: the request contradicts what the catalog shows of the shard.
+    Contradicted(Contradiction),
     /// Holds may have been taken; nobody knows.
     Unknown,
+}
+
+/// What the catalog shows otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contradiction {
+    /// The shard is part of this item.
+    Item(ItemId),
+    /// The item has another price than an entry.
+    Price {
+        /// The entry's place in the request, from 0.
+        index: usize,
+        /// The item's price.
+        unit_price: i64,
+    },
 }
 
 /// Why a whole shard admits nothing.
@@ -45,10 +61,12 @@ pub enum ShardRefusal {
     UnknownShard,
 }
 
-/// Takes units for each of the entries, in their order. They are all of this shard.
+/// Takes units for each of the entries, in their order. They are all of this shard, and of `item`
+/// if the caller says which.
 pub async fn reserve(
     inventory: &Inventory,
     shard: ShardNo,
+    item: Option<ItemId>,
     entries: Vec<ReserveEntry>,
 ) -> Reservation {
     let Inventory { ledger, leases, pause, instruments, .. } = inventory;
@@ -59,6 +77,12 @@ pub async fn reserve(
         Err(NotLeased::Retired) => return Reservation::Refused(ShardRefusal::Retired),
         Err(NotLeased::UnknownShard) => return Reservation::Refused(ShardRefusal::UnknownShard),
     };
+    // Neither changes while there are tickets, so what differs was not asked for with one. The
+    // books look at both once more.
+    if let Some(contradiction) = contradiction(&leased, item, &entries) {
+        tracing::error!(%shard, ?contradiction, "a Reserve call contradicts the catalog");
+        return Reservation::Contradicted(contradiction);
+    }
     pause.reach("inventory.before_ledger").await;
     let members = Members::of(entries.iter().map(|entry| entry.traceparent.as_str()));
     let call = LedgerCall::begin();
@@ -72,6 +96,19 @@ pub async fn reserve(
         }
         Err(error) => refused(inventory, shard, leased.epoch, error),
     }
+}
+
+fn contradiction(
+    leased: &Leased,
+    item: Option<ItemId>,
+    entries: &[ReserveEntry],
+) -> Option<Contradiction> {
+    if item.is_some_and(|item| item != leased.item) {
+        return Some(Contradiction::Item(leased.item));
+    }
+    let unit_price = leased.unit_price;
+    let index = entries.iter().position(|entry| entry.unit_price != unit_price)?;
+    Some(Contradiction::Price { index, unit_price })
 }
 
 fn count(instruments: &Instruments, shard: ShardNo, reserved: &Reserved) {

@@ -61,7 +61,7 @@ impl InventoryService for Handlers {
         request: Request<ReserveRequest>,
     ) -> Result<Response<ReserveResponse>, Status> {
         let asked = ask::reserve(request.into_inner())?;
-        match reserve::reserve(&self.inventory, asked.shard, asked.entries).await {
+        match reserve::reserve(&self.inventory, asked.shard, asked.item, asked.entries).await {
             Reservation::Batch { reserved, lease_lapsed } => {
                 Ok(Response::new(tell::batch(reserved, lease_lapsed, asked.ids)))
             }
@@ -72,6 +72,7 @@ impl InventoryService for Handlers {
                 }
                 Ok(answer)
             }
+            Reservation::Contradicted(contradiction) => Err(ask::contradicted(contradiction)),
             Reservation::Unknown => Err(status::ledger_is_silent()),
         }
     }

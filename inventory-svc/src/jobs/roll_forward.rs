@@ -112,7 +112,7 @@ impl RollForward {
             tracing::info!(
                 shard = %row.shard, settled = plan.settle.len(), published, "holds rolled forward"
             );
-            self.perform(row.shard, epoch, plan, budget).await?;
+            self.perform(row, epoch, plan, budget).await?;
             if count < DUE_MAX || *budget == 0 {
                 return Ok(());
             }
@@ -151,11 +151,12 @@ impl RollForward {
     /// What is published is taken off `budget`.
     async fn perform(
         &self,
-        shard: ShardNo,
+        row: &LeaseRow,
         epoch: Epoch,
         plan: Plan,
         budget: &mut usize,
     ) -> Result<(), Stop> {
+        let shard = row.shard;
         if plan.books_are_older {
             self.requests.request(shard, Why::LowerGeneration(epoch));
         }
@@ -182,7 +183,7 @@ impl RollForward {
             if !self.journal.has_room(partition) {
                 return Err(Stop::Partition(format!("partition {partition} has no room")));
             }
-            let record = roll_forward::record(CommandId::random(), shard, epoch, &holds);
+            let record = roll_forward::record(CommandId::random(), shard, row.item, epoch, &holds);
             let appended = self.journal.append(partition, &record).await;
             match &appended {
                 // Not written for certain: they stay due.

@@ -302,7 +302,11 @@ impl House {
                 traceparent: String::new(),
             }
         });
-        v1::ReserveRequest { shard_no: shard.get(), entries: entries.collect() }
+        v1::ReserveRequest {
+            shard_no: shard.get(),
+            entries: entries.collect(),
+            ..Default::default()
+        }
     }
 
     /// Takes one unit for each of these users; all of them must be held.

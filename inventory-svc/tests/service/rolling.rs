@@ -25,7 +25,7 @@ pub(crate) async fn fill(house: &House, shard: ShardNo) {
         traceparent: "x".repeat(55),
     };
     let epoch = Epoch::new(i64::MAX).unwrap();
-    let command = Command::HoldsPlaced { epoch, holds: vec![hold; 1_024] };
+    let command = Command::HoldsPlaced { epoch, item: None, holds: vec![hold; 1_024] };
     while house.journal.has_room(partition) {
         let command_id = CommandId::random();
         let record = Record { command_id, shard, command: command.clone() };
@@ -42,7 +42,7 @@ pub(crate) async fn record(house: &House, shard: ShardNo, epoch: i64, users: &[u
         PlacedHold { order, user, quantity, unit_price, taken_at_ms, traceparent }
     });
     let epoch = Epoch::new(epoch).unwrap();
-    let command = Command::HoldsPlaced { epoch, holds: holds.collect() };
+    let command = Command::HoldsPlaced { epoch, item: None, holds: holds.collect() };
     let record = Record { command_id: CommandId::random(), shard, command };
     house.journal.append(shard.get() % PARTITIONS, &record).await.unwrap();
     eventually("the books have the orders", async || {

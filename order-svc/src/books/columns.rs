@@ -7,15 +7,18 @@ use ids::{OrderId, ShardNo};
 use law::OrderState;
 
 use super::Error;
-use crate::{domain::Guard, fold::GuardChange};
+use crate::{
+    domain::{Guard, Refusal},
+    fold::GuardChange,
+};
 
 /// The columns of an order that are read back, in their order.
 pub(super) const ORDER: &str = "order_id, user_id, sale_id, item_id, quantity, unit_price, \
-     currency, state, held_at_ms, placed_at_ms, pay_by_ms";
+     currency, state, held_at_ms, placed_at_ms, pay_by_ms, refusal";
 
 /// The columns of a guard row, in their order.
 pub(super) const GUARD: &str = "shard_no, partition_id, sale_id, item_id, total, \
-     limit_per_user, currency, pay_within_s, sold, open_epoch";
+     limit_per_user, currency, pay_within_s, sold, open_epoch, unit_price";
 
 /// A count or a time for a column.
 pub(super) fn signed(number: u64) -> Result<i64, Error> {
@@ -40,6 +43,27 @@ pub(super) const fn state_number(state: OrderState) -> i64 {
         OrderState::Cancelled => 3,
         OrderState::Expired => 4,
         OrderState::Rejected => 5,
+    }
+}
+
+pub(super) fn refusal(number: i64) -> Result<Refusal, Error> {
+    match number {
+        1 => Ok(Refusal::Oversold),
+        2 => Ok(Refusal::OverLimit),
+        3 => Ok(Refusal::Key),
+        4 => Ok(Refusal::OtherItem),
+        5 => Ok(Refusal::OtherPrice),
+        other => Err(damaged("refusal", &other)),
+    }
+}
+
+pub(super) const fn refusal_number(refusal: Refusal) -> i64 {
+    match refusal {
+        Refusal::Oversold => 1,
+        Refusal::OverLimit => 2,
+        Refusal::Key => 3,
+        Refusal::OtherItem => 4,
+        Refusal::OtherPrice => 5,
     }
 }
 
@@ -111,5 +135,9 @@ mod tests {
             assert_eq!(state_number(state(number).unwrap()), number);
         }
         assert!(state(0).is_err() && state(6).is_err());
+        for number in 1..=5 {
+            assert_eq!(refusal_number(refusal(number).unwrap()), number);
+        }
+        assert!(refusal(0).is_err() && refusal(6).is_err());
     }
 }

@@ -26,6 +26,7 @@ macro_rules! keeps_its_promises {
             batches::what_was_committed_is_seen_by_the_next_batch
             batches::units_from_before_count_in_a_batch_that_is_all_new
             batches::a_batch_that_is_not_all_new_is_decided_by_what_is_there
+            batches::a_hold_that_contradicts_its_guard_row_is_kept_with_the_reason
             batches::large_batches_are_written_whole
             batches::a_batch_for_another_position_changes_nothing
             batches::two_writers_of_one_partition_write_nothing_twice_and_lose_nothing
@@ -201,7 +202,8 @@ pub(crate) fn holds(
         taken_at_ms: NOW_MS - 5,
         traceparent: String::new(),
     });
-    Some((shard, Command::HoldsPlaced { epoch: epoch(of_epoch), holds: holds.collect() }))
+    let (epoch, holds) = (epoch(of_epoch), holds.collect());
+    Some((shard, Command::HoldsPlaced { epoch, item: None, holds }))
 }
 
 pub(crate) fn shard(number: u32) -> ShardNo {

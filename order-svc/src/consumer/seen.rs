@@ -91,5 +91,8 @@ fn count(instruments: &Instruments, outcome: &Outcome) {
             instruments.decided.with([decision]).inc_by(count as u64);
         }
     }
+    for alarm in &outcome.alarms {
+        instruments.refused.with([alarm.refusal.word()]).inc();
+    }
     instruments.dead_letters.inc_by(outcome.dead_letters.len() as u64);
 }

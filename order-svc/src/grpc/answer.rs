@@ -6,7 +6,7 @@ use proto::order::v1 as pb;
 
 use crate::{
     books::{Count, Guarded, SnapshotOrder},
-    domain::Order,
+    domain::{Order, Refusal},
 };
 
 pub(super) fn order(order: &Order) -> pb::Order {
@@ -23,6 +23,7 @@ pub(super) fn order(order: &Order) -> pb::Order {
         held_at: Some(timestamp(order.held_at_ms)),
         placed_at: Some(timestamp(order.placed_at_ms)),
         pay_by: Some(timestamp(order.pay_by_ms)),
+        refusal: order.refusal.map_or(pb::OrderRefusal::Unspecified, refusal).into(),
     }
 }
 
@@ -78,6 +79,16 @@ const fn state(state: OrderState) -> pb::OrderState {
         OrderState::Cancelled => pb::OrderState::Cancelled,
         OrderState::Expired => pb::OrderState::Expired,
         OrderState::Rejected => pb::OrderState::Rejected,
+    }
+}
+
+const fn refusal(refusal: Refusal) -> pb::OrderRefusal {
+    match refusal {
+        Refusal::Oversold => pb::OrderRefusal::Oversold,
+        Refusal::OverLimit => pb::OrderRefusal::OverLimit,
+        Refusal::Key => pb::OrderRefusal::Key,
+        Refusal::OtherItem => pb::OrderRefusal::OtherItem,
+        Refusal::OtherPrice => pb::OrderRefusal::OtherPrice,
     }
 }
 

@@ -42,8 +42,9 @@ fn command(shard: ShardNo) -> impl Strategy<Value = Command> {
     let changed = (proptest::option::of(epoch()), epoch())
         .prop_filter("an epoch is used once", |(from, to)| *from != Some(*to))
         .prop_map(|(from, to)| Command::EpochChanged { from, to });
-    let placed = (epoch(), vec(hold(shard), 1..40))
-        .prop_map(|(epoch, holds)| Command::HoldsPlaced { epoch, holds });
+    let item = proptest::option::of(any::<[u8; 16]>().prop_map(ItemId::from_bytes));
+    let placed = (epoch(), item, vec(hold(shard), 1..40))
+        .prop_map(|(epoch, item, holds)| Command::HoldsPlaced { epoch, item, holds });
     prop_oneof![opened, changed, placed]
 }
 
@@ -106,7 +107,7 @@ fn envelope() -> pb::Envelope {
         taken_at_ms: 5,
         traceparent: String::new(),
     };
-    let placed = pb::HoldsPlaced { epoch: 3, holds: vec![hold] };
+    let placed = pb::HoldsPlaced { epoch: 3, holds: vec![hold], item_id: Bytes::new() };
     pb::Envelope {
         schema: 1,
         command_id: Bytes::from_static(&[2; 16]),
@@ -223,6 +224,20 @@ fn an_epoch_of_holds_is_never_zero() {
         placed.epoch = 0;
     }
     check(&envelope, Err("holds_placed.epoch must be an epoch of 1 or more"));
+}
+
+#[test]
+fn an_item_of_holds_is_an_id_or_not_said() {
+    let of = |item_id: &'static [u8]| {
+        let mut envelope = envelope();
+        if let Some(pb::envelope::Command::HoldsPlaced(placed)) = &mut envelope.command {
+            placed.item_id = Bytes::from_static(item_id);
+        }
+        envelope
+    };
+    check(&of(b""), Ok(()));
+    check(&of(&[7; 16]), Ok(()));
+    assert!(decode(&of(b"short").encode_to_vec()).is_err());
 }
 
 #[test]

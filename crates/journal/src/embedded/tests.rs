@@ -48,7 +48,7 @@ fn with_holds(count: usize) -> Record {
         taken_at_ms: 1,
         traceparent: String::new(),
     };
-    let command = Command::HoldsPlaced { epoch: epoch(1), holds: vec![hold; count] };
+    let command = Command::HoldsPlaced { epoch: epoch(1), item: None, holds: vec![hold; count] };
     Record { command_id: CommandId::random(), shard: shard(), command }
 }
 

@@ -108,7 +108,7 @@ fn largest() -> Record {
         traceparent: "t".repeat(TRACEPARENT_LEN_MAX),
     };
     let holds = vec![hold; HOLDS_MAX];
-    let command = Command::HoldsPlaced { epoch: Epoch::new(1).unwrap(), holds };
+    let command = Command::HoldsPlaced { epoch: Epoch::new(1).unwrap(), item: None, holds };
     Record { command_id: CommandId::random(), shard, command }
 }
 

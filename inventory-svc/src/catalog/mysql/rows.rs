@@ -98,6 +98,7 @@ pub(super) fn lease_rows(rows: &[MySqlRow]) -> Result<LeaseRows, Error> {
             phase: phase(row)?,
             paused: row.try_get("paused")?,
             lease: Duration::from_millis(number(row, "lease_ms")?),
+            unit_price: row.try_get("unit_price")?,
         });
     }
     Ok(answer)

@@ -89,6 +89,7 @@ pub(super) fn lease_rows(rows: &[SqliteRow]) -> Result<LeaseRows, Error> {
             phase: phase(row)?,
             paused: row.try_get("paused")?,
             lease: Duration::from_millis(from_db(row, "lease_ms")?),
+            unit_price: row.try_get("unit_price")?,
         });
     }
     Ok(answer)

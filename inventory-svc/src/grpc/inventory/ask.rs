@@ -2,7 +2,7 @@
 //! with the first field that is wrong.
 
 use bytes::Bytes;
-use ids::{Epoch, OrderId, ParseError, ShardNo, UserId};
+use ids::{Epoch, ItemId, OrderId, ParseError, ShardNo, UserId};
 use proto::inventory::v1::{
     CountShardRequest, FindRequest, ReserveEntry as AskedEntry, ReserveRequest, SettleRequest,
     SettledState, WatchStockRequest,
@@ -10,6 +10,7 @@ use proto::inventory::v1::{
 use tonic::Status;
 
 use crate::{
+    commands::reserve::Contradiction,
     grpc::status::invalid_field as invalid,
     ledger::{ReserveEntry, Settled},
 };
@@ -24,6 +25,7 @@ const TRACEPARENT_MAX: usize = 128;
 #[derive(Debug)]
 pub(super) struct Reserve {
     pub(super) shard: ShardNo,
+    pub(super) item: Option<ItemId>,
     pub(super) entries: Vec<ReserveEntry>,
     /// The ids of each entry as they came, for the answer: no bytes are copied.
     pub(super) ids: Vec<EntryIds>,
@@ -54,6 +56,10 @@ pub(super) struct Find {
 
 pub(super) fn reserve(request: ReserveRequest) -> Result<Reserve, Status> {
     let shard = shard_no("shard_no", request.shard_no)?;
+    let item = match &request.item_id[..] {
+        [] => None,
+        bytes => Some(ItemId::try_from(bytes).map_err(|wrong| invalid("item_id", wrong))?),
+    };
     let count = count("entries", request.entries.len(), BATCH_MAX)?;
     let mut entries = Vec::with_capacity(count);
     let mut ids = Vec::with_capacity(count);
@@ -85,7 +91,20 @@ pub(super) fn reserve(request: ReserveRequest) -> Result<Reserve, Status> {
         });
         ids.push(EntryIds { order: order_id, user: user_id });
     }
-    Ok(Reserve { shard, entries, ids })
+    Ok(Reserve { shard, item, entries, ids })
+}
+
+/// A request that the catalog knows to be wrong.
+pub(super) fn contradicted(contradiction: Contradiction) -> Status {
+    match contradiction {
+        Contradiction::Item(item) => {
+            invalid("item_id", format!("must be that of the shard, {item}"))
+        }
+        Contradiction::Price { index, unit_price } => {
+            let field = format!("entries[{index}].unit_price");
+            invalid(&field, format!("must be the item's, {unit_price}"))
+        }
+    }
 }
 
 pub(super) fn settle(request: &SettleRequest) -> Result<Settle, Status> {

@@ -19,7 +19,7 @@ use super::*;
 use crate::{
     catalog::sqlite::SqliteCatalog,
     commands::bench::{Bench, LEASE, epoch, load, order, shard},
-    ledger::Error,
+    ledger::{Error, Ledger as _},
 };
 
 /// With books and a catalog that answer nothing.
@@ -56,7 +56,7 @@ fn decision(name: u8, state: SettledState) -> Decision {
 }
 
 async fn reserve(handlers: &Handlers, entries: Vec<ReserveEntry>) -> Result<Vec<Answer>, Status> {
-    let request = Request::new(ReserveRequest { shard_no: 1, entries });
+    let request = Request::new(ReserveRequest { shard_no: 1, entries, ..Default::default() });
     match handlers.reserve(request).await?.into_inner().answer {
         Some(reserve_response::Answer::Batch(batch)) => {
             assert!(!batch.lease_lapsed);
@@ -116,6 +116,26 @@ async fn settled_orders_are_found_and_answered() {
 }
 
 #[tokio::test]
+async fn another_item_and_another_price_are_malformed() {
+    let bench = Bench::open(9).await;
+    let handlers = handlers(&bench).await;
+    let field = async |item_id: Bytes, entries| {
+        let request = ReserveRequest { shard_no: 1, entries, item_id };
+        let refused = handlers.reserve(Request::new(request)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        let mut request = refused.get_details_bad_request().unwrap();
+        request.field_violations.remove(0).field
+    };
+    let stranger = Bytes::from_static(&[9; 16]);
+    assert_eq!(field(stranger, vec![entry(1)]).await, "item_id");
+    assert_eq!(field(Bytes::from_static(b"short"), vec![entry(1)]).await, "item_id");
+    let free = ReserveEntry { unit_price: 0, ..entry(2) };
+    let asked = vec![entry(1), free];
+    assert_eq!(field(Bytes::new(), asked).await, "entries[1].unit_price");
+    assert_eq!(bench.ledger.count(shard(1)).await.unwrap().stock, 9, "nothing was taken");
+}
+
+#[tokio::test]
 async fn a_whole_shard_is_refused_inside_the_answer() {
     let bench = Bench::open(9).await;
     let handlers = handlers(&bench).await;
@@ -126,7 +146,7 @@ async fn a_whole_shard_is_refused_inside_the_answer() {
         let order = OrderId::mint(ShardNo::new(shard_no).unwrap(), [1; 12]);
         let order_id = Bytes::copy_from_slice(order.as_bytes());
         let entries = vec![ReserveEntry { order_id, ..entry(1) }];
-        let request = Request::new(ReserveRequest { shard_no, entries });
+        let request = Request::new(ReserveRequest { shard_no, entries, ..Default::default() });
         let answer = handlers.reserve(request).await.unwrap().into_inner().answer;
         assert_eq!(answer, Some(reserve_response::Answer::Refusal(wanted.into())));
     }
@@ -145,7 +165,8 @@ async fn no_answer_of_the_ledger_is_unavailable_and_unreachable_is_not() {
     assert_eq!(reason_of(&status).as_deref(), Some("UPSTREAM_UNAVAILABLE"));
 
     let bench = Bench::failing(Error::Unreachable).await;
-    let request = Request::new(ReserveRequest { shard_no: 1, entries: vec![entry(1)] });
+    let request =
+        Request::new(ReserveRequest { shard_no: 1, entries: vec![entry(1)], ..Default::default() });
     let answer = handlers(&bench).await.reserve(request).await.unwrap().into_inner().answer;
     let wanted = ShardRefusal::Unreachable;
     assert_eq!(answer, Some(reserve_response::Answer::Refusal(wanted.into())));
@@ -254,7 +275,7 @@ async fn each_wrong_field_of_a_batch_is_named() {
     let bench = Bench::open(9).await;
     let handlers = handlers(&bench).await;
     let refused = async |shard_no, entries| {
-        let request = Request::new(ReserveRequest { shard_no, entries });
+        let request = Request::new(ReserveRequest { shard_no, entries, ..Default::default() });
         wrong_field(handlers.reserve(request).await)
     };
     let wrong = async |change: fn(&mut ReserveEntry)| {
@@ -368,7 +389,8 @@ proptest! {
         runtime.block_on(async {
             let bench = Bench::open(9).await;
             let handlers = handlers(&bench).await;
-            let _ = handlers.reserve(Request::new(ReserveRequest { shard_no, entries })).await;
+            let request = ReserveRequest { shard_no, entries, ..Default::default() };
+            let _ = handlers.reserve(Request::new(request)).await;
             let decisions = decisions.into_iter();
             let decision = |(order_id, state)| Decision { order_id, state };
             let decisions = decisions.map(decision).collect();

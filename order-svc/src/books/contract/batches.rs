@@ -63,6 +63,38 @@ pub(super) async fn a_batch_that_is_not_all_new_is_decided_by_what_is_there(fixt
     assert_eq!((count.live_orders, count.rejected_orders, count.guard.sold), (4, 1, 4));
 }
 
+pub(super) async fn a_hold_that_contradicts_its_guard_row_is_kept_with_the_reason(
+    fixture: Fixture,
+) {
+    fixture.open(shard(1), 9, 2).await;
+    let guard = fixture.books.guard(shard(1)).await.unwrap().unwrap().guard;
+    assert_eq!(guard.unit_price, Some(990));
+    let other = |id, item, price| {
+        let mut record = holds(shard(1), 7, [(id, id, 1)]);
+        if let Some((_, Command::HoldsPlaced { item: of, holds, .. })) = &mut record {
+            (*of, holds[0].unit_price) = (item, price);
+        }
+        record
+    };
+    let stranger = Some(ItemId::from_bytes([9; 16]));
+    let batch = vec![
+        other(1, None, 0),
+        other(2, stranger, 990),
+        holds(shard(1), 7, [(3, 3, 3)]),
+        other(4, Some(guard.item), 990),
+    ];
+    fixture.apply(batch).await;
+    let row = async |id| fixture.books.order(order(shard(1), id)).await.unwrap().unwrap();
+    let refused = [Refusal::OtherPrice, Refusal::OtherItem, Refusal::OverLimit];
+    for (id, refusal) in (1..).zip(refused) {
+        let row = row(id).await;
+        assert_eq!((row.state, row.refusal), (OrderState::Rejected, Some(refusal)));
+    }
+    assert_eq!((row(4).await.state, row(4).await.refusal), (OrderState::Placed, None));
+    let count = fixture.books.count(shard(1)).await.unwrap().unwrap();
+    assert_eq!((count.live_units, count.rejected_orders, count.guard.sold), (1, 3, 1));
+}
+
 pub(super) async fn large_batches_are_written_whole(fixture: Fixture) {
     fixture.open(shard(1), 5_000, 1).await;
     let record = |from: u32| holds(shard(1), 7, (from..from + 1000).map(|id| (id, id, 1)));

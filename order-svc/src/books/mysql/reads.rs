@@ -173,7 +173,7 @@ pub(super) async fn guarded(
         query.push(")");
         for row in query.build().fetch_all(&mut *connection).await? {
             guarded
-                .push(Guarded { guard: rows::guard(&row)?, generation: rows::number(&row, 10)? });
+                .push(Guarded { guard: rows::guard(&row)?, generation: rows::number(&row, 11)? });
         }
     }
     Ok(guarded)

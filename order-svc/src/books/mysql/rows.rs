@@ -27,6 +27,7 @@ pub(super) fn order(row: &MySqlRow) -> Result<Order, Error> {
         held_at_ms: number(row, 8)?,
         placed_at_ms: number(row, 9)?,
         pay_by_ms: number(row, 10)?,
+        refusal: row.try_get::<Option<i64>, _>(11)?.map(columns::refusal).transpose()?,
     })
 }
 
@@ -46,6 +47,7 @@ pub(super) fn guard(row: &MySqlRow) -> Result<Guard, Error> {
         pay_within_s: number(row, 7)?,
         sold: number(row, 8)?,
         open_epoch,
+        unit_price: row.try_get(10)?,
     })
 }
 

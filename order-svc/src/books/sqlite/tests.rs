@@ -39,13 +39,8 @@ pub(in crate::books) async fn fixture(identity: &str) -> Fixture {
 
 /// Books whose shard 1 sells up to 9 units, one to a user, in epoch 7.
 async fn single_unit_books(folder: &std::path::Path) -> SqliteBooks {
-    single_unit_books_of(folder, &MIGRATIONS).await
-}
-
-/// The same with a schema that may be older.
-async fn single_unit_books_of(folder: &std::path::Path, schema: &Migrator) -> SqliteBooks {
     let store = open(folder).await;
-    store::migrate(&store.writer, schema).await.unwrap();
+    store::migrate(&store.writer, &MIGRATIONS).await.unwrap();
     let books = SqliteBooks::new(store, IDENTITY, PausePoints::default());
     let change = journal::Command::EpochChanged { from: None, to: epoch(7) };
     let log = entries(0, vec![Some((shard(1), opened(9, 1))), Some((shard(1), change))]);
@@ -78,19 +73,43 @@ async fn positions_are_kept_for_each_journal() {
     assert_eq!(theirs.await.unwrap().unwrap().generation, 0);
 }
 
+/// Rows as the first version wrote them: shard 1 sold two units.
+async fn fill_older(store: &store::sqlite::Sqlite) {
+    let all = "INSERT INTO journal_position VALUES ('a-journal', 0, 3, 2, NULL); \
+         INSERT INTO shard VALUES (1, 0, zeroblob(16), x'02020202020202020202020202020202', 9, 1, \
+         'EUR', 900, 2, 7);";
+    sqlx::raw_sql(all).execute(&store.writer).await.unwrap();
+    for number in [1, 2] {
+        let insert = "INSERT INTO orders (order_id, user_id, sale_id, item_id, shard_no, quantity, \
+             unit_price, currency, state, held_at_ms, placed_at_ms, pay_by_ms, live_slot) VALUES \
+             (?, ?, zeroblob(16), x'02020202020202020202020202020202', 1, 1, \
+             5, 'EUR', 1, 1, 2, 3, 1)";
+        sqlx::query(insert)
+            .bind(order(shard(1), number).as_bytes().as_slice())
+            .bind(user(number).as_bytes().as_slice())
+            .execute(&store.writer)
+            .await
+            .unwrap();
+    }
+}
+
 #[tokio::test]
 async fn orders_of_an_older_schema_are_carried_over() {
     let folder = tempfile::tempdir().unwrap();
     let older = MIGRATIONS.iter().filter(|one| one.version < 3).cloned().collect();
-    let books = single_unit_books_of(folder.path(), &Migrator::with_migrations(older)).await;
-    apply(&books, &entries(2, vec![holds(shard(1), 7, [(1, 1, 1), (2, 2, 1)])])).await;
-    let before = [1, 2].map(|number| books.orders_of(user(number), None, 9));
-    let before = futures::future::try_join_all(before).await.unwrap();
+    let store = open(folder.path()).await;
+    store::migrate(&store.writer, &Migrator::with_migrations(older)).await.unwrap();
+    fill_older(&store).await;
 
-    store::migrate(&books.store.writer, &MIGRATIONS).await.unwrap();
-    let after = [1, 2].map(|number| books.orders_of(user(number), None, 9));
-    assert_eq!(futures::future::try_join_all(after).await.unwrap(), before);
-    assert_eq!(before.iter().flatten().count(), 2);
+    store::migrate(&store.writer, &MIGRATIONS).await.unwrap();
+    let books = SqliteBooks::new(store, IDENTITY, PausePoints::default());
+    for number in [1, 2] {
+        let theirs = books.orders_of(user(number), None, 9).await.unwrap();
+        let [row] = &theirs[..] else { panic!("one order each: {theirs:?}") };
+        assert_eq!((row.id, row.unit_price, row.refusal), (order(shard(1), number), 5, None));
+    }
+    // Its price isn't known, so none is refused.
+    assert_eq!(books.guard(shard(1)).await.unwrap().unwrap().guard.unit_price, None);
     let again = [(1, 1, 1), (3, 3, 1)];
     let outcome = apply(&books, &entries(3, vec![holds(shard(1), 7, again)])).await;
     assert_eq!(outcome.orders.len(), 1, "what was known is a duplicate");
@@ -127,7 +146,8 @@ async fn the_file_itself_gives_a_user_one_slot_of_a_single_unit_item() {
     let refused = damage(
         &books,
         "INSERT INTO orders SELECT zeroblob(16), user_id, sale_id, item_id, shard_no, quantity, \
-         unit_price, currency, state, held_at_ms, placed_at_ms, pay_by_ms, live_slot FROM orders",
+         unit_price, currency, state, held_at_ms, placed_at_ms, pay_by_ms, live_slot, refusal \
+         FROM orders",
     );
     let error = refused.await.unwrap_err();
     assert!(matches!(store::trouble(&error), store::Trouble::Duplicate), "{error}");

@@ -104,7 +104,8 @@ async fn open(connection: &mut SqliteConnection, guard: &Guard) -> Result<(), Er
         .push_bind(&guard.currency)
         .push_bind(i64::from(guard.pay_within_s))
         .push_bind(columns::signed(guard.sold)?)
-        .push_bind(Epoch::to_wire(guard.open_epoch));
+        .push_bind(Epoch::to_wire(guard.open_epoch))
+        .push_bind(guard.unit_price);
     query.push(")");
     query.build().execute(connection).await?;
     Ok(())
@@ -169,6 +170,7 @@ async fn insert(
             .push_bind(held_at_ms)
             .push_bind(placed_at_ms)
             .push_bind(pay_by_ms)
+            .push_bind(order.refusal.map(columns::refusal_number))
             .push_bind(i64::from(shard.get()))
             .push_bind(live_slot);
     });

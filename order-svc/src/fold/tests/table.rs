@@ -5,13 +5,17 @@
 //! s1 holds 7 a:u:2     -> placed           poison         -> dead
 //! ```
 //!
-//! Holds are `order:user:quantity`. Their outcome is a word each: the new state, or `again-` and
-//! the stored one; a record that doesn't count is `ignored`.
+//! Holds are `order:user:quantity`, with `:price` behind it if that isn't the item's, and `of I`
+//! before them says of which item they are. Their outcome is a word each: the new state, or `again-`
+//! and the stored one; a record that doesn't count is `ignored`.
 
 use super::rows::{Rows, entry, epoch, hold, opened, order, shard, user};
-use crate::fold::{Entry, GuardChange, Outcome};
-use ids::{Epoch, ShardNo};
-use journal::record::{Command, Record};
+use crate::{
+    Refusal,
+    fold::{Entry, GuardChange, Outcome},
+};
+use ids::{Epoch, ItemId, ShardNo};
+use journal::record::{Command, PlacedHold, Record};
 
 /// Runs the table line by line, then the whole of it as one batch: the rows must be the same.
 fn check(table: &str) {
@@ -41,21 +45,31 @@ fn parse(offset: u64, record: &str) -> Entry {
             let to = epoch_named(to).unwrap();
             Some((shard_named(of), Command::EpochChanged { from: epoch_named(from), to }))
         }
-        [of, "holds", of_epoch, holds @ ..] => {
-            let of = shard_named(of);
-            let holds = holds.iter().map(|text| {
-                let [id, who, quantity] = text.split(':').collect::<Vec<_>>()[..] else {
-                    panic!("`order:user:quantity`, not {text}")
-                };
-                let id = order(of, id.as_bytes()[0]);
-                hold(id, user(who.as_bytes()[0]), quantity.parse().unwrap())
-            });
-            let epoch = epoch_named(of_epoch).unwrap();
-            Some((of, Command::HoldsPlaced { epoch, holds: holds.collect() }))
+        [of, "holds", of_epoch, "of", item, holds @ ..] => {
+            let item = ItemId::from_bytes([item.parse().unwrap(); 16]);
+            Some(holds_named(of, of_epoch, Some(item), holds))
         }
+        [of, "holds", of_epoch, holds @ ..] => Some(holds_named(of, of_epoch, None, holds)),
         other => panic!("unknown record {other:?}"),
     };
     entry(offset, content)
+}
+
+fn holds_named(of: &str, epoch: &str, item: Option<ItemId>, holds: &[&str]) -> (ShardNo, Command) {
+    let of = shard_named(of);
+    let holds = holds.iter().map(|text| {
+        let (id, who, quantity, price) = match text.split(':').collect::<Vec<_>>()[..] {
+            [id, who, quantity] => (id, who, quantity, None),
+            [id, who, quantity, price] => (id, who, quantity, Some(price)),
+            _ => panic!("`order:user:quantity`, not {text}"),
+        };
+        let id = order(of, id.as_bytes()[0]);
+        let hold = hold(id, user(who.as_bytes()[0]), quantity.parse().unwrap());
+        let unit_price = price.map_or(hold.unit_price, |price| price.parse().unwrap());
+        PlacedHold { unit_price, ..hold }
+    });
+    let epoch = epoch_named(epoch).unwrap();
+    (of, Command::HoldsPlaced { epoch, item, holds: holds.collect() })
 }
 
 fn shard_named(name: &str) -> ShardNo {
@@ -218,6 +232,44 @@ fn the_guard_is_named_before_the_limit() {
          s1 holds 7 a:u:4294967295   -> rejected(Oversold)
          s1 holds 7 b:u:1            -> placed",
     );
+}
+
+#[test]
+fn a_hold_that_contradicts_its_item_takes_no_unit_and_is_known_from_then_on() {
+    check(
+        "s1 open 3 limit 2           -> opened
+         s1 epoch 0 7                -> 7
+         s1 holds 7 a:u:1:0 b:u:1    -> rejected(OtherPrice) placed
+         s1 holds 7 c:v:1:991        -> rejected(OtherPrice)
+         s1 holds 7 of 3 d:w:1       -> rejected(OtherItem)
+         s1 holds 7 of 3 e:w:9:0     -> rejected(OtherItem)
+         s1 holds 7 of 2 f:w:1       -> placed
+         s1 holds 7 of 2 g:x:3       -> rejected(Oversold)
+         s1 holds 7 a:u:1            -> again-rejected
+         s1 holds 7 of 2 h:y:1       -> placed",
+    );
+}
+
+#[test]
+fn a_row_says_why_it_was_refused_and_what_was_asked_for() {
+    let mut rows = Rows::default();
+    let text = ["s1 open 9 limit 1", "s1 epoch 0 7", "s1 holds 7 of 3 a:u:1", "s1 holds 7 b:u:1:5"];
+    let entries: Vec<_> = (0..).zip(text).map(|(offset, line)| parse(offset, line)).collect();
+    rows.apply(&entries);
+    let row = |name| &rows.orders[&order(shard(1), name)];
+    assert_eq!(row(b'a').refusal, Some(Refusal::OtherItem));
+    assert_eq!(row(b'a').item, ItemId::from_bytes([3; 16]));
+    assert_eq!(row(b'b').refusal, Some(Refusal::OtherPrice));
+    assert_eq!((row(b'b').item, row(b'b').unit_price), (ItemId::from_bytes([2; 16]), 5));
+}
+
+/// In the row of a version that didn't keep it.
+#[test]
+fn a_price_that_is_not_known_refuses_nobody() {
+    let mut rows = Rows::default();
+    rows.apply(&[parse(0, "s1 open 9 limit 1"), parse(1, "s1 epoch 0 7")]);
+    rows.guards.get_mut(&shard(1)).unwrap().unit_price = None;
+    assert_eq!(told(&rows.apply(&[parse(2, "s1 holds 7 a:u:1:5")])), "placed");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn content() -> impl Strategy<Value = Option<(ShardNo, Command)>> {
         8 => (shards, holds).prop_map(|(shard, (of, holds))| {
             let holds = holds.into_iter().map(|(id, who, n)| hold(order(shard, id), user(who), n));
             let epoch = epoch(of).unwrap();
-            Some((shard, Command::HoldsPlaced { epoch, holds: holds.collect() }))
+            Some((shard, Command::HoldsPlaced { epoch, item: None, holds: holds.collect() }))
         }),
     ]
 }

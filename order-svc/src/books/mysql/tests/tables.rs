@@ -16,12 +16,16 @@ async fn positions_are_kept_for_each_journal() {
 }
 
 #[tokio::test]
-async fn a_change_of_indexes_that_was_done_and_not_noted_is_done_again() {
+async fn a_change_of_tables_that_was_done_and_not_noted_is_done_again() {
     for place in Place::each().await {
-        let forget = "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 2";
-        assert_eq!(place.by_hand(forget).await.unwrap(), 1);
-        store::migrate(&place.books.store.writer, &MIGRATIONS).await.unwrap();
-        store::check(&place.books.store.writer, &MIGRATIONS).await.unwrap();
+        for forget in [
+            "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 2",
+            "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 3",
+        ] {
+            assert_eq!(place.by_hand(forget).await.unwrap(), 1);
+            store::migrate(&place.books.store.writer, &MIGRATIONS).await.unwrap();
+            store::check(&place.books.store.writer, &MIGRATIONS).await.unwrap();
+        }
     }
 }
 
@@ -41,8 +45,8 @@ async fn the_table_itself_gives_a_user_one_slot_of_a_single_unit_item() {
         place.apply(&entries(2, vec![holds(shard(1), 7, [(1, 1, 1)])])).await;
         let refused = place.by_hand(
             "INSERT INTO orders SELECT REPEAT(x'01', 16), user_id, sale_id, item_id, shard_no, \
-             quantity, unit_price, currency, state, held_at_ms, placed_at_ms, pay_by_ms, live_slot \
-             FROM orders",
+             quantity, unit_price, currency, state, held_at_ms, placed_at_ms, pay_by_ms, \
+             live_slot, refusal FROM orders",
         );
         let error = refused.await.unwrap_err();
         assert_eq!(store::trouble(&error), store::Trouble::Duplicate, "{error}");
@@ -82,7 +86,7 @@ async fn whatever_a_record_may_say_fits() {
         let last = shard(u32::MAX);
         let mut sold = holds(last, i64::MAX, [(1, 1, u32::MAX), (2, 2, u32::MAX)]);
         if let Some((_, journal::Command::HoldsPlaced { holds, .. })) = &mut sold {
-            holds[0].unit_price = i64::MAX;
+            holds.iter_mut().for_each(|hold| hold.unit_price = i64::MAX);
             holds[0].taken_at_ms = LAST_MS;
         }
         let mut log = entries(0, vec![Some((last, item)), Some((last, change)), sold, None]);
