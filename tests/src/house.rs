@@ -128,6 +128,13 @@ impl House {
         house
     }
 
+    /// The same with its books on a server.
+    pub(crate) async fn open_with_books(books: Database) -> Self {
+        let mut house = Self { books: Some(books), ..Self::empty() };
+        house.start_all().await;
+        house
+    }
+
     fn empty() -> Self {
         Self::empty_seen(&TelemetrySettings::default())
     }

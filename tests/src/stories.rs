@@ -2,11 +2,13 @@
 //! that hit nothing shows nothing, and ends in the invariants.
 
 mod audit;
+mod books_put_back;
 mod crashes;
 mod disconnects;
 mod forgotten_sale;
 mod frozen;
 mod generic_client;
+mod injected;
 mod lost_ledger;
 mod lost_records;
 mod one_ticket;

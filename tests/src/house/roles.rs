@@ -231,7 +231,7 @@ impl House {
         format!("sqlite:{}", self.data.path().join(name).display())
     }
 
-    fn journal(&self) -> journal::Journal {
+    pub(crate) fn journal(&self) -> journal::Journal {
         let settings = journal::Settings::default();
         self.broker.journal(&settings).expect("the embedded broker takes the defaults")
     }
