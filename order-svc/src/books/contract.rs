@@ -10,7 +10,6 @@ use futures::{FutureExt, TryStreamExt};
 use ids::{CommandId, Epoch, ItemId, OrderId, SaleId, ShardNo, UserId};
 use journal::{Command, ItemOpened, PlacedHold, Record};
 use law::OrderState;
-use sqlx::Connection as _;
 
 use super::{Applied, Books, PageEnd, Position, Snapshot};
 use crate::fold::{Entry, Outcome};
@@ -115,14 +114,8 @@ impl Fixture {
     /// What somebody does by hand, in several statements.
     pub(crate) async fn by_hand(&self, sql: &'static str) {
         match store::Kind::of(&self.url).unwrap() {
-            store::Kind::Sqlite => {
-                let mut hand = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
-                sqlx::raw_sql(sql).execute(&mut hand).await.unwrap();
-            }
-            store::Kind::MySql => {
-                let mut hand = sqlx::MySqlConnection::connect(&self.url).await.unwrap();
-                sqlx::raw_sql(sql).execute(&mut hand).await.unwrap();
-            }
+            store::Kind::Sqlite => super::sqlite::tests::by_hand(&self.url, sql).await,
+            store::Kind::MySql => super::mysql::tests::by_hand(&self.url, sql).await,
         }
     }
 

@@ -1,7 +1,7 @@
-//! The books, looked at again. A consumer goes by the position that it left, and meets the books only
-//! when it commits: on a partition where nothing happens it would never hear that they were put back
-//! to an older copy. So one task asks for all positions in one question, again and again, and each
-//! consumer compares its own. What was asked for before a commit came to its end proves nothing.
+//! The books, looked at again. A consumer goes by the position that it left, and meets the books
+//! only when it commits: on a partition where nothing happens it would never hear that they were
+//! put back to an older copy. So one task asks for all positions in one question, again and again,
+//! and each consumer compares its own. What was asked for before a commit ended proves nothing.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chassis::PausePoints;
 use law::OrderState;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection as _};
 use store::PoolSettings;
 use testbed::Database;
 use tokio::runtime::Handle;
@@ -46,6 +46,12 @@ pub(in crate::books) async fn fixture(server: &str, identity: &str) -> Fixture {
         url: database.url().to_owned(),
         _store: Box::new(database),
     }
+}
+
+/// What somebody does past the books, in several statements.
+pub(in crate::books) async fn by_hand(url: &str, sql: &'static str) {
+    let mut hand = MySqlConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut hand).await.unwrap();
 }
 
 /// Books of a test's own, and a way around them.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chassis::PausePoints;
 use law::OrderState;
+use sqlx::Connection as _;
 use store::PoolSettings;
 
 use super::*;
@@ -35,6 +36,12 @@ pub(in crate::books) async fn fixture(identity: &str) -> Fixture {
         url: url(folder.path()),
         _store: Box::new(folder),
     }
+}
+
+/// What somebody does past the books, in several statements.
+pub(in crate::books) async fn by_hand(url: &str, sql: &'static str) {
+    let mut hand = SqliteConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sql).execute(&mut hand).await.unwrap();
 }
 
 /// Books whose shard 1 sells up to 9 units, one to a user, in epoch 7.

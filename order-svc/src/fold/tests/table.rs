@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Holds are `order:user:quantity`, with `:price` behind it if that isn't the item's, and `of I`
-//! before them says of which item they are. Their outcome is a word each: the new state, or `again-`
-//! and the stored one; a record that doesn't count is `ignored`.
+//! before them says of which item they are. Their outcome is a word each: the new state, or
+//! `again-` and the stored one; a record that doesn't count is `ignored`.
 
 use super::rows::{Rows, entry, epoch, hold, opened, order, shard, user};
 use crate::{
