@@ -2,16 +2,19 @@
 //! with the transaction that it has begun, one that is new begins at once and waits for nobody:
 //! should two instances have the same partition for a moment, the books' position decides. While no
 //! group has answered, all partitions are read: the group only spreads work, and orders don't wait
-//! for it.
+//! for it. A partition that can't be read now is tried again, and the others are read meanwhile.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use chassis::{Kind, Stopper, Tasks};
+use chassis::{Kind, Stopper, Tasks, logs::Lasting};
 use journal::{Assignment, Journal, PartitionReader};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
 };
+
+/// How soon a partition is tried again that can't be read.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is needed to start and end consumers.
 pub(crate) struct Consumers<F> {
@@ -38,11 +41,12 @@ where
     C: Future<Output = ()> + Send + 'static,
 {
     /// Follows the group until the App is asked to stop, which ends the consumers too. Returns as
-    /// well when a consumer has panicked or can't be made: a partition would stay unread.
+    /// well when a consumer has panicked: a partition would stay unread.
     pub(crate) async fn run(mut self) {
         let mut running = Running::new();
         let failed = Arc::new(Notify::new());
         let waited = tokio::time::sleep(self.wait);
+        let trouble = Lasting::default();
         tokio::pin!(waited);
         loop {
             let given = self.assignment.borrow_and_update().clone();
@@ -62,6 +66,7 @@ where
                 }
                 is_kept
             });
+            let mut is_one_missing = false;
             for partition in wanted {
                 if running.contains_key(&partition) {
                     continue;
@@ -69,16 +74,26 @@ where
                 match self.start(partition, &failed) {
                     Ok(stopper) => running.insert(partition, stopper),
                     Err(error) => {
-                        tracing::error!(partition, %error, "a partition can't be read");
-                        return;
+                        is_one_missing = true;
+                        if let Some(unsaid) = trouble.again() {
+                            tracing::error!(
+                                partition, %error, unsaid,
+                                "a partition can't be read: its buyers hear PROCESSING"
+                            );
+                        }
+                        continue;
                     }
                 };
+            }
+            if !is_one_missing && trouble.over().is_some() {
+                tracing::info!("every partition is read");
             }
             tokio::select! {
                 biased;
                 () = self.tasks.stopper().stopped() => return,
                 () = failed.notified() => return,
                 changed = self.assignment.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(AGAIN), if is_one_missing => {}
                 () = &mut waited, if given.is_none() && !is_late => {}
             }
         }

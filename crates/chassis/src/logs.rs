@@ -4,6 +4,10 @@
 //! trace is recorded or not. Standard output belongs to what a command prints for people and pipes.
 //! What is logged, and that it holds no personal data, is the promise of who logs.
 
+mod lasting;
+
+pub use lasting::Lasting;
+
 use std::fmt;
 
 use serde::Deserialize;

@@ -32,7 +32,9 @@ impl News for Became {
 /// Asks once for everything that is watched.
 pub(crate) async fn poll(watchers: &Watchers, inquiry: &Inquiry, clock: &Clock, limit: Duration) {
     for keys in watchers.keys().chunks(orders::FIND_LEN_MAX) {
-        let Ok(mut found) = find(inquiry, keys, Until::within(clock, limit)).await else { return };
+        let found = find(inquiry, keys, Until::within(clock, limit)).await;
+        // The others may be told all the same.
+        let Ok(mut found) = found else { continue };
         let mut rowless: BTreeMap<ShardNo, Vec<Key>> = BTreeMap::new();
         for key in keys {
             match found.of_user(key.0, key.1) {

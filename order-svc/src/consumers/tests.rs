@@ -118,6 +118,15 @@ async fn without_a_group_all_is_read_until_it_speaks() {
 }
 
 #[tokio::test]
+async fn a_partition_that_can_not_be_read_is_in_no_others_way() {
+    // There are four.
+    let stage = Stage::begin(Some(BTreeSet::from([0, 4, 1, 9])), PATIENCE);
+    stage.until_read(&[0, 1]).await;
+    stage.give(&[4, 2]);
+    stage.until_read(&[2]).await;
+}
+
+#[tokio::test]
 async fn a_stop_ends_all_of_them() {
     let stage = Stage::begin(Some(BTreeSet::from([0, 1])), PATIENCE);
     stage.until_read(&[0, 1]).await;

@@ -1,10 +1,18 @@
-//! inventory-svc, which keeps the ledger: hears what the books decided. One call at a time, so that
-//! a shard's generations arrive in their order; each bounded in time and tries.
+//! inventory-svc, which keeps the ledger: hears what the books decided. One call at a time for each
+//! shard, so that its generations arrive in their order; each bounded in time and tries. A shard of
+//! which no answer comes is left to the roll-forward for a moment, and is in no other's way.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use chassis::{Stopper, channel::Balanced, job::Backoff, metrics::Histogram, telemetry::wall_time};
-use ids::OrderId;
+use chassis::{
+    Clock, Stopper, channel::Balanced, job::Backoff, metrics::Histogram, telemetry::wall_time,
+};
+use futures::{StreamExt as _, stream};
+use ids::{OrderId, ShardNo};
 use law::OrderState;
 use proto::inventory::v1::{
     self as pb, SettleRequest, inventory_service_client::InventoryServiceClient,
@@ -31,6 +39,35 @@ pub struct SettleSettings {
     pub log_every_s: u64,
 }
 
+/// Shards that are told of at once.
+const AT_ONCE: usize = 8;
+
+/// How long a shard is left alone of which no answer came. Well below the age at which the
+/// roll-forward looks at its holds.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Shards of which no answer came lately, and until when each is left alone.
+#[derive(Default)]
+struct Silent {
+    clock: Clock,
+    until: Mutex<HashMap<ShardNo, Duration>>,
+}
+
+impl Silent {
+    fn is_silent(&self, shard: ShardNo) -> bool {
+        let now = self.clock.now();
+        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        // What is over is forgotten, so that no more are kept than fell silent in a moment.
+        until.retain(|_, until| now < *until);
+        until.contains_key(&shard)
+    }
+
+    fn fell_silent(&self, shard: ShardNo) {
+        let until = self.clock.now() + SILENCE;
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, until);
+    }
+}
+
 /// Tells the ledger what comes out of the queue, until its other ends are gone and it is empty.
 /// After a stop each call is tried once. `took` measures all tries for the same decisions together.
 pub(crate) async fn settle_all(
@@ -43,16 +80,35 @@ pub(crate) async fn settle_all(
 ) {
     /// Entries that are merged at a time. A bound, not a target: nothing waits for it.
     const MERGE_MAX: usize = 256;
-    let mut client = InventoryServiceClient::new(channel);
+    let client = InventoryServiceClient::new(channel);
+    let silent = Silent::default();
     let mut batch = Vec::new();
     while entries.recv_many(&mut batch, MERGE_MAX).await > 0 {
+        let mut shards: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for settle in merge(std::mem::take(&mut batch)) {
-            let began = wall_time();
-            if let Err(status) = tell(&mut client, &settle, &settings, &stopper).await {
-                left_over.note(&settle, &status);
-            }
-            took.observe_time(wall_time().duration_since(began).unwrap_or_default());
+            shards.entry(settle.shard).or_default().push(settle);
         }
+        let telling = stream::iter(shards.into_values()).for_each_concurrent(AT_ONCE, |settles| {
+            let (mut client, silent, settings) = (client.clone(), &silent, &settings);
+            let (left_over, took, stopper) = (&left_over, &took, &stopper);
+            async move {
+                for settle in settles {
+                    if silent.is_silent(settle.shard) {
+                        left_over.note(&settle, &"the shard has been silent");
+                        continue;
+                    }
+                    let began = wall_time();
+                    if let Err(status) = tell(&mut client, &settle, settings, stopper).await {
+                        left_over.note(&settle, &status);
+                        if status.code() == Code::DeadlineExceeded {
+                            silent.fell_silent(settle.shard);
+                        }
+                    }
+                    took.observe_time(wall_time().duration_since(began).unwrap_or_default());
+                }
+            }
+        });
+        telling.await;
     }
 }
 

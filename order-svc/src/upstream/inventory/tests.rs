@@ -30,6 +30,8 @@ struct Ledger {
     heard: mpsc::UnboundedSender<SettleRequest>,
     /// What it does with the next calls; after these all are done.
     answers: Arc<Mutex<VecDeque<Answer>>>,
+    /// Never answers anything about this shard.
+    hanging: Arc<Mutex<Option<u32>>>,
 }
 
 #[tonic::async_trait]
@@ -38,7 +40,12 @@ impl InventoryService for Ledger {
         &self,
         request: Request<SettleRequest>,
     ) -> Result<Response<pb::SettleResponse>, Status> {
-        self.heard.send(request.into_inner()).unwrap();
+        let request = request.into_inner();
+        let hangs = *self.hanging.lock().unwrap() == Some(request.shard_no);
+        self.heard.send(request).unwrap();
+        if hangs {
+            return std::future::pending().await;
+        }
         let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Done);
         match answer {
             Answer::Done => Ok(Response::new(pb::SettleResponse {})),
@@ -82,6 +89,7 @@ impl InventoryService for Ledger {
 struct Way {
     settles: Settles,
     heard: mpsc::UnboundedReceiver<SettleRequest>,
+    hanging: Arc<Mutex<Option<u32>>>,
     left_over: LeftOver,
     owner: TaskOwner,
     _ledger: TaskOwner,
@@ -92,7 +100,9 @@ impl Way {
     fn to_a_ledger_that_answers(answers: impl IntoIterator<Item = Answer>) -> Self {
         let (heard, received) = mpsc::unbounded_channel();
         let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
-        let routes = Routes::new(InventoryServiceServer::new(Ledger { heard, answers }));
+        let hanging = Arc::<Mutex<Option<u32>>>::default();
+        let service = Ledger { heard, answers, hanging: Arc::clone(&hanging) };
+        let routes = Routes::new(InventoryServiceServer::new(service));
         let cores = Cores::start(1).unwrap();
         let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         let address = format!("http://{}", listeners.addr());
@@ -121,7 +131,7 @@ impl Way {
         let took = crate::metrics::Instruments::new(&chassis::Metrics::new()).settle;
         let telling = settle_all(entries, channel, settings, left_over.clone(), took, stopper);
         owner.tasks().spawn_on(background, chassis::Kind::Drained, "settle", telling);
-        Self { settles, heard: received, left_over, owner, _ledger: ledger, _cores: cores }
+        Self { settles, heard: received, hanging, left_over, owner, _ledger: ledger, _cores: cores }
     }
 
     fn decide(&self, number: u32, states: &[OrderState]) {
@@ -188,6 +198,21 @@ async fn what_fails_again_and_again_is_left_over_and_holds_up_nobody() {
     way.decide(2, &[OrderState::Placed]);
     assert_eq!(way.hears(1).await, [2]);
     assert_eq!(way.end().await, 2);
+}
+
+#[tokio::test]
+async fn a_shard_that_hangs_is_in_no_others_way() {
+    let mut way = Way::to_a_ledger_that_answers([]);
+    *way.hanging.lock().unwrap() = Some(1);
+    way.decide(1, &[OrderState::Placed]);
+    assert_eq!(way.hears(1).await, [1]);
+    // The hanging one has decisions in each batch; it is asked thrice, and then left alone.
+    for number in 2..20 {
+        way.decide(1, &[OrderState::Placed]);
+        way.decide(number, &[OrderState::Placed]);
+        while way.next().await.shard_no != number {}
+    }
+    assert!(way.end().await > 0);
 }
 
 #[tokio::test]
