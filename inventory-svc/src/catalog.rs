@@ -1,6 +1,7 @@
 //! The catalog's promise: the plan of every sale, and for each shard which epoch may be used. An
 //! epoch changes by compare-and-set only, on ids that are never used twice (law B), so whoever was
-//! overtaken finds out here. Every call reads and writes the primary. It does not know the ledger
+//! overtaken finds out here. Every call reads and writes the primary. What is due, over or
+//! abandoned is judged by the store's own clock, one for all processes. It does not know the ledger
 //! or the books.
 
 mod open;
@@ -57,28 +58,28 @@ pub trait Catalog: Send + Sync + 'static {
     /// A shard as a loader sees it.
     async fn shard(&self, shard: ShardNo) -> Result<Option<Shard>, Error>;
 
-    /// At most `count` shards that are NEW and whose sale's warm-up has begun.
-    async fn due_to_open(&self, now_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error>;
+    /// The time that the catalog goes by, in milliseconds since the Unix epoch: the store's own, so
+    /// that it is the same for all who ask.
+    async fn now_ms(&self) -> Result<u64, Error>;
 
-    /// At most `count` shards that are OPEN and whose sale had closed by `closed_ms`, the longest
+    /// At most `count` shards that are NEW and whose sale's warm-up has begun.
+    async fn due_to_open(&self, count: u32) -> Result<Vec<ShardNo>, Error>;
+
+    /// At most `count` shards that are LOADING or OPEN and whose sale has closed, the longest
     /// closed first.
-    async fn over(&self, closed_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error>;
+    async fn over(&self, count: u32) -> Result<Vec<ShardNo>, Error>;
 
     /// At most `count` shards that are LOADING by a loader whose lease has run out, or reaches
-    /// further ahead than `lease_most` (the clock jumped back).
-    async fn abandoned(
-        &self,
-        now_ms: u64,
-        lease_most: Duration,
-        count: u32,
-    ) -> Result<Vec<ShardNo>, Error>;
+    /// further ahead than `lease_most` (the store's clock jumped back).
+    async fn abandoned(&self, lease_most: Duration, count: u32) -> Result<Vec<ShardNo>, Error>;
 
-    /// (LOADING, `claim.to`), if the shard still is what was `seen`, its item included: in a
-    /// catalog that was restored the number may be another's. False: it isn't, nothing was changed.
+    /// (LOADING, `claim.to`) for `claim.lasts` from now on, if the shard still is what was `seen`, its
+    /// item included: in a catalog that was restored the number may be another's. False: it isn't,
+    /// nothing was changed.
     async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error>;
 
-    /// Moves the end of the loader's lease, while (LOADING, `to`).
-    async fn renew(&self, shard: ShardNo, to: Epoch, until_ms: u64) -> Result<bool, Error>;
+    /// The loader's lease lasts for `lasts` from now on, while (LOADING, `to`).
+    async fn renew(&self, shard: ShardNo, to: Epoch, lasts: Duration) -> Result<bool, Error>;
 
     /// Whether it is (LOADING, `to`).
     async fn still_loading(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error>;
@@ -173,8 +174,9 @@ pub struct Seen {
 pub struct Claim<'a> {
     /// The attempt's id, fresh.
     pub to: Epoch,
-    /// The end of the loader's lease, in milliseconds since the Unix epoch.
-    pub until_ms: u64,
+    /// How long the loader's lease lasts. A length and no end: ends are the catalog's to say, since
+    /// those who judge them have other clocks than who claims.
+    pub lasts: Duration,
     /// Where the ledger is that will be loaded.
     pub ledger_address: &'a str,
 }

@@ -245,8 +245,8 @@ impl Loading {
         Duration::from_millis(self.long_step_ms_max)
     }
 
-    pub(crate) fn retire_after_ms(&self) -> u64 {
-        u64::from(self.retire_after_s) * 1_000
+    pub(crate) fn retire_after(&self) -> Duration {
+        Duration::from_secs(self.retire_after_s.into())
     }
 
     pub(crate) fn keeper(&self) -> Duration {

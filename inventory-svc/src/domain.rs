@@ -14,3 +14,4 @@ pub use shard_keeper::{
     ShardKeeper, Shut,
 };
 pub use stock::{Count, Found, Opening, Settlement, Staging, Stock, Terms};
+pub use waiting::Place;

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Health, Kind, Stopper, Tasks, job::Beat};
+use chassis::{Health, Kind, Stopper, Tasks, job::Beat, logs::Lasting};
 use tokio::runtime::Handle;
 
 use self::{
@@ -102,22 +102,18 @@ impl Jobs {
         let open = OpenDue {
             catalog: Arc::clone(&catalog),
             loader: loader.clone(),
-            clock: clock.clone(),
+            trouble: Lasting::default(),
             shards_max: u32::try_from(loading.loads_max).unwrap_or(u32::MAX),
         };
         spawn.every("open_due", loading.look(), open);
-        let retire = RetireOver {
-            catalog: Arc::clone(&catalog),
-            loader: loader.clone(),
-            clock: clock.clone(),
-            after_ms: loading.retire_after_ms(),
-        };
+        let after_s = loading.retire_after_s;
+        let retire = RetireOver::new(&catalog, &ledger, &loader, &clock, after_s);
         spawn.every("retire_over", loading.look(), retire);
         let loader_lease = loading.loader_lease();
         let take_over = TakeOverDead {
             catalog: Arc::clone(&catalog),
             loader,
-            clock: clock.clone(),
+            trouble: Lasting::default(),
             loader_lease,
         };
         spawn.every("take_over_dead", loading.look(), take_over);
@@ -139,9 +135,10 @@ impl Jobs {
             journal,
             requests: loads,
             budget,
-            clock: clock.clone(),
+            clock,
             instruments,
-            shards: Mutex::default(),
+            seen: Mutex::default(),
+            troubles: roll_forward::Troubles::default(),
         };
         spawn.every("roll_forward", roll_forward.interval(), roll);
     }

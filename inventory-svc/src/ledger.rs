@@ -14,7 +14,7 @@ use ids::{Epoch, OrderId, ShardNo};
 use tokio::runtime::Handle;
 
 pub use crate::domain::{
-    Activation, Count, EntryAnswer, Found, Hold, Holds, Identity, OpenHold, Peek, Refusal,
+    Activation, Count, EntryAnswer, Found, Hold, Holds, Identity, OpenHold, Peek, Place, Refusal,
     ReserveEntry, Reserved, Settled, Settlement, StagedOrder, Terms,
 };
 pub use memory::MemoryLedger;
@@ -285,12 +285,12 @@ pub trait Ledger: Send + Sync + 'static {
     async fn due(&self, shard: ShardNo, limit: usize) -> Result<Holds, Error>;
 
     /// Puts holds off: each is due again after twice the time that it waited last, at most 5 min.
-    /// Orders without an open hold change nothing.
+    /// One that isn't open or not in its place any more is left as it is: whoever else rolls the
+    /// shard forward has put it off, and two of them don't double the wait twice.
     ///
     /// # Errors
     /// [`Error::Fenced`], then [`Error::StaleEpoch`].
-    async fn postpone(&self, shard: ShardNo, epoch: Epoch, orders: &[OrderId])
-    -> Result<(), Error>;
+    async fn postpone(&self, shard: ShardNo, epoch: Epoch, places: &[Place]) -> Result<(), Error>;
 
     /// A page of all open holds, also of a closed shard: the first ones, or those that follow
     /// `after`, the last one of the page before. A page with fewer than `limit` is the last.

@@ -120,7 +120,7 @@ pub async fn migrate(config: &Config) -> Result<(), BuildError> {
 pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
     config.check()?;
     let Seams { clock, pause, cores, ledger, journal, telemetry } = seams;
-    let catalog = catalog::open(&config, journal.partitions(), cores.background()).await?;
+    let catalog = catalog::open(&config, journal.partitions(), &clock, cores.background()).await?;
 
     let Upstream { order_svc, user_svc, channel, .. } = &config.upstream;
     let deadline = config.upstream.deadline();

@@ -5,6 +5,7 @@
 pub mod attempt;
 mod foreign;
 pub mod loader;
+pub mod over;
 mod requests;
 mod steps;
 

@@ -3,13 +3,15 @@
 //! taken in. It never gives units back (law A). Pure: which holds are due is the ledger's to say,
 //! and what is published is put off by the job around this.
 
+pub mod turns;
+
 use std::collections::HashMap;
 
 use ids::{CommandId, ItemId, OrderId, ShardNo};
 use journal::{Command, PlacedHold, Record};
 
 use crate::{
-    domain::{Hold, Settled},
+    domain::{Hold, OpenHold, Place, Settled},
     ledger::Holds,
 };
 
@@ -31,10 +33,22 @@ pub struct Known {
 pub struct Plan {
     /// To tell the ledger, in the holds' epoch.
     pub settle: Vec<(OrderId, Settled)>,
-    /// To append to the log and then to put off, each as one record.
-    pub publish: Vec<Vec<Hold>>,
+    /// To append to the log, each as one record.
+    pub publish: Vec<Group>,
+    /// How many due holds are left over.
+    pub left: usize,
     /// The books are an older copy than the ledger has heard of: the shard must be loaded.
     pub books_are_older: bool,
+}
+
+/// Holds for one record, and where they wait: once the record is acknowledged they are put off. A
+/// record that wasn't is no reason to doubt a hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// What the record says.
+    pub holds: Vec<Hold>,
+    /// One for each hold.
+    pub places: Vec<Place>,
 }
 
 /// What to do about `due`, publishing no more than `budget` holds. What is left over stays due.
@@ -50,8 +64,8 @@ pub fn plan(due: Holds, known: &Known, budget: usize) -> Plan {
     for open in holds {
         match known.decided.get(&open.hold.order) {
             Some(settled) => plan.settle.push((open.hold.order, *settled)),
-            None if publish.len() < budget => publish.push(open.hold),
-            None => {}
+            None if publish.len() < budget => publish.push(open),
+            None => plan.left += 1,
         }
     }
     plan.publish = in_records(publish);
@@ -59,12 +73,15 @@ pub fn plan(due: Holds, known: &Known, budget: usize) -> Plan {
 }
 
 /// The same holds in groups of at most [`RECORD_HOLDS`], in their order.
-pub fn in_records(holds: Vec<Hold>) -> Vec<Vec<Hold>> {
-    let mut groups: Vec<Vec<Hold>> = Vec::new();
-    for hold in holds {
-        match groups.last_mut() {
-            Some(group) if group.len() < RECORD_HOLDS => group.push(hold),
-            _ => groups.push(vec![hold]),
+fn in_records(open: Vec<OpenHold>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for open in open {
+        if groups.last().is_none_or(|group| group.holds.len() >= RECORD_HOLDS) {
+            groups.push(Group::default());
+        }
+        if let Some(group) = groups.last_mut() {
+            group.places.push(open.place());
+            group.holds.push(open.hold);
         }
     }
     groups

@@ -231,7 +231,7 @@ impl World {
             generation: pages.guard.as_ref().map(|_| pages.position.generation),
         };
         let plan = roll_forward::plan(due, &known, ALL);
-        let publish: Vec<_> = plan.publish.into_iter().flatten().collect();
+        let publish: Vec<_> = plan.publish.into_iter().flat_map(|group| group.holds).collect();
         let is_new = |hold: &Hold| !self.log.has(&self.rolled_command(settings, epoch, hold));
         let is_older = plan.books_are_older && self.requests.older_books != Some(epoch);
         if plan.settle.is_empty() && !publish.iter().any(is_new) && !is_older {

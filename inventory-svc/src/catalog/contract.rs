@@ -10,6 +10,9 @@ type Part = for<'a> fn(&'a dyn Catalog) -> Pin<Box<dyn Future<Output = ()> + Sen
 
 const NOW_MS: u64 = 1_790_000_000_000;
 const LEASE: Duration = Duration::from_millis(2_000);
+/// Longer than the suite, on any machine.
+const LONG: Duration = Duration::from_secs(3_600);
+const LONG_MS: u64 = 3_600_000;
 
 /// Every part of the contract.
 pub const PARTS: [Part; 16] = [
@@ -64,8 +67,18 @@ async fn seen(catalog: &dyn Catalog, shard: ShardNo) -> Seen {
     Seen { shard, item: item.id, phase: row.phase, epoch: row.epoch }
 }
 
-fn claim(to: i64, until_ms: u64) -> Claim<'static> {
-    Claim { to: epoch(to), until_ms, ledger_address: "memory" }
+/// A claim that lasts for longer than the suite.
+fn claim(to: i64) -> Claim<'static> {
+    claim_for(to, LONG)
+}
+
+fn claim_for(to: i64, lasts: Duration) -> Claim<'static> {
+    Claim { to: epoch(to), lasts, ledger_address: "memory" }
+}
+
+/// The store's own time.
+async fn now_ms(catalog: &dyn Catalog) -> u64 {
+    catalog.now_ms().await.unwrap()
 }
 
 async fn keeps_what_was_created(catalog: &dyn Catalog) {
@@ -221,7 +234,7 @@ async fn pauses_and_resumes_an_item(catalog: &dyn Catalog) {
         assert_eq!(paused().await, [shard], "and no other item");
     }
     let new = seen(catalog, shard).await;
-    assert!(catalog.begin_loading(new, claim(7, NOW_MS)).await.unwrap());
+    assert!(catalog.begin_loading(new, claim(7)).await.unwrap());
     assert!(catalog.open(shard, epoch(7)).await.unwrap());
     assert_eq!(paused().await, [shard], "loading doesn't clear it");
     for _ in 0..2 {
@@ -234,19 +247,25 @@ async fn pauses_and_resumes_an_item(catalog: &dyn Catalog) {
 }
 
 async fn finds_what_is_due_to_open(catalog: &dyn Catalog) {
-    let shard = one_shard(catalog).await;
-    let due = async |now_ms| catalog.due_to_open(now_ms, 10).await.unwrap();
-    assert_eq!(due(NOW_MS).await, [], "a draft is never due");
-    let (item, _) = catalog.item(ItemKey::Shard(shard)).await.unwrap().unwrap();
-    catalog.schedule(item.sale, window(NOW_MS)).await.unwrap();
-    assert_eq!(due(NOW_MS - 60_001).await, []);
-    assert_eq!(due(NOW_MS - 60_000).await, [shard]);
-    assert_eq!(due(NOW_MS + 999).await, [shard]);
-    assert_eq!(due(NOW_MS + 1_000).await, [], "over before it was ever loaded");
-    assert_eq!(catalog.due_to_open(NOW_MS, 0).await.unwrap(), []);
-    let seen = seen(catalog, shard).await;
-    assert!(catalog.begin_loading(seen, claim(7, NOW_MS)).await.unwrap());
-    assert_eq!(due(NOW_MS).await, [], "it is being loaded");
+    let due = async || catalog.due_to_open(10).await.unwrap();
+    let now_ms = now_ms(catalog).await;
+    let mut shards = Vec::new();
+    // Its warm-up, 60 s long, has yet to begin; has just begun; it is open; it was over before it
+    // was ever loaded.
+    for opens_ms in [now_ms + LONG_MS, now_ms + 59_000, now_ms - 500, now_ms - LONG_MS] {
+        let new = draft(&opens_ms.to_string(), &["mug"]);
+        let sale = catalog.create_sale(&new, "ann", NOW_MS).await.unwrap();
+        shards.push(sale.items[0].shards[0].no);
+        assert!(!due().await.contains(&shards[shards.len() - 1]), "a draft is never due");
+        let schedule = Schedule { closes_ms: opens_ms + LONG_MS / 2, ..window(opens_ms) };
+        catalog.schedule(sale.id, schedule).await.unwrap();
+    }
+    assert_eq!(due().await, [shards[2], shards[1]], "the one that opens first comes first");
+    assert_eq!(catalog.due_to_open(1).await.unwrap(), [shards[2]]);
+    assert_eq!(catalog.due_to_open(0).await.unwrap(), []);
+    let seen = seen(catalog, shards[2]).await;
+    assert!(catalog.begin_loading(seen, claim(7)).await.unwrap());
+    assert_eq!(due().await, [shards[1]], "the other is being loaded");
 }
 
 async fn compares_and_sets(catalog: &dyn Catalog) {
@@ -260,62 +279,68 @@ async fn compares_and_sets(catalog: &dyn Catalog) {
     assert_eq!(row().await, (Phase::New, None));
     for (phase, epoch) in [(Phase::Open, None), (Phase::New, Some(epoch(3)))] {
         let wrong = Seen { phase, epoch, ..new };
-        assert!(!catalog.begin_loading(wrong, claim(7, NOW_MS)).await.unwrap());
+        assert!(!catalog.begin_loading(wrong, claim(7)).await.unwrap());
     }
     let others = Seen { item: ItemId::random(), ..new };
-    assert!(!catalog.begin_loading(others, claim(7, NOW_MS)).await.unwrap(), "another's number");
+    assert!(!catalog.begin_loading(others, claim(7)).await.unwrap(), "another's number");
     assert!(!catalog.open(shard, epoch(7)).await.unwrap());
 
-    assert!(catalog.begin_loading(new, claim(7, NOW_MS)).await.unwrap());
+    assert!(catalog.begin_loading(new, claim(7)).await.unwrap());
     assert_eq!(row().await, (Phase::Loading, Some(7)));
-    assert!(!catalog.begin_loading(new, claim(8, NOW_MS)).await.unwrap());
+    assert!(!catalog.begin_loading(new, claim(8)).await.unwrap());
     for (to, is_it) in [(7, true), (8, false)] {
         assert_eq!(catalog.still_loading(shard, epoch(to)).await.unwrap(), is_it);
-        assert_eq!(catalog.renew(shard, epoch(to), NOW_MS).await.unwrap(), is_it);
+        assert_eq!(catalog.renew(shard, epoch(to), LONG).await.unwrap(), is_it);
     }
 
     let loading = seen(catalog, shard).await;
-    assert!(catalog.begin_loading(loading, claim(8, NOW_MS)).await.unwrap(), "overtaken");
+    assert!(catalog.begin_loading(loading, claim(8)).await.unwrap(), "overtaken");
     assert!(!catalog.open(shard, epoch(7)).await.unwrap(), "the one that was overtaken");
     assert!(catalog.open(shard, epoch(8)).await.unwrap());
     assert_eq!(row().await, (Phase::Open, Some(8)));
     assert!(!catalog.open(shard, epoch(8)).await.unwrap(), "it is open already");
     assert!(!catalog.still_loading(shard, epoch(8)).await.unwrap());
-    assert!(!catalog.renew(shard, epoch(8), NOW_MS).await.unwrap());
+    assert!(!catalog.renew(shard, epoch(8), LONG).await.unwrap());
 
     let open = seen(catalog, shard).await;
-    assert!(catalog.begin_loading(open, claim(9, NOW_MS)).await.unwrap(), "loaded anew");
+    assert!(catalog.begin_loading(open, claim(9)).await.unwrap(), "loaded anew");
     assert_eq!(row().await, (Phase::Loading, Some(9)));
 }
 
 async fn finds_what_is_over(catalog: &dyn Catalog) {
+    let over = async || catalog.over(10).await.unwrap();
+    let now_ms = now_ms(catalog).await;
     let mut shards = Vec::new();
-    // The later one is made first.
-    for (request_id, opens_ms) in [("one", NOW_MS + 10), ("two", NOW_MS)] {
-        let sale =
-            catalog.create_sale(&draft(request_id, &["mug"]), "ann", NOW_MS, 0).await.unwrap();
+    // Over for an hour; over for two hours; still open.
+    for opens_ms in [now_ms - LONG_MS, now_ms - 2 * LONG_MS, now_ms + LONG_MS] {
+        let new = draft(&opens_ms.to_string(), &["mug"]);
+        let sale = catalog.create_sale(&new, "ann", NOW_MS, 0).await.unwrap();
         catalog.schedule(sale.id, window(opens_ms)).await.unwrap();
         shards.push(sale.items[0].shards[0].no);
     }
-    let over = async |closed_ms| catalog.over(closed_ms, 10).await.unwrap();
-    assert_eq!(over(NOW_MS + 9_000).await, [], "never opened");
+    assert_eq!(over().await, [], "never opened");
     for (to, shard) in (7..).zip(&shards) {
         let seen = seen(catalog, *shard).await;
-        assert!(catalog.begin_loading(seen, claim(to, NOW_MS)).await.unwrap());
-        assert_eq!(over(NOW_MS + 9_000).await.len(), usize::from(to == 8), "not while loading");
+        assert!(catalog.begin_loading(seen, claim(to)).await.unwrap());
+    }
+    let wanted = [shards[1], shards[0]];
+    assert_eq!(over().await, wanted, "the longest closed first, also while it is loaded");
+    for (to, shard) in (7..).zip(&shards) {
         assert!(catalog.open(*shard, epoch(to)).await.unwrap());
     }
-    assert_eq!(over(NOW_MS + 999).await, []);
-    assert_eq!(over(NOW_MS + 1_000).await, [shards[1]]);
-    assert_eq!(over(NOW_MS + 1_010).await, [shards[1], shards[0]], "the longest closed first");
-    assert_eq!(catalog.over(NOW_MS + 1_010, 1).await.unwrap(), [shards[1]]);
+    assert_eq!(over().await, wanted);
+    assert_eq!(catalog.over(1).await.unwrap(), [shards[1]]);
+    let seen = seen(catalog, shards[1]).await;
+    assert!(catalog.begin_loading(seen, claim(17)).await.unwrap());
+    assert!(catalog.retire(shards[1], epoch(17)).await.unwrap());
+    assert_eq!(over().await, [shards[0]], "the other has retired");
 }
 
 async fn retires_what_is_loading(catalog: &dyn Catalog) {
     let shard = one_shard(catalog).await;
     assert!(!catalog.retire(shard, epoch(7)).await.unwrap(), "nobody has claimed it");
     let new = seen(catalog, shard).await;
-    assert!(catalog.begin_loading(new, claim(7, NOW_MS)).await.unwrap());
+    assert!(catalog.begin_loading(new, claim(7)).await.unwrap());
     assert!(!catalog.retire(shard, epoch(8)).await.unwrap(), "someone else has");
     assert!(catalog.retire(shard, epoch(7)).await.unwrap());
     assert!(!catalog.retire(shard, epoch(7)).await.unwrap(), "it is retired already");
@@ -323,32 +348,35 @@ async fn retires_what_is_loading(catalog: &dyn Catalog) {
     assert_eq!((row.phase, row.epoch), (Phase::Retired, Some(epoch(7))));
     assert!(!catalog.open(shard, epoch(7)).await.unwrap());
     assert!(!catalog.still_loading(shard, epoch(7)).await.unwrap());
-    assert!(!catalog.renew(shard, epoch(7), NOW_MS).await.unwrap());
-    assert_eq!(catalog.abandoned(NOW_MS + 99_000, LEASE, 10).await.unwrap(), []);
+    assert!(!catalog.renew(shard, epoch(7), LONG).await.unwrap());
+    assert_eq!(catalog.abandoned(LEASE, 10).await.unwrap(), []);
     let leases = catalog.lease_rows().await.unwrap();
     assert_eq!((leases.highest, leases.rows), (shard.get(), vec![]), "it is no longer leased");
 }
 
 async fn finds_abandoned_shards(catalog: &dyn Catalog) {
     let shard = one_shard(catalog).await;
-    let most = Duration::from_secs(10);
-    let abandoned = async |now_ms| catalog.abandoned(now_ms, most, 10).await.unwrap();
-    assert_eq!(abandoned(NOW_MS).await, [], "nobody loads it");
+    let abandoned = async || catalog.abandoned(2 * LONG, 10).await.unwrap();
+    assert_eq!(abandoned().await, [], "nobody loads it");
     let seen = seen(catalog, shard).await;
-    assert!(catalog.begin_loading(seen, claim(7, NOW_MS + 5_000)).await.unwrap());
-    assert_eq!(abandoned(NOW_MS).await, []);
-    assert_eq!(abandoned(NOW_MS + 5_000).await, [shard]);
-    assert_eq!(abandoned(NOW_MS - 5_001).await, [shard], "the clock jumped back");
-    assert!(catalog.renew(shard, epoch(7), NOW_MS + 9_000).await.unwrap());
-    assert_eq!(abandoned(NOW_MS + 5_000).await, []);
+    // Whoever claims says for how long, and no more: the catalog's clock says until when.
+    assert!(catalog.begin_loading(seen, claim_for(7, LONG)).await.unwrap());
+    assert_eq!(abandoned().await, []);
+    assert!(catalog.renew(shard, epoch(7), Duration::ZERO).await.unwrap());
+    assert_eq!(abandoned().await, [shard], "its lease has run out");
+    assert!(catalog.renew(shard, epoch(7), 3 * LONG).await.unwrap());
+    assert_eq!(abandoned().await, [shard], "longer than any lasts: the clock jumped back");
+    assert!(catalog.renew(shard, epoch(7), LONG).await.unwrap());
+    assert_eq!(abandoned().await, []);
+    assert!(catalog.renew(shard, epoch(7), Duration::ZERO).await.unwrap());
     assert!(catalog.open(shard, epoch(7)).await.unwrap());
-    assert_eq!(abandoned(NOW_MS + 99_000).await, [], "it is open");
+    assert_eq!(abandoned().await, [], "it is open");
 }
 
 async fn lets_one_of_many_claim(catalog: &dyn Catalog) {
     let shard = one_shard(catalog).await;
     let seen = seen(catalog, shard).await;
-    let claims = (1..=8).map(|to| catalog.begin_loading(seen, claim(to, NOW_MS)));
+    let claims = (1..=8).map(|to| catalog.begin_loading(seen, claim(to)));
     let claimed = futures::future::join_all(claims).await;
     assert_eq!(claimed.into_iter().filter(|claimed| *claimed.as_ref().unwrap()).count(), 1);
     assert!(catalog.ping().await.is_ok());

@@ -23,6 +23,13 @@ use crate::domain::sale::{
 /// This catalog's schema.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/mysql");
 
+/// The server's clock in milliseconds. Of the statement's begin: all of it goes by one time.
+macro_rules! now_ms {
+    () => {
+        "CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)"
+    };
+}
+
 /// Connections of our own reads: the epoch lease's, and one for loads and jobs beside it.
 const OWN_READERS: u32 = 2;
 
@@ -279,48 +286,56 @@ impl Catalog for MySqlCatalog {
         self.own.ask(look).await?.as_ref().map(rows::shard).transpose()
     }
 
-    async fn due_to_open(&self, now_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error> {
+    async fn now_ms(&self) -> Result<u64, Error> {
+        let look = async |it: &mut MySqlConnection| {
+            sqlx::query_scalar::<_, i64>(concat!("SELECT ", now_ms!())).fetch_one(it).await
+        };
+        let now_ms = self.own.ask(look).await?;
+        u64::try_from(now_ms).map_err(|_| Error::damaged("a time"))
+    }
+
+    async fn due_to_open(&self, count: u32) -> Result<Vec<ShardNo>, Error> {
         // A sale that was over before it was ever loaded has nothing to load.
-        let query = sqlx::query_scalar(
+        let query = sqlx::query_scalar(concat!(
             "SELECT shard_no FROM shard JOIN item USING (item_id) JOIN sale USING (sale_id) \
-             WHERE phase = 'NEW' AND opens_ms - warm_up_s * 1000 <= ? AND ? < closes_ms \
-             ORDER BY opens_ms, shard_no LIMIT ?",
-        );
-        let now = columns::to_db(now_ms);
-        self.numbers(query.bind(now).bind(now).bind(count)).await
+             WHERE phase = 'NEW' AND opens_ms - warm_up_s * 1000 <= ",
+            now_ms!(),
+            " AND ",
+            now_ms!(),
+            " < closes_ms ORDER BY opens_ms, shard_no LIMIT ?",
+        ));
+        self.numbers(query.bind(count)).await
     }
 
-    async fn over(&self, closed_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error> {
-        let query = sqlx::query_scalar(
+    async fn over(&self, count: u32) -> Result<Vec<ShardNo>, Error> {
+        let query = sqlx::query_scalar(concat!(
             "SELECT shard_no FROM shard JOIN item USING (item_id) JOIN sale USING (sale_id) \
-             WHERE phase = 'OPEN' AND closes_ms <= ? ORDER BY closes_ms, shard_no LIMIT ?",
-        );
-        self.numbers(query.bind(columns::to_db(closed_ms)).bind(count)).await
+             WHERE phase IN ('LOADING', 'OPEN') AND closes_ms <= ",
+            now_ms!(),
+            " ORDER BY closes_ms, shard_no LIMIT ?",
+        ));
+        self.numbers(query.bind(count)).await
     }
 
-    async fn abandoned(
-        &self,
-        now_ms: u64,
-        lease_most: Duration,
-        count: u32,
-    ) -> Result<Vec<ShardNo>, Error> {
-        let query = sqlx::query_scalar(
-            "SELECT shard_no FROM shard WHERE phase = 'LOADING' \
-             AND (loader_until_ms <= ? OR loader_until_ms > ? + ?) \
-             ORDER BY loader_until_ms LIMIT ?",
-        );
-        let now = columns::to_db(now_ms);
-        let query = query.bind(now).bind(now).bind(columns::millis(lease_most)).bind(count);
-        self.numbers(query).await
+    async fn abandoned(&self, lease_most: Duration, count: u32) -> Result<Vec<ShardNo>, Error> {
+        let query = sqlx::query_scalar(concat!(
+            "SELECT shard_no FROM shard WHERE phase = 'LOADING' AND (loader_until_ms <= ",
+            now_ms!(),
+            " OR loader_until_ms > ",
+            now_ms!(),
+            " + ?) ORDER BY loader_until_ms LIMIT ?",
+        ));
+        self.numbers(query.bind(columns::millis(lease_most)).bind(count)).await
     }
 
     async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error> {
-        let query = sqlx::query(
-            "UPDATE shard SET phase = 'LOADING', epoch = ?, loader_until_ms = ?, \
-             ledger_address = ? WHERE shard_no = ? AND item_id = ? AND phase = ? AND epoch = ?",
-        )
+        let query = sqlx::query(concat!(
+            "UPDATE shard SET phase = 'LOADING', epoch = ?, loader_until_ms = ",
+            now_ms!(),
+            " + ?, ledger_address = ? WHERE shard_no = ? AND item_id = ? AND phase = ? AND epoch = ?",
+        ))
         .bind(claim.to.get())
-        .bind(columns::to_db(claim.until_ms))
+        .bind(columns::millis(claim.lasts))
         .bind(claim.ledger_address)
         .bind(seen.shard.get())
         .bind(seen.item.as_bytes().as_slice())
@@ -329,12 +344,13 @@ impl Catalog for MySqlCatalog {
         self.set(query).await
     }
 
-    async fn renew(&self, shard: ShardNo, to: Epoch, until_ms: u64) -> Result<bool, Error> {
-        let query = sqlx::query(
-            "UPDATE shard SET loader_until_ms = ? \
-             WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
-        );
-        self.set(query.bind(columns::to_db(until_ms)).bind(shard.get()).bind(to.get())).await
+    async fn renew(&self, shard: ShardNo, to: Epoch, lasts: Duration) -> Result<bool, Error> {
+        let query = sqlx::query(concat!(
+            "UPDATE shard SET loader_until_ms = ",
+            now_ms!(),
+            " + ? WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
+        ));
+        self.set(query.bind(columns::millis(lasts)).bind(shard.get()).bind(to.get())).await
     }
 
     async fn still_loading(&self, shard: ShardNo, to: Epoch) -> Result<bool, Error> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chassis::Clock;
 use store::Kind;
 use tokio::runtime::Handle;
 
@@ -32,19 +33,21 @@ pub(crate) async fn migrate(config: &Config) -> Result<(), BuildError> {
 }
 
 /// Opens the catalog, which has this version's schema, and spreads new shards over `partitions` of
-/// the journal. Connections to a server live on `runtime`.
+/// the journal. Connections to a server live on `runtime`, and a server has a clock of its own; a
+/// file goes by `clock`.
 ///
 /// # Errors
 /// If it can't be opened, or the schema is another one and may not be changed.
 pub(crate) async fn open(
     config: &Config,
     partitions: u32,
+    clock: &Clock,
     runtime: &Handle,
 ) -> Result<Arc<dyn Catalog>, BuildError> {
     let Config { catalog_url: url, pool, migrate_on_start: may_change, .. } = config;
     match Kind::of(url)? {
         Kind::Sqlite => {
-            let catalog = SqliteCatalog::open(url, pool, partitions).await?;
+            let catalog = SqliteCatalog::open(url, pool, partitions, clock.clone()).await?;
             store::ready(&catalog.db().writer, &sqlite::MIGRATIONS, *may_change).await?;
             Ok(Arc::new(catalog))
         }

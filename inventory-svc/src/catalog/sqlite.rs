@@ -1,12 +1,14 @@
 //! The catalog in one SQLite file. One writer with `BEGIN IMMEDIATE` makes each call one step;
 //! readers see what was committed before they began, so every read is of the primary. Compare-
-//! and-set is the WHERE of one UPDATE.
+//! and-set is the WHERE of one UPDATE. The file's only process is this one, whose clock is the
+//! store's.
 
 mod rows;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chassis::Clock;
 use ids::{Epoch, ItemId, SaleId, ShardNo};
 use sqlx::{SqliteConnection, SqlitePool, sqlite::SqliteQueryResult};
 use store::{OpenError, PoolSettings, sqlite::Sqlite};
@@ -29,11 +31,12 @@ pub struct SqliteCatalog {
     /// queue elsewhere: a crowd of them must not let the leases lapse.
     own: SqlitePool,
     partitions: u32,
+    clock: Clock,
 }
 
 impl SqliteCatalog {
     /// In the file at `url`, whether or not it has the schema yet. New shards are spread over
-    /// `partitions` of the journal.
+    /// `partitions` of the journal; what is due or over is so by `clock`.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -41,11 +44,12 @@ impl SqliteCatalog {
         url: &str,
         settings: &PoolSettings,
         partitions: u32,
+        clock: Clock,
     ) -> Result<Self, OpenError> {
         let db = store::sqlite::open(url, settings).await?;
         let own = PoolSettings { readers_max: OWN_READERS, ..settings.clone() };
         let own = store::sqlite::open(url, &own).await?.reader;
-        Ok(Self { db, own, partitions })
+        Ok(Self { db, own, partitions, clock })
     }
 
     /// Where the schema is kept up to date and checked.
@@ -100,6 +104,11 @@ impl SqliteCatalog {
             .execute(&mut *tx)
             .await?;
         Ok(())
+    }
+
+    /// The end of something that lasts for `length` from now on.
+    fn end_of(&self, length: Duration) -> i64 {
+        columns::to_db(self.clock.wall_ms()).saturating_add(columns::millis(length))
     }
 
     /// (`then`, `to`), if it is (LOADING, `to`).
@@ -241,38 +250,37 @@ impl Catalog for SqliteCatalog {
         row.as_ref().map(rows::shard).transpose()
     }
 
-    async fn due_to_open(&self, now_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error> {
+    async fn now_ms(&self) -> Result<u64, Error> {
+        Ok(self.clock.wall_ms())
+    }
+
+    async fn due_to_open(&self, count: u32) -> Result<Vec<ShardNo>, Error> {
         // A sale that was over before it was ever loaded has nothing to load.
         let query = sqlx::query_scalar(
             "SELECT shard_no FROM shard JOIN item USING (item_id) JOIN sale USING (sale_id) \
              WHERE phase = 'NEW' AND opens_ms - warm_up_s * 1000 <= ?1 AND ?1 < closes_ms \
              ORDER BY opens_ms, shard_no LIMIT ?2",
         );
-        self.numbers(query.bind(columns::to_db(now_ms)).bind(count)).await
+        self.numbers(query.bind(columns::to_db(self.clock.wall_ms())).bind(count)).await
     }
 
-    async fn over(&self, closed_ms: u64, count: u32) -> Result<Vec<ShardNo>, Error> {
+    async fn over(&self, count: u32) -> Result<Vec<ShardNo>, Error> {
         let query = sqlx::query_scalar(
             "SELECT shard_no FROM shard JOIN item USING (item_id) JOIN sale USING (sale_id) \
-             WHERE phase = 'OPEN' AND closes_ms <= ? ORDER BY closes_ms, shard_no LIMIT ?",
+             WHERE phase IN ('LOADING', 'OPEN') AND closes_ms <= ? \
+             ORDER BY closes_ms, shard_no LIMIT ?",
         );
-        self.numbers(query.bind(columns::to_db(closed_ms)).bind(count)).await
+        self.numbers(query.bind(columns::to_db(self.clock.wall_ms())).bind(count)).await
     }
 
-    async fn abandoned(
-        &self,
-        now_ms: u64,
-        lease_most: Duration,
-        count: u32,
-    ) -> Result<Vec<ShardNo>, Error> {
+    async fn abandoned(&self, lease_most: Duration, count: u32) -> Result<Vec<ShardNo>, Error> {
         let query = sqlx::query_scalar(
             "SELECT shard_no FROM shard WHERE phase = 'LOADING' \
              AND (loader_until_ms <= ?1 OR loader_until_ms > ?1 + ?2) \
              ORDER BY loader_until_ms LIMIT ?3",
         );
-        let query =
-            query.bind(columns::to_db(now_ms)).bind(columns::millis(lease_most)).bind(count);
-        self.numbers(query).await
+        let now = columns::to_db(self.clock.wall_ms());
+        self.numbers(query.bind(now).bind(columns::millis(lease_most)).bind(count)).await
     }
 
     async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error> {
@@ -281,7 +289,7 @@ impl Catalog for SqliteCatalog {
              ledger_address = ? WHERE shard_no = ? AND item_id = ? AND phase = ? AND epoch = ?",
         )
         .bind(claim.to.get())
-        .bind(columns::to_db(claim.until_ms))
+        .bind(self.end_of(claim.lasts))
         .bind(claim.ledger_address)
         .bind(seen.shard.get())
         .bind(seen.item.as_bytes().as_slice())
@@ -292,12 +300,12 @@ impl Catalog for SqliteCatalog {
         Ok(changed(&done))
     }
 
-    async fn renew(&self, shard: ShardNo, to: Epoch, until_ms: u64) -> Result<bool, Error> {
+    async fn renew(&self, shard: ShardNo, to: Epoch, lasts: Duration) -> Result<bool, Error> {
         let done = sqlx::query(
             "UPDATE shard SET loader_until_ms = ? \
              WHERE shard_no = ? AND phase = 'LOADING' AND epoch = ?",
         )
-        .bind(columns::to_db(until_ms))
+        .bind(self.end_of(lasts))
         .bind(shard.get())
         .bind(to.get())
         .execute(&self.db.writer)

@@ -13,8 +13,8 @@ use crate::{
     lease::LeaseView,
     ledger::{
         ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger,
-        MemoryLedger, OpenHold, Peek, ReserveEntry, Reserved, Settled, Settlement, StageError,
-        StagedOrder, Terms,
+        MemoryLedger, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement,
+        StageError, StagedOrder, Terms,
     },
     loading::{LoadRequests, Why},
     metrics::Instruments,
@@ -217,7 +217,7 @@ impl Ledger for Failing {
         Err(self.error)
     }
 
-    async fn postpone(&self, _: ShardNo, _: Epoch, _: &[OrderId]) -> Result<(), Error> {
+    async fn postpone(&self, _: ShardNo, _: Epoch, _: &[Place]) -> Result<(), Error> {
         Err(self.error)
     }
 

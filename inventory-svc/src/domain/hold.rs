@@ -4,7 +4,7 @@
 
 use ids::{OrderId, UserId};
 
-use super::Refusal;
+use super::{Refusal, waiting::Place};
 
 /// A request for units, with what its ticket fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,6 +49,13 @@ pub struct OpenHold {
     pub attempts: u8,
     /// When it was taken, or last put off, by the ledger's clock.
     pub since_ms: u64,
+}
+
+impl OpenHold {
+    /// Where it waits. It leaves that place when it is put off or settled, and never comes back.
+    pub fn place(&self) -> Place {
+        Place { attempts: self.attempts, since_ms: self.since_ms, order: self.hold.order }
+    }
 }
 
 /// What the books decided about an order.

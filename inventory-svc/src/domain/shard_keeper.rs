@@ -8,7 +8,8 @@ use std::mem;
 use ids::{Epoch, OrderId};
 
 use super::{
-    Count, Found, OpenHold, Opening, ReserveEntry, Settled, Settlement, StagedOrder, Staging, Stock,
+    Count, Found, OpenHold, Opening, Place, ReserveEntry, Settled, Settlement, StagedOrder,
+    Staging, Stock,
 };
 
 mod answers;
@@ -212,7 +213,7 @@ impl ShardKeeper {
         Ok(Holds { epoch: stock.epoch(), generation: stock.generation(), holds })
     }
 
-    /// Puts open holds off.
+    /// Puts open holds off that are still in their places. See [`Stock::postpone`].
     ///
     /// # Errors
     /// [`Shut::Fenced`], then [`Shut::StaleEpoch`].
@@ -221,9 +222,9 @@ impl ShardKeeper {
         me: &Identity,
         epoch: Epoch,
         now_ms: u64,
-        orders: &[OrderId],
+        places: &[Place],
     ) -> Result<(), Shut> {
-        self.open_in(me, epoch)?.postpone(now_ms, orders);
+        self.open_in(me, epoch)?.postpone(now_ms, places);
         Ok(())
     }
 

@@ -261,7 +261,7 @@ impl Stock {
         *units += quantity;
         let user_units = *units;
         self.open_units += u64::from(quantity);
-        self.waiting.insert(place_of(&open));
+        self.waiting.insert(open.place());
         self.orders.insert(order, Known::Open(open));
 
         let times = AdmissionTimes { opens_ms, closes_ms, ticket_expires_ms };
@@ -308,7 +308,7 @@ impl Stock {
         match known {
             Known::Open(open) => {
                 let Hold { user, quantity, .. } = open.hold;
-                self.waiting.remove(place_of(open));
+                self.waiting.remove(open.place());
                 *known = Known::Placed { user, quantity };
                 let before = self.units();
                 self.open_units -= u64::from(quantity);
@@ -327,7 +327,7 @@ impl Stock {
         };
         let (user, quantity) = match known {
             Known::Open(open) => {
-                self.waiting.remove(place_of(open));
+                self.waiting.remove(open.place());
                 self.open_units -= u64::from(open.hold.quantity);
                 (open.hold.user, open.hold.quantity)
             }
@@ -363,21 +363,24 @@ impl Stock {
         self.open_at(self.waiting.due(now_ms, limit))
     }
 
-    /// Puts open holds off: each is due again after twice the time that it waited last.
-    pub fn postpone(&mut self, now_ms: u64, orders: &[OrderId]) {
-        for order in orders {
-            if let Some(Known::Open(open)) = self.orders.get_mut(order) {
-                self.waiting.remove(place_of(open));
+    /// Puts open holds off: each is due again after twice the time that it waited last. One that
+    /// isn't in its place any more was put off by somebody else, and isn't a second time.
+    pub fn postpone(&mut self, now_ms: u64, places: &[Place]) {
+        for place in places {
+            if let Some(Known::Open(open)) = self.orders.get_mut(&place.order)
+                && open.place() == *place
+            {
+                self.waiting.remove(*place);
                 open.attempts = ATTEMPTS_MAX.min(open.attempts + 1);
                 open.since_ms = now_ms;
-                self.waiting.insert(place_of(open));
+                self.waiting.insert(open.place());
             }
         }
     }
 
     /// The first open holds, or those that follow `after`.
     pub fn page(&self, after: Option<&OpenHold>, limit: usize) -> Vec<OpenHold> {
-        self.open_at(self.waiting.page(after.map(place_of), limit))
+        self.open_at(self.waiting.page(after.map(OpenHold::place), limit))
     }
 
     fn open_at(&self, places: Vec<Place>) -> Vec<OpenHold> {
@@ -440,10 +443,6 @@ impl Stock {
 
 fn units_sum(units: Units) -> u64 {
     units.stock + units.open + units.live
-}
-
-fn place_of(open: &OpenHold) -> Place {
-    Place { attempts: open.attempts, since_ms: open.since_ms, order: open.hold.order }
 }
 
 /// In debug builds, a broken law ends the process before anybody is told a lie.

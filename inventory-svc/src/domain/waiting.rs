@@ -14,13 +14,13 @@ use super::hold::{ATTEMPTS_MAX, patience_ms};
 /// Where a hold waits. Places are ordered: a hold that is put off moves behind all that it was
 /// ahead of, so a walk through the places in order misses none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// How often it was put off, at most [`ATTEMPTS_MAX`].
-    pub(super) attempts: u8,
-    /// Since when it waits.
-    pub(super) since_ms: u64,
+pub struct Place {
+    /// How often it was put off, counted up to [`ATTEMPTS_MAX`].
+    pub attempts: u8,
+    /// Since when it waits, by the ledger's clock.
+    pub since_ms: u64,
     /// Whose place it is.
-    pub(super) order: OrderId,
+    pub order: OrderId,
 }
 
 /// All places, one row for each number of attempts: within a row all wait equally long, so those

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chassis::Clock;
+use chassis::logs::Lasting;
 
 use super::Step;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct OpenDue {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) loader: Loader,
-    pub(crate) clock: Clock,
+    pub(crate) trouble: Lasting,
     /// Shards looked at in one step: as many as are loaded at once, since those that can't be
     /// opened stay the first in the catalog's answer.
     pub(crate) shards_max: u32,
@@ -21,15 +21,20 @@ pub(crate) struct OpenDue {
 
 impl Step for OpenDue {
     async fn step(&self) {
-        match self.catalog.due_to_open(self.clock.wall_ms(), self.shards_max).await {
+        match self.catalog.due_to_open(self.shards_max).await {
             Ok(due) => {
+                self.trouble.over();
                 for shard in due {
                     if self.loader.start(shard, Cause::Opening) == Start::NoSeat {
                         break;
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "the shards to open were not read"),
+            Err(error) => {
+                if let Some(unsaid) = self.trouble.again() {
+                    tracing::warn!(%error, unsaid, "the shards to open were not read");
+                }
+            }
         }
     }
 }

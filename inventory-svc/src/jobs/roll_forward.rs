@@ -1,14 +1,15 @@
 //! Rolls open holds forward that the books have not settled in time: asks the ledger which are due,
-//! the books which they know, and performs the core's plan. A failure leaves the rest due; nothing
-//! here may happen only once.
+//! the books which they know, and performs the core's plan. A failure leaves the rest of that shard
+//! due and stops no other; nothing here may happen only once.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use chassis::Clock;
+use chassis::{Clock, logs::Lasting};
+use futures::{StreamExt as _, stream};
 use ids::{CommandId, Epoch, OrderId, ShardNo};
 use journal::{AppendError, Journal};
 
@@ -19,15 +20,25 @@ use crate::{
     ledger::{Error, Holds, Ledger, Settlement},
     loading::{LoadRequests, Why},
     metrics::Instruments,
-    roll_forward::{self, Known, Plan},
+    roll_forward::{
+        self, Known, Plan, RECORD_HOLDS,
+        turns::{Kind, Turns},
+    },
     upstream::{Silent, books::Books},
 };
 
 /// As many as the books tell about in one question.
 const DUE_MAX: usize = 4_096;
 
-/// How often one shard is asked within one step; the rest waits for the next.
+/// How often one shard has a turn within one step; the rest waits for the next.
 const ROUNDS_MAX: usize = 8;
+
+/// Shards that have their turns at once: one that hangs holds up none but itself.
+const AT_ONCE: usize = 8;
+
+/// One turn of a shard. Longer than a question to the books and an append, each of which has a
+/// deadline of its own.
+const TURN_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct RollForward {
     pub(crate) catalog: Arc<dyn Catalog>,
@@ -39,92 +50,176 @@ pub(crate) struct RollForward {
     pub(crate) budget: usize,
     pub(crate) clock: Clock,
     pub(crate) instruments: Instruments,
-    /// The shards of the step before.
-    pub(crate) shards: Mutex<BTreeSet<ShardNo>>,
+    pub(crate) seen: Mutex<Seen>,
+    pub(crate) troubles: Troubles,
 }
 
-/// Why a shard is left for the next step.
+/// What was learned in the steps before.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// The shards, as the catalog last showed them.
+    rows: Vec<LeaseRow>,
+    /// A shard's never changes.
+    partitions: HashMap<ShardNo, u32>,
+    turns: Turns,
+}
+
+/// How it gets along with each of those it needs.
+#[derive(Default)]
+pub(crate) struct Troubles {
+    shards: Lasting,
+    ledger: Lasting,
+    books: Lasting,
+    journal: Lasting,
+    catalog: Lasting,
+    time: Lasting,
+}
+
+/// What one step has left, and what it has done.
+struct Round {
+    budget: Mutex<usize>,
+    /// Partitions that took no record: others needn't wait for them as long.
+    full: Mutex<BTreeSet<u32>>,
+    done: Mutex<Done>,
+}
+
+#[derive(Default)]
+struct Done {
+    settled: usize,
+    published: usize,
+}
+
+/// Why a shard is left for another step.
 enum Stop {
     Ledger(Error),
     Books(Silent),
-    /// The producer takes no more, for whatever partition.
-    JournalFull,
-    /// The shard's partition can't take more now.
-    Partition(String),
+    Catalog(String),
+    Journal(String),
+    TooSlow,
 }
 
 impl Step for RollForward {
-    /// One round over all shards that have an epoch.
+    /// One step over all shards that have an epoch: turns of an equal share of the budget, until it
+    /// is spent or nobody has more.
     async fn step(&self) {
-        let shards = match self.catalog.lease_rows().await {
-            Ok(answer) => answer.rows,
-            Err(error) => {
-                tracing::warn!(%error, "the roll-forward could not read the shards");
-                return;
-            }
+        let rows = self.rows().await;
+        let round = Round {
+            budget: Mutex::new(self.budget),
+            full: Mutex::default(),
+            done: Mutex::default(),
         };
-        self.forget_others(shards.iter().map(|row| row.shard).collect());
-        let mut budget = self.budget;
-        for row in shards {
-            let Some(epoch) = row.epoch else { continue };
-            match self.shard(&row, epoch, &mut budget).await {
-                Ok(()) => {}
-                // Being loaded: the loader reads what is left of it.
-                Err(Stop::Ledger(Error::Fenced)) if row.phase != Phase::Open => {}
-                Err(Stop::Ledger(Error::Fenced)) => {
-                    self.requests.request(row.shard, Why::Fenced(epoch));
-                }
-                Err(Stop::Ledger(error)) => {
-                    tracing::warn!(shard = %row.shard, %error, "the roll-forward stopped");
-                }
-                Err(Stop::Partition(error)) => {
-                    tracing::warn!(shard = %row.shard, %error, "the roll-forward stopped");
-                }
-                // Neither is there for the next shard.
-                Err(Stop::Books(error)) => {
-                    tracing::warn!(%error, "the roll-forward stopped");
-                    return;
-                }
-                Err(Stop::JournalFull) => {
-                    tracing::warn!("the roll-forward stopped: the journal's queue is full");
-                    return;
-                }
+        let mut wanting = self.order(rows);
+        for _ in 0..ROUNDS_MAX {
+            let left = *locked(&round.budget);
+            if wanting.is_empty() || left == 0 {
+                break;
             }
+            let share = (left / wanting.len()).clamp(RECORD_HOLDS, DUE_MAX);
+            let turns = stream::iter(wanting).map(|row| self.turn(row, share, &round));
+            wanting =
+                turns.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await;
         }
+        let Done { settled, published } = *locked(&round.done);
+        if settled + published > 0 {
+            tracing::info!(settled, published, "holds rolled forward");
+        }
+        self.tell();
     }
 }
 
 impl RollForward {
-    async fn shard(&self, row: &LeaseRow, open: Epoch, budget: &mut usize) -> Result<(), Stop> {
-        for _ in 0..ROUNDS_MAX {
-            let due = self.ledger.due(row.shard, DUE_MAX).await.map_err(Stop::Ledger)?;
-            if row.phase == Phase::Open && due.epoch != open {
-                self.requests.request(row.shard, Why::StaleEpoch(open));
+    /// All shards, as the catalog shows them, or has shown them last: rolling a hold forward is as
+    /// right without it, since nothing here rests on a lease.
+    async fn rows(&self) -> Vec<LeaseRow> {
+        let answer = match self.catalog.lease_rows().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                if let Some(unsaid) = self.troubles.shards.again() {
+                    tracing::warn!(%error, unsaid, "the shards to roll forward were not read");
+                }
+                return locked(&self.seen).rows.clone();
             }
-            let (epoch, count) = (due.epoch, due.holds.len());
-            self.show(row.shard, &due);
-            if count == 0 {
-                return Ok(());
-            }
-            let known = self.ask(row.shard, &due).await.map_err(Stop::Books)?;
-            let plan = roll_forward::plan(due, &known, *budget);
-            let published = plan.publish.iter().map(Vec::len).sum::<usize>();
-            tracing::info!(
-                shard = %row.shard, settled = plan.settle.len(), published, "holds rolled forward"
-            );
-            self.perform(row, epoch, plan, budget).await?;
-            if count < DUE_MAX || *budget == 0 {
-                return Ok(());
-            }
+        };
+        self.troubles.shards.over();
+        let mut seen = locked(&self.seen);
+        let now: BTreeSet<_> = answer.rows.iter().map(|row| row.shard).collect();
+        // Shards that were there before and aren't any more are retired.
+        let before: Vec<_> = seen.rows.iter().map(|row| row.shard).collect();
+        for retired in before.into_iter().filter(|shard| !now.contains(shard)) {
+            self.instruments.forget(retired);
+            seen.partitions.remove(&retired);
         }
-        Ok(())
+        seen.rows.clone_from(&answer.rows);
+        answer.rows
     }
 
-    /// Shards that were there before and aren't any more are retired.
-    fn forget_others(&self, shards: BTreeSet<ShardNo>) {
-        let mut before = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        before.difference(&shards).for_each(|retired| self.instruments.forget(*retired));
-        *before = shards;
+    /// Who has a turn in this step.
+    fn order(&self, rows: Vec<LeaseRow>) -> Vec<LeaseRow> {
+        let rows = rows.into_iter().filter(|row| row.epoch.is_some());
+        let mut rows: HashMap<_, _> = rows.map(|row| (row.shard, row)).collect();
+        let mut shards: Vec<_> = rows.keys().copied().collect();
+        shards.sort_unstable();
+        let order = locked(&self.seen).turns.round(self.clock.now(), &shards);
+        order.into_iter().filter_map(|shard| rows.remove(&shard)).collect()
+    }
+
+    /// A turn of at most `share` published holds. Answers the row if the shard wants another one.
+    async fn turn(&self, row: LeaseRow, share: usize, round: &Round) -> Option<LeaseRow> {
+        let mut left = {
+            let mut budget = locked(&round.budget);
+            let taken = share.min(*budget);
+            *budget -= taken;
+            taken
+        };
+        if left == 0 {
+            return None;
+        }
+        let turn = tokio::time::timeout(TURN_MAX, self.shard(&row, &mut left, round)).await;
+        *locked(&round.budget) += left;
+        let why = match turn.unwrap_or(Err(Stop::TooSlow)) {
+            Ok(wants_more) => {
+                locked(&self.seen).turns.went_well(row.shard);
+                return wants_more.then_some(row);
+            }
+            Err(why) => why,
+        };
+        let (kind, says) = match (why, row.epoch) {
+            // Being loaded: the loader reads what is left of it.
+            (Stop::Ledger(Error::Fenced), _) if row.phase != Phase::Open => return None,
+            (Stop::Ledger(Error::Fenced), Some(epoch)) => {
+                self.requests.request(row.shard, Why::Fenced(epoch));
+                return None;
+            }
+            (Stop::Ledger(error), _) => (Kind::Ledger, error.to_string()),
+            (Stop::Books(error), _) => (Kind::Books, error.to_string()),
+            (Stop::Catalog(error), _) => (Kind::Catalog, error),
+            (Stop::Journal(error), _) => (Kind::Journal, error),
+            (Stop::TooSlow, _) => (Kind::Time, format!("no end after {TURN_MAX:?}")),
+        };
+        locked(&self.seen).turns.failed(row.shard, self.clock.now(), kind, says);
+        None
+    }
+
+    /// Whether there is more to do. What is published is taken off `share`.
+    async fn shard(&self, row: &LeaseRow, share: &mut usize, round: &Round) -> Result<bool, Stop> {
+        let due = self.ledger.due(row.shard, DUE_MAX).await.map_err(Stop::Ledger)?;
+        if let Some(open) = row.epoch
+            && row.phase == Phase::Open
+            && due.epoch != open
+        {
+            self.requests.request(row.shard, Why::StaleEpoch(open));
+        }
+        let (epoch, count) = (due.epoch, due.holds.len());
+        self.show(row.shard, &due);
+        if count == 0 {
+            return Ok(false);
+        }
+        let known = self.ask(row.shard, &due).await.map_err(Stop::Books)?;
+        let plan = roll_forward::plan(due, &known, *share);
+        let wants_more = plan.left > 0 || count == DUE_MAX;
+        self.settle(row.shard, epoch, &plan, round).await?;
+        self.publish(row, epoch, plan, share, round).await?;
+        Ok(wants_more)
     }
 
     /// The ledger is asked anyway, so this is where those that wait too long are seen.
@@ -148,63 +243,124 @@ impl RollForward {
         })
     }
 
-    /// What is published is taken off `budget`.
-    async fn perform(
+    async fn settle(
+        &self,
+        shard: ShardNo,
+        epoch: Epoch,
+        plan: &Plan,
+        round: &Round,
+    ) -> Result<(), Stop> {
+        if plan.books_are_older {
+            self.requests.request(shard, Why::LowerGeneration(epoch));
+        }
+        if plan.settle.is_empty() {
+            return Ok(());
+        }
+        // Without a generation: newer settles may have overtaken this look at the books.
+        let settled = self.ledger.settle(shard, epoch, None, &plan.settle).await;
+        match settled.map_err(Stop::Ledger)? {
+            Settlement::Applied { rejected: 0 } | Settlement::OtherEpoch => {}
+            Settlement::Applied { rejected } => {
+                tracing::error!(%shard, rejected, "the books refused holds of an open epoch");
+                self.requests.request(shard, Why::Rejected(epoch));
+            }
+            Settlement::GenerationLower { .. } => {
+                self.requests.request(shard, Why::LowerGeneration(epoch));
+            }
+        }
+        locked(&round.done).settled += plan.settle.len();
+        Ok(())
+    }
+
+    async fn publish(
         &self,
         row: &LeaseRow,
         epoch: Epoch,
         plan: Plan,
-        budget: &mut usize,
+        share: &mut usize,
+        round: &Round,
     ) -> Result<(), Stop> {
         let shard = row.shard;
-        if plan.books_are_older {
-            self.requests.request(shard, Why::LowerGeneration(epoch));
+        let mut groups = plan.publish;
+        if groups.is_empty() {
+            return Ok(());
         }
-        if !plan.settle.is_empty() {
-            // Without a generation: newer settles may have overtaken this look at the books.
-            let settled = self.ledger.settle(shard, epoch, None, &plan.settle).await;
-            match settled.map_err(Stop::Ledger)? {
-                Settlement::Applied { rejected: 0 } | Settlement::OtherEpoch => {}
-                Settlement::Applied { rejected } => {
-                    tracing::error!(%shard, rejected, "the books refused holds of an open epoch");
-                    self.requests.request(shard, Why::Rejected(epoch));
+        let partition = self.partition(shard).await?;
+        // A record that is never acknowledged is in nobody's way: each try begins behind it.
+        let failures = locked(&self.seen).turns.failures(shard);
+        let first = failures % groups.len();
+        groups.rotate_left(first);
+        let mut refused = Ok(());
+        for group in groups {
+            if !self.journal.has_room(partition) || locked(&round.full).contains(&partition) {
+                return Err(Stop::Journal(format!("partition {partition} takes no record")));
+            }
+            let id = CommandId::random();
+            let record = roll_forward::record(id, shard, row.item, epoch, &group.holds);
+            match self.journal.append(partition, &record).await {
+                Ok(_) => {}
+                // Nobody can say whether they are written: they stay due, and wait no longer.
+                Err(error @ AppendError::Unknown(_)) => {
+                    locked(&round.full).insert(partition);
+                    return Err(Stop::Journal(error.to_string()));
                 }
-                Settlement::GenerationLower { .. } => {
-                    self.requests.request(shard, Why::LowerGeneration(epoch));
+                Err(error @ AppendError::Full) => return Err(Stop::Journal(error.to_string())),
+                // No later try can do better, so it is put off like one that was acknowledged.
+                Err(error @ AppendError::Refused(_)) => {
+                    refused = Err(Stop::Journal(error.to_string()));
                 }
             }
-        }
-        // The shard's partition never changes; without the row there is nothing to publish to.
-        let partition = match self.catalog.shard(shard).await {
-            Ok(Some(row)) => row.partition,
-            Ok(None) | Err(_) => return Ok(()),
-        };
-        for holds in plan.publish {
-            if !self.journal.has_room(partition) {
-                return Err(Stop::Partition(format!("partition {partition} has no room")));
-            }
-            let record = roll_forward::record(CommandId::random(), shard, row.item, epoch, &holds);
-            let appended = self.journal.append(partition, &record).await;
-            match &appended {
-                // Not written for certain: they stay due.
-                Err(AppendError::Full) => return Err(Stop::JournalFull),
-                // Put off as well, or those behind a record that can't be written never had a turn.
-                Err(AppendError::Refused(_) | AppendError::Unknown(_)) | Ok(_) => {}
-            }
-            *budget = budget.saturating_sub(holds.len());
-            let orders: Vec<OrderId> = holds.iter().map(|hold| hold.order).collect();
-            match self.ledger.postpone(shard, epoch, &orders).await {
+            *share = share.saturating_sub(group.holds.len());
+            locked(&round.done).published += group.holds.len();
+            match self.ledger.postpone(shard, epoch, &group.places).await {
                 // Loaded anew meanwhile: these holds are gone from there.
                 Ok(()) | Err(Error::StaleEpoch { .. } | Error::Fenced) => {}
                 Err(error) => return Err(Stop::Ledger(error)),
             }
-            // Each further record would wait as long, and so would the shards behind this one.
-            if let Err(error) = appended {
-                return Err(Stop::Partition(error.to_string()));
+        }
+        refused
+    }
+
+    async fn partition(&self, shard: ShardNo) -> Result<u32, Stop> {
+        if let Some(partition) = locked(&self.seen).partitions.get(&shard) {
+            return Ok(*partition);
+        }
+        let row = self.catalog.shard(shard).await;
+        let row = row.map_err(|error| Stop::Catalog(error.to_string()))?;
+        let row = row.ok_or_else(|| Stop::Catalog("the shard isn't there".to_owned()))?;
+        locked(&self.seen).partitions.insert(shard, row.partition);
+        Ok(row.partition)
+    }
+
+    /// Says what doesn't work, or works again; not each time, and not for each shard.
+    fn tell(&self) {
+        let Troubles { ledger, books, journal, catalog, time, .. } = &self.troubles;
+        let seen = locked(&self.seen);
+        for (kind, trouble, what) in [
+            (Kind::Ledger, ledger, "the ledger"),
+            (Kind::Books, books, "the books"),
+            (Kind::Journal, journal, "the journal"),
+            (Kind::Catalog, catalog, "the catalog"),
+            (Kind::Time, time, "slow stores"),
+        ] {
+            if let Some((shards, first, last)) = seen.turns.troubled(kind) {
+                if let Some(unsaid) = trouble.again() {
+                    let error = &last.says;
+                    tracing::warn!(
+                        shards, %first, %error, unsaid,
+                        "open holds wait for {what}: their buyers hear PROCESSING meanwhile"
+                    );
+                }
+            } else if let Some(after) = trouble.over() {
+                let seconds = after.as_secs();
+                tracing::info!(seconds, "open holds no longer wait for {what}");
             }
         }
-        Ok(())
     }
+}
+
+fn locked<T>(lock: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one step may publish at `per_second`, when steps come every `interval`; at least one hold,

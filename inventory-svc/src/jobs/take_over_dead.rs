@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::Clock;
+use chassis::logs::Lasting;
 
 use super::Step;
 use crate::{
@@ -16,23 +16,27 @@ const SHARDS_MAX: u32 = 256;
 pub(crate) struct TakeOverDead {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) loader: Loader,
-    pub(crate) clock: Clock,
-    /// What a live loader asks for at most; more means that the clock jumped back.
+    pub(crate) trouble: Lasting,
+    /// What a live loader asks for at most; more means that the catalog's clock jumped back.
     pub(crate) loader_lease: Duration,
 }
 
 impl Step for TakeOverDead {
     async fn step(&self) {
-        let now_ms = self.clock.wall_ms();
-        match self.catalog.abandoned(now_ms, 2 * self.loader_lease, SHARDS_MAX).await {
+        match self.catalog.abandoned(2 * self.loader_lease, SHARDS_MAX).await {
             Ok(abandoned) => {
+                self.trouble.over();
                 for shard in abandoned {
                     if self.loader.start(shard, Cause::Abandoned) == Start::NoSeat {
                         break;
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "the abandoned shards were not read"),
+            Err(error) => {
+                if let Some(unsaid) = self.trouble.again() {
+                    tracing::warn!(%error, unsaid, "the abandoned shards were not read");
+                }
+            }
         }
     }
 }

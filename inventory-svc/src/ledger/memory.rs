@@ -14,7 +14,7 @@ use ids::{Epoch, OrderId, ShardNo};
 
 use super::{
     ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger, OpenHold,
-    Peek, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
+    Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
 };
 use crate::domain::ShardKeeper;
 
@@ -167,14 +167,9 @@ impl Ledger for MemoryLedger {
         Ok(self.at(shard, |me, shard| shard.due(me, self.clock.wall_ms(), limit))?)
     }
 
-    async fn postpone(
-        &self,
-        shard: ShardNo,
-        epoch: Epoch,
-        orders: &[OrderId],
-    ) -> Result<(), Error> {
+    async fn postpone(&self, shard: ShardNo, epoch: Epoch, places: &[Place]) -> Result<(), Error> {
         let now_ms = self.clock.wall_ms();
-        Ok(self.at(shard, |me, shard| shard.postpone(me, epoch, now_ms, orders))?)
+        Ok(self.at(shard, |me, shard| shard.postpone(me, epoch, now_ms, places))?)
     }
 
     async fn holds(

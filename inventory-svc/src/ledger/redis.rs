@@ -41,7 +41,7 @@ use self::{
 };
 use super::{
     ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger, OpenHold,
-    Peek, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
+    Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
 };
 
 /// Orders in one call of those that may bring many: 2 ms, for which nobody else is served.
@@ -415,17 +415,12 @@ impl Ledger for RedisLedger {
         self.open_holds(command).await
     }
 
-    async fn postpone(
-        &self,
-        shard: ShardNo,
-        epoch: Epoch,
-        orders: &[OrderId],
-    ) -> Result<(), Error> {
-        for piece in pieces(orders) {
+    async fn postpone(&self, shard: ShardNo, epoch: Epoch, places: &[Place]) -> Result<(), Error> {
+        for piece in pieces(places) {
             let mut command = self.writing("postpone", shard);
             command.arg(epoch.get());
-            for order in piece {
-                command.arg(order.as_bytes());
+            for place in piece {
+                command.arg(reply::score(place)).arg(place.order.as_bytes());
             }
             self.done(&self.work, command).await?;
         }
@@ -441,7 +436,7 @@ impl Ledger for RedisLedger {
         let mut command = self.reading("holds", shard);
         command.arg(bounded(limit));
         if let Some(after) = after {
-            command.arg(reply::score(after)).arg(after.hold.order.as_bytes());
+            command.arg(reply::score(&after.place())).arg(after.hold.order.as_bytes());
         }
         self.open_holds(command).await
     }

@@ -20,7 +20,8 @@ use tokio::{runtime::Handle, sync::Semaphore};
 use super::{
     Foreign, LoadRequests, Why,
     attempt::{Action, Answer, Attempt, End, Plan},
-    steps::Steps,
+    over::SeenOver,
+    steps::{Silences, Steps},
 };
 use crate::{
     catalog::{self, Catalog, ItemKey},
@@ -95,6 +96,8 @@ struct Inner {
     /// opened are in nobody's way.
     snapshots: Semaphore,
     loading: Mutex<HashSet<ShardNo>>,
+    seen_over: Mutex<SeenOver>,
+    silences: Silences,
 }
 
 /// What an attempt is about.
@@ -150,6 +153,8 @@ impl Loader {
             foreign,
             snapshots,
             loading,
+            seen_over: Mutex::default(),
+            silences: Silences::default(),
         }))
     }
 
@@ -165,6 +170,21 @@ impl Loader {
             drop(seat);
         });
         Start::Started
+    }
+
+    /// Whether this process loads the shard.
+    pub fn is_loading(&self, shard: ShardNo) -> bool {
+        self.0.loading.lock().unwrap_or_else(PoisonError::into_inner).contains(&shard)
+    }
+
+    /// Takes note of the shards whose sales have closed by the catalog's clock, and of no others.
+    /// Answers those of them for which that was so for long enough.
+    pub fn saw_over(&self, over: &[ShardNo]) -> Vec<ShardNo> {
+        let now = self.0.rooms.clock.now();
+        let long = self.0.settings.retire_after();
+        let mut seen = self.0.seen_over.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.look(now, over);
+        over.iter().copied().filter(|shard| seen.is_over(*shard, now, long)).collect()
     }
 
     fn seat(&self, shard: ShardNo) -> Result<Seat, Start> {
@@ -203,6 +223,7 @@ impl Inner {
                     self.foreign.over(shard);
                     let epoch = mine.last().map(|epoch: &Epoch| epoch.get());
                     self.loads.with(["opened"]).inc();
+                    self.silences.over();
                     tracing::info!(%shard, epoch, ?cause, "a shard was loaded");
                     return;
                 }
@@ -259,7 +280,8 @@ impl Inner {
         });
         let loader_lease = self.settings.loader_lease();
         let plan = (shard_row, item, schedule);
-        let steps = Steps::new(&self.rooms, plan, to, loader_lease, &self.ledger_address);
+        let (address, silences) = (&self.ledger_address, &self.silences);
+        let steps = Steps::new(&self.rooms, plan, to, loader_lease, address, silences);
         let is_claimed = AtomicBool::new(false);
         let end = tokio::select! {
             end = self.drive(attempt, steps, &is_claimed) => end,
@@ -293,21 +315,29 @@ impl Inner {
         let row = item.shards.iter().find(|row| row.no == shard).cloned();
         let wanted = row.filter(|row| is_wanted(row.phase, row.epoch, cause, mine));
         let Some(row) = wanted else { return Ok(None) };
-        let is_over = self.is_over(&schedule).await?;
+        let is_over = self.is_over(shard, &schedule).await?;
         if cause == Cause::Over && !is_over {
             return Ok(None);
         }
         Ok(Some(Planned { shard: row, item, schedule, is_over }))
     }
 
-    /// Whether the sale has been over for long enough, by our clock and by the one that admission
-    /// goes by: retiring is final, and one clock alone may have jumped.
-    async fn is_over(&self, schedule: &Schedule) -> Result<bool, crate::ledger::Error> {
-        let over_at_ms = schedule.closes_ms.saturating_add(self.settings.retire_after_ms());
-        if self.rooms.clock.wall_ms() < over_at_ms {
+    /// Whether the sale has been over for long enough: by the catalog's clock, by the one that
+    /// admission goes by, and as this process has watched it. Retiring is final, and any clock that
+    /// can be set may have jumped.
+    async fn is_over(&self, shard: ShardNo, schedule: &Schedule) -> Result<bool, NotPlanned> {
+        let Rooms { catalog, ledger, clock, .. } = &self.rooms;
+        let long = self.settings.retire_after();
+        let is_seen = {
+            let seen = self.seen_over.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.is_over(shard, clock.now(), long)
+        };
+        let long_ms = u64::try_from(long.as_millis()).unwrap_or(u64::MAX);
+        let over_at_ms = schedule.closes_ms.saturating_add(long_ms);
+        if !is_seen || catalog.now_ms().await? < over_at_ms {
             return Ok(false);
         }
-        Ok(self.rooms.ledger.now_ms().await? >= over_at_ms)
+        Ok(ledger.now_ms().await? >= over_at_ms)
     }
 
     async fn drive(
@@ -351,15 +381,13 @@ impl Inner {
     /// has.
     async fn keep_claim(&self, shard: ShardNo, to: Epoch, is_claimed: &AtomicBool) {
         let lease = self.settings.loader_lease();
-        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         loop {
             tokio::time::sleep(lease / 4).await;
             if !is_claimed.load(Ordering::SeqCst) {
                 continue;
             }
             self.rooms.pause.reach("inventory.before_renew").await;
-            let until_ms = self.rooms.clock.wall_ms().saturating_add(lease_ms);
-            match self.rooms.catalog.renew(shard, to, until_ms).await {
+            match self.rooms.catalog.renew(shard, to, lease).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => tracing::warn!(%shard, %error, "a loader's lease was not renewed"),

@@ -1,8 +1,13 @@
 //! Performs what the core of an attempt asks for. Each step ends in one of the core's answers; an
 //! error is "no answer" unless the room says that nothing was or will be done.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
+use chassis::logs::Lasting;
 use ids::{CommandId, Epoch, ShardNo};
 use journal::{Command, ItemOpened, Record};
 
@@ -24,6 +29,24 @@ use crate::{
 /// As many as the books tell about in one question.
 const HOLDS_ASKED: usize = 4_096;
 
+/// What this process's loads get no answer to. Each is said when it begins and now and then while
+/// it lasts, however many shards meet it: an hour without books is some lines and not a thousand
+/// for each shard.
+#[derive(Default)]
+pub(super) struct Silences(Mutex<BTreeMap<&'static str, Lasting>>);
+
+impl Silences {
+    fn again(&self, message: &'static str) -> Option<u64> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(message).or_default().again()
+    }
+
+    /// A load came to its end.
+    pub(super) fn over(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
 /// One attempt's view of its shard, and what it carries from step to step.
 pub(super) struct Steps<'a> {
     pub(super) rooms: &'a Rooms,
@@ -34,6 +57,7 @@ pub(super) struct Steps<'a> {
     pub(super) to: Epoch,
     pub(super) loader_lease: Duration,
     pub(super) ledger_address: &'a str,
+    pub(super) silences: &'a Silences,
     /// Whoever sends a command again sends the same id.
     opened_id: CommandId,
     changed_id: CommandId,
@@ -47,6 +71,7 @@ impl<'a> Steps<'a> {
         to: Epoch,
         loader_lease: Duration,
         ledger_address: &'a str,
+        silences: &'a Silences,
     ) -> Self {
         let (shard, item, schedule) = plan;
         let Shard { no, phase, epoch, .. } = shard;
@@ -60,6 +85,7 @@ impl<'a> Steps<'a> {
             to,
             loader_lease,
             ledger_address,
+            silences,
             opened_id: CommandId::random(),
             changed_id: CommandId::random(),
             staged: None,
@@ -68,7 +94,7 @@ impl<'a> Steps<'a> {
 
     /// Performs one action. Not for those that end an attempt or let it wait.
     pub(super) async fn perform(&mut self, action: Action) -> Answer {
-        let Rooms { catalog, ledger, clock, .. } = self.rooms;
+        let Rooms { catalog, ledger, .. } = self.rooms;
         let shard = self.shard.no;
         match action {
             // The loop around this sees to both.
@@ -85,9 +111,8 @@ impl<'a> Steps<'a> {
             Action::CheckHolds { from } => self.check_holds(from).await,
             Action::PublishHolds { from } => self.publish_holds(from).await,
             Action::Claim => {
-                let lease_ms = u64::try_from(self.loader_lease.as_millis()).unwrap_or(u64::MAX);
-                let until_ms = clock.wall_ms().saturating_add(lease_ms);
-                let claim = Claim { to: self.to, until_ms, ledger_address: self.ledger_address };
+                let (to, lasts) = (self.to, self.loader_lease);
+                let claim = Claim { to, lasts, ledger_address: self.ledger_address };
                 self.set(catalog.begin_loading(self.seen, claim).await)
             }
             Action::CheckClaim => self.set(catalog.still_loading(shard, self.to).await),
@@ -186,6 +211,7 @@ impl<'a> Steps<'a> {
         let mut snapshot = match self.rooms.books.snapshot(shard, self.to).await {
             Ok(snapshot) => snapshot,
             Err(SnapshotError::OtherEpoch) => return Answer::Refused,
+            Err(SnapshotError::Busy) => return Answer::Silent,
             Err(error) => return self.silent("the books gave no snapshot", &error),
         };
         let identity = match ledger.begin_staging(shard, self.to).await {
@@ -255,9 +281,17 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn silent(&self, message: &str, error: &dyn std::fmt::Display) -> Answer {
+    fn silent(&self, message: &'static str, error: &dyn std::fmt::Display) -> Answer {
         let (shard, to) = (self.shard.no, self.to);
-        tracing::warn!(%shard, %to, %error, "loading: {message}");
+        match self.silences.again(message) {
+            Some(unsaid) => {
+                tracing::warn!(
+                    %shard, %to, %error, unsaid,
+                    "loading: {message}; buyers of the shard hear LOADING until it is"
+                );
+            }
+            None => tracing::debug!(%shard, %to, %error, "loading: {message}"),
+        }
         Answer::Silent
     }
 }

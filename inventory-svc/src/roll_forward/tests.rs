@@ -33,7 +33,7 @@ fn known(decided: &[(u8, Settled)], generation: Option<u64>) -> Known {
 }
 
 fn published(plan: &Plan) -> Vec<OrderId> {
-    plan.publish.iter().flatten().map(|hold| hold.order).collect()
+    plan.publish.iter().flat_map(|group| &group.holds).map(|hold| hold.order).collect()
 }
 
 /// A line is: due | known | budget | settled | published.
@@ -123,13 +123,18 @@ proptest! {
         let due = due(numbers);
         let plan = plan(due.clone(), &known, budget);
 
-        prop_assert!(plan.publish.iter().all(|group| (1..=RECORD_HOLDS).contains(&group.len())));
+        for Group { holds, places } in &plan.publish {
+            prop_assert!((1..=RECORD_HOLDS).contains(&holds.len()));
+            let of = |place: &Place| place.order;
+            prop_assert!(holds.iter().map(|hold| hold.order).eq(places.iter().map(of)));
+        }
         let published = published(&plan);
         prop_assert!(published.len() <= budget);
         let unknown = due.holds.iter().map(|open| open.hold.order);
         let unknown: Vec<_> = unknown.filter(|order| !known.decided.contains_key(order)).collect();
         prop_assert_eq!(published.as_slice(), &unknown[..budget.min(unknown.len())]);
         prop_assert_eq!(plan.settle.len() + unknown.len(), due.holds.len());
+        prop_assert_eq!(published.len() + plan.left, unknown.len());
     }
 
     #[test]

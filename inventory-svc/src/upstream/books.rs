@@ -3,12 +3,16 @@
 
 use std::{future::Future, time::Duration};
 
-use chassis::channel::Balanced;
+use chassis::{channel::Balanced, status::reason_of};
 use ids::{Epoch, ItemId, OrderId, ShardNo, UserId};
-use proto::order::v1::{
-    FindOrdersRequest, GetShardRequest, HighestShardRequest, OrderState, ShardSnapshotRequest,
-    ShardSnapshotResponse, SnapshotOrder, order_service_client::OrderServiceClient,
-    shard_snapshot_response::Part,
+use proto::{
+    error::v1::ErrorReason,
+    order::v1::{
+        FindOrdersRequest, GetShardRequest, HighestShardRequest, OrderState, ShardSnapshotRequest,
+        ShardSnapshotResponse, SnapshotOrder, order_service_client::OrderServiceClient,
+        shard_snapshot_response::Part,
+    },
+    reason_text,
 };
 use tonic::{Code, Request, Status, Streaming};
 
@@ -71,6 +75,9 @@ pub enum SnapshotError {
     /// Another epoch is open, or the books don't know the shard.
     #[error("the books show another epoch")]
     OtherEpoch,
+    /// They give others as many as they may. That is as it should be: ask again.
+    #[error("the books give enough snapshots already")]
+    Busy,
     /// Can't tell.
     #[error(transparent)]
     Silent(#[from] Silent),
@@ -220,6 +227,9 @@ async fn within<T>(
 fn no_snapshot(status: &Status) -> SnapshotError {
     match status.code() {
         Code::FailedPrecondition | Code::NotFound => SnapshotError::OtherEpoch,
+        _ if reason_of(status).as_deref() == Some(reason_text(ErrorReason::Overloaded)) => {
+            SnapshotError::Busy
+        }
         _ => refused(status).into(),
     }
 }

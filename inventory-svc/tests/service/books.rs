@@ -48,6 +48,7 @@ struct Inner {
     shards: Mutex<BTreeMap<u32, Shard>>,
     is_down: AtomicBool,
     silent: Mutex<BTreeSet<u32>>,
+    silent_about: Mutex<Option<u32>>,
     keys_asked: AtomicUsize,
     shards_asked: AtomicUsize,
     uncommitted: Mutex<BTreeSet<u32>>,
@@ -70,6 +71,11 @@ impl Books {
     /// While it is down, order-svc answers nobody.
     pub(crate) fn set_down(&self, is_down: bool) {
         self.0.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Questions about orders of this shard aren't answered.
+    pub(crate) fn set_silent_about(&self, shard: Option<u32>) {
+        *self.0.silent_about.lock().unwrap() = shard;
     }
 
     /// As if it were restored from an older copy: it has the epoch open that was before.
@@ -220,6 +226,9 @@ impl OrderService for Books {
         let mut answer = v1::FindOrdersResponse::default();
         for id in request.into_inner().order_ids {
             let order = OrderId::try_from(id.as_ref()).unwrap();
+            if *self.0.silent_about.lock().unwrap() == Some(order.shard().get()) {
+                return Err(Status::unavailable("not about this one"));
+            }
             let shard = self.read(order.shard().get())?;
             if shard.orders.contains_key(&order) {
                 let state = OrderState::Placed.into();

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ids::{CommandId, Epoch, ShardNo};
+use inventory_svc::ledger::Ledger as _;
 use journal::{Command, PlacedHold, Record};
 
 use crate::{
     books::order,
-    house::{House, PARTITIONS, eventually},
+    house::{House, PARTITIONS, PATIENCE, eventually},
 };
 
 /// Leaves the partition of `shard` without room: with records that the books ignore, and that stay
@@ -120,4 +121,54 @@ async fn a_partition_without_room_holds_up_no_other() {
     assert_eq!(orders(full), 0, "there is no room for it");
     house.books.set_committing(full.get() % PARTITIONS, true);
     eventually("there is room again", async || orders(full) == 1).await;
+}
+
+/// The ledger can't say which holds of this shard are due, nor the books anything about them.
+#[tokio::test]
+async fn a_shard_that_fails_stops_no_other() {
+    let house = House::open().await;
+    let (sick, _) = house.open_shard().await;
+    let sale = house.create("another").await;
+    let well = house.schedule(&sale).await;
+    house.opened(well).await;
+    assert!(sick < well, "it has its turn first");
+    house.hold(sick, &[1]).await;
+    house.hold(well, &[2]).await;
+    house.books.set_silent_about(Some(sick.get()));
+    let orders = |shard: ShardNo| house.books.shard(shard.get()).unwrap().orders.len();
+
+    house.ledger_shift.jump(Duration::from_secs(6));
+    eventually("the other shard's hold is an order", async || orders(well) == 1).await;
+    assert_eq!(orders(sick), 0, "nobody can say what the books know of it");
+    house.books.set_silent_about(None);
+    eventually("it is rolled forward too", async || orders(sick) == 1).await;
+}
+
+#[tokio::test]
+async fn a_journal_that_acknowledges_nothing_makes_no_hold_wait_longer() {
+    let house = House::open().await;
+    let (shard, _) = house.open_shard().await;
+    let _neighbour = house.neighbour().await;
+    house.hold(shard, &[1, 2, 3]).await;
+    house.broker.faults().fail_writes(10_000);
+    let attempts = async || {
+        let page = house.ledger.holds(shard, None, 10).await.unwrap().holds;
+        page.iter().map(|open| open.attempts).max()
+    };
+
+    // For longer than the back-off would be by now.
+    for _ in 0..4 {
+        house.ledger_shift.jump(Duration::from_secs(10));
+        let in_flight = async |within| house.journal.flush(within).await.left;
+        eventually("it is tried", async || in_flight(Duration::from_millis(1)).await > 0).await;
+        assert_eq!(in_flight(PATIENCE).await, 0, "and in vain");
+        assert_eq!(attempts().await, Some(0), "an outage is no reason to doubt a hold");
+    }
+    house.broker.faults().heal();
+    // Without any more time that passes for the ledger.
+    eventually("the books have them", async || {
+        house.books.shard(shard.get()).unwrap().orders.len() == 3
+    })
+    .await;
+    assert!(attempts().await <= Some(1), "two that roll it forward put it off once");
 }

@@ -146,6 +146,8 @@ impl House {
         config.migrate_on_start = true;
         config.upstream.order_svc = url(self.places.orders);
         config.upstream.user_svc = url(self.places.user);
+        // Watched by the monotonic clock, which goes at its own pace here.
+        config.loading.retire_after_s = 1;
         if let Some(lease) = self.loader_lease {
             config.loading.loader_lease_ms = lease.as_millis() as u64;
         }

@@ -11,7 +11,7 @@ use chassis::Clock;
 use ids::{Epoch, OrderId, ShardNo};
 use inventory_svc::ledger::{
     ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger,
-    MemoryLedger, OpenHold, Peek, ReserveEntry, Reserved, Settled, Settlement, StageError,
+    MemoryLedger, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError,
     StagedOrder,
 };
 
@@ -122,13 +122,8 @@ impl Ledger for SlowLedger {
         self.inner.due(shard, limit).await
     }
 
-    async fn postpone(
-        &self,
-        shard: ShardNo,
-        epoch: Epoch,
-        orders: &[OrderId],
-    ) -> Result<(), Error> {
-        self.inner.postpone(shard, epoch, orders).await
+    async fn postpone(&self, shard: ShardNo, epoch: Epoch, places: &[Place]) -> Result<(), Error> {
+        self.inner.postpone(shard, epoch, places).await
     }
 
     async fn holds(

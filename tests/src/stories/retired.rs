@@ -15,7 +15,7 @@ use tonic::Code;
 use super::audit::audit;
 use crate::house::{Frozen, House, Offer, OpenSale, PATIENCE, eventually, reason};
 
-/// A sale's hour, the five minutes after it, and one more.
+/// A sale's hour, and more than what it has to be over for.
 const LONG_AFTER: Duration = Duration::from_secs(3_600 + 300 + 60);
 
 /// A house whose ledger has a clock of its own.

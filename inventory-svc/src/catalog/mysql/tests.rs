@@ -61,8 +61,8 @@ async fn leases_and_loads_are_read_while_a_crowd_asks_for_sales() {
     assert_eq!(catalog.lease_rows().await.unwrap(), LeaseRows::default());
     assert_eq!(catalog.shard(shard).await.unwrap(), None);
     assert!(!catalog.still_loading(shard, Epoch::new(7).unwrap()).await.unwrap());
-    assert_eq!(catalog.due_to_open(0, 1).await.unwrap(), []);
-    assert_eq!(catalog.abandoned(0, Duration::ZERO, 1).await.unwrap(), []);
+    assert_eq!(catalog.due_to_open(1).await.unwrap(), []);
+    assert_eq!(catalog.abandoned(Duration::ZERO, 1).await.unwrap(), []);
 }
 
 /// What it shows may be old, and a lease that rests on it would outlive its epoch (I-2).

@@ -10,7 +10,7 @@ async fn open(dir: &TempDir) -> SqliteCatalog {
 
 async fn open_with(dir: &TempDir, settings: &PoolSettings) -> SqliteCatalog {
     let url = format!("sqlite:{}", dir.path().join("inventory.db").display());
-    let catalog = SqliteCatalog::open(&url, settings, 4).await.unwrap();
+    let catalog = SqliteCatalog::open(&url, settings, 4, Clock::system()).await.unwrap();
     store::migrate(&catalog.db.writer, &MIGRATIONS).await.unwrap();
     catalog
 }
@@ -45,7 +45,7 @@ async fn it_outlives_its_process() {
         let sale = catalog.create_sale(&draft.check().unwrap(), "ann", 1, 0).await.unwrap();
         let (item, phase) = (sale.items[0].id, crate::domain::sale::Phase::New);
         let seen = Seen { shard, item, phase, epoch: None };
-        let claim = Claim { to, until_ms: 5, ledger_address: "memory" };
+        let claim = Claim { to, lasts: Duration::from_secs(5), ledger_address: "memory" };
         assert!(catalog.begin_loading(seen, claim).await.unwrap());
     }
     let catalog = open(&dir).await;
@@ -81,6 +81,6 @@ async fn leases_and_loads_are_read_while_a_crowd_asks_for_sales() {
     assert_eq!(catalog.lease_rows().await.unwrap(), LeaseRows::default());
     assert_eq!(catalog.shard(shard).await.unwrap(), None);
     assert!(!catalog.still_loading(shard, Epoch::new(7).unwrap()).await.unwrap());
-    assert_eq!(catalog.due_to_open(0, 1).await.unwrap(), []);
-    assert_eq!(catalog.abandoned(0, Duration::ZERO, 1).await.unwrap(), []);
+    assert_eq!(catalog.due_to_open(1).await.unwrap(), []);
+    assert_eq!(catalog.abandoned(Duration::ZERO, 1).await.unwrap(), []);
 }

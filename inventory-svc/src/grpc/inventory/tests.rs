@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chassis::{channel::connect_lazy, status::reason_of};
+use chassis::{Clock, channel::connect_lazy, status::reason_of};
 use ids::{OrderId, ShardNo};
 use proptest::prelude::*;
 use proto::inventory::v1::{
@@ -26,7 +26,8 @@ use crate::{
 async fn handlers(bench: &Bench) -> Handlers {
     let dir = tempfile::TempDir::new().unwrap();
     let url = format!("sqlite:{}", dir.path().join("inventory.db").display());
-    let catalog = SqliteCatalog::open(&url, &PoolSettings::default(), 1).await.unwrap();
+    let catalog =
+        SqliteCatalog::open(&url, &PoolSettings::default(), 1, Clock::system()).await.unwrap();
     let stock = StockWatch::new(bench.inventory.clone());
     let nowhere = connect_lazy(&Handle::current(), "http://127.0.0.1:1", &Default::default());
     let books = Books::new(nowhere.unwrap(), Duration::from_secs(1));

@@ -19,8 +19,8 @@ use ids::{Epoch, OrderId, ShardNo, UserId};
 use super::Bench;
 use crate::ledger::{
     ActivateError, Activation, EntryAnswer, Error, ForgetError, Found, Hold, Holds, Identity,
-    OpenHold, Peek, Refusal, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
-    Terms,
+    OpenHold, Peek, Place, Refusal, ReserveEntry, Reserved, Settled, Settlement, StageError,
+    StagedOrder, Terms,
 };
 
 /// Plays one story.
@@ -30,6 +30,7 @@ pub(super) async fn play(bench: &dyn Bench, name: &str, story: &str) {
         shard: shard(1),
         names: HashMap::new(),
         stored: HashMap::new(),
+        places: HashMap::new(),
         identity: Identity::new("none"),
         last: None,
     };
@@ -50,6 +51,8 @@ struct Script<'a> {
     names: HashMap<OrderId, String>,
     /// What was held, by epoch too: an id may be taken again in another one.
     stored: HashMap<(Epoch, OrderId), Hold>,
+    /// Where a hold was when it was taken or shown last; it may have been put off since.
+    places: HashMap<OrderId, Place>,
     identity: Identity,
     last: Option<OpenHold>,
 }
@@ -237,6 +240,8 @@ impl Script<'_> {
                 assert!((from_ms..=self.bench.now_ms()).contains(&taken_at_ms), "{taken_at_ms}");
                 let asked = Hold { order, user, quantity, unit_price, taken_at_ms, traceparent };
                 assert_eq!(hold, asked, "a hold is what was asked for");
+                let place = Place { attempts: 0, since_ms: taken_at_ms, order };
+                self.places.insert(order, place);
                 let before = self.stored.insert(key, hold);
                 assert_eq!(before, None, "an order id is held once in an epoch");
                 "held".to_owned()
@@ -289,8 +294,13 @@ impl Script<'_> {
 
     async fn postpone(&mut self, rest: &str) -> String {
         let (in_epoch, rest) = rest.split_once(' ').expect("`postpone e1 ...`");
-        let orders: Vec<_> = rest.split_whitespace().map(|name| self.order(name)).collect();
-        said(self.bench.ledger().postpone(self.shard, epoch(in_epoch), &orders).await)
+        let places = rest.split_whitespace().map(|name| {
+            let order = self.order(name);
+            let nowhere = Place { attempts: 0, since_ms: 0, order };
+            self.places.get(&order).copied().unwrap_or(nowhere)
+        });
+        let places: Vec<_> = places.collect();
+        said(self.bench.ledger().postpone(self.shard, epoch(in_epoch), &places).await)
     }
 
     async fn page(&mut self, rest: &str) -> String {
@@ -307,13 +317,15 @@ impl Script<'_> {
     }
 
     /// `e1 g0: a b+1`, where +1 counts how often a hold was put off.
-    fn holds(&self, holds: Result<Holds, Error>) -> String {
+    fn holds(&mut self, holds: Result<Holds, Error>) -> String {
         let Holds { epoch, generation, holds } = match holds {
             Ok(holds) => holds,
             Err(error) => return failed(error),
         };
         let mut text = format!("e{epoch} g{generation}:");
-        for OpenHold { hold, attempts, .. } in holds {
+        for open in holds {
+            self.places.insert(open.hold.order, open.place());
+            let OpenHold { hold, attempts, .. } = open;
             assert_eq!(Some(&hold), self.stored.get(&(epoch, hold.order)), "as it was stored");
             text = format!("{text} {}", self.names[&hold.order]);
             if attempts > 0 {

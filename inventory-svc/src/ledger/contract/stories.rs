@@ -1,7 +1,7 @@
 //! The stories of the contract, as the interpreter beside this file reads them. Each starts with an
 //! empty keeper.
 
-pub(super) const STORIES: [(&str, &str); 21] = [
+pub(super) const STORIES: [(&str, &str); 22] = [
     (
         "units are taken one request after the other, until they are gone",
         "
@@ -296,6 +296,23 @@ pub(super) const STORIES: [(&str, &str); 21] = [
         postpone e1 a c d -> ok
         due 10 -> e1 g3:
         count -> e1 stock 5, open 3/3, placed 1/1, tombstones 0, users 1/4, movement 0, 0 s",
+    ),
+    (
+        "a hold that two have seen due is put off once",
+        "
+        load e1 stock=9 -> ok
+        reserve e1 a u1 1; b u2 1 -> held, held, left 7
+        pass 5s -> ok
+        due 10 -> e1 g0: a b
+        postpone e1 a -> ok
+        # The other one has seen it where it isn't any more.
+        postpone e1 a b -> ok
+        postpone e1 a b -> ok
+        pass 10s -> ok
+        due 10 -> e1 g0: a+1 b+1
+        postpone e1 a b -> ok
+        pass 20s -> ok
+        due 10 -> e1 g0: a+2 b+2",
     ),
     (
         "all open holds can be read page by page, also of a closed shard",

@@ -9,9 +9,10 @@ use law::{AdmissionTimes, Units};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::Bench;
+use crate::domain::hold::ATTEMPTS_MAX;
 use crate::ledger::{
-    Activation, Count, EntryAnswer, Error, Found, Hold, Refusal, ReserveEntry, Settled, Settlement,
-    StagedOrder, Terms,
+    Activation, Count, EntryAnswer, Error, Found, Hold, OpenHold, Place, Refusal, ReserveEntry,
+    Settled, Settlement, StagedOrder, Terms,
 };
 
 const TOTAL: u32 = 40;
@@ -222,14 +223,24 @@ impl<'a> Walk<'a> {
             }
         };
         assert!(due.holds.len() <= limit, "{}", self.at);
-        let orders: Vec<_> = due.holds.iter().map(|open| open.hold.order).collect();
-        for order in &orders {
+        let places: Vec<_> = due.holds.iter().map(OpenHold::place).collect();
+        for Place { order, .. } in &places {
             assert_eq!(self.told[order].state, Found::Open, "{}: due, but not open", self.at);
         }
-        ledger.postpone(self.shard, due.epoch, &orders).await.expect("open a moment ago");
+        // Someone else may have seen the same.
+        for _ in 0..2 {
+            ledger.postpone(self.shard, due.epoch, &places).await.expect("open a moment ago");
+        }
         let again = ledger.due(self.shard, usize::MAX).await.expect("open a moment ago");
-        let is_back = again.holds.iter().any(|open| orders.contains(&open.hold.order));
-        assert!(!is_back, "{}: put off and due at once", self.at);
+        let is_back = |place: &Place| again.holds.iter().any(|open| open.hold.order == place.order);
+        assert!(!places.iter().any(is_back), "{}: put off and due at once", self.at);
+        let all = ledger.holds(self.shard, None, usize::MAX).await.expect("open a moment ago");
+        for place in places {
+            let now = all.holds.iter().find(|open| open.hold.order == place.order);
+            let attempts = now.map(|open| open.attempts);
+            let once = (place.attempts + 1).min(ATTEMPTS_MAX);
+            assert_eq!(attempts, Some(once), "{}: put off once", self.at);
+        }
     }
 
     async fn pass(&mut self) {

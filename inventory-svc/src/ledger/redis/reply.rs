@@ -8,7 +8,7 @@ use ids::{Epoch, OrderId, UserId};
 use redis::Value;
 
 use crate::ledger::{
-    Count, EntryAnswer, Error, Found, Hold, OpenHold, Peek, Refusal, ReserveEntry, Settled,
+    Count, EntryAnswer, Error, Found, Hold, OpenHold, Peek, Place, Refusal, ReserveEntry, Settled,
     StagedOrder,
 };
 
@@ -195,8 +195,8 @@ pub(super) fn decision((order, decision): &(OrderId, Settled)) -> Vec<u8> {
 }
 
 /// Where an open hold waits, as `holds.lua` reads it.
-pub(super) fn score(open: &OpenHold) -> u64 {
-    u64::from(open.attempts) * ROW + open.since_ms
+pub(super) fn score(place: &Place) -> u64 {
+    u64::from(place.attempts) * ROW + place.since_ms
 }
 
 fn letter(state: Settled) -> u8 {

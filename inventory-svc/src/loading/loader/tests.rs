@@ -84,7 +84,9 @@ struct Stage {
 impl Stage {
     async fn new(dir: &TempDir) -> Self {
         let url = format!("sqlite:{}", dir.path().join("inventory.db").display());
-        let catalog = SqliteCatalog::open(&url, &PoolSettings::default(), 1).await.unwrap();
+        let ((now, clock), (ledger_now, ledger_clock)) = (Clock::adjustable(), Clock::adjustable());
+        let settings = PoolSettings::default();
+        let catalog = SqliteCatalog::open(&url, &settings, 1, now.clone()).await.unwrap();
         let catalog = Arc::new(catalog);
         let broker = Broker::start(1).unwrap();
         let background = Handle::current();
@@ -92,7 +94,6 @@ impl Stage {
         (loading.again_ms, loading.again_ms_max) = (1, 1);
         loading.loads_max = 1;
         let channel = connect_lazy(&background, &upstream.order_svc, &upstream.channel).unwrap();
-        let ((now, clock), (ledger_now, ledger_clock)) = (Clock::adjustable(), Clock::adjustable());
         let rooms = Rooms {
             catalog: Arc::clone(&catalog) as _,
             ledger: Arc::new(MemoryLedger::new(ledger_now)),
@@ -130,10 +131,16 @@ impl Stage {
         catalog.schedule(sale.id, schedule).await.unwrap();
         let shard = sale.items[0].shards[0].no;
         let seen = Seen { shard, item: sale.items[0].id, phase: Phase::New, epoch: None };
-        let claim = Claim { to: epoch(5), until_ms: 1, ledger_address: "memory" };
+        let claim = Claim { to: epoch(5), lasts: Duration::ZERO, ledger_address: "memory" };
         assert!(catalog.begin_loading(seen, claim).await.unwrap());
         assert!(catalog.open(shard, epoch(5)).await.unwrap());
         shard
+    }
+
+    /// What the job does at each beat.
+    async fn watch(&self) {
+        let over = self.catalog.over(10).await.unwrap();
+        self.loader.saw_over(&over);
     }
 
     /// None: nothing is to be done. Else whether the shard retires.
@@ -144,29 +151,45 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn a_sale_is_over_when_both_clocks_say_so() {
+async fn a_sale_is_over_when_each_clock_says_so_and_it_was_seen_for_long() {
     let dir = TempDir::new().unwrap();
     let stage = Stage::new(&dir).await;
     let shard = stage.open_shard().await;
     let fenced = Cause::Requested(Why::Fenced(epoch(5)));
     assert_eq!(stage.retires(shard, Cause::Over).await, None);
     assert_eq!(stage.retires(shard, fenced).await, Some(false));
-    let over = Duration::from_secs(3_600 + 300);
-    let almost = over - Duration::from_secs(60);
-    // One clock has jumped.
+    let long = Duration::from_secs(300);
+    let over = Duration::from_secs(3_600) + long;
+    // One clock has jumped, for however long; the catalog's is this process's here.
     for clock in [&stage.clock, &stage.ledger_clock] {
-        clock.jump(over);
-        assert_eq!(stage.retires(shard, Cause::Over).await, None);
+        for _ in 0..2 {
+            clock.jump(over);
+            stage.watch().await;
+            assert_eq!(stage.retires(shard, Cause::Over).await, None);
+            assert_eq!(stage.retires(shard, fenced).await, Some(false));
+        }
+        clock.jump_wall_back(2 * over);
+        stage.watch().await;
+    }
+    // Both have, as they do on one host; then they are put right.
+    let both = [&stage.clock, &stage.ledger_clock];
+    let almost = long - Duration::from_secs(60);
+    for by in [over, almost] {
+        both.iter().for_each(|clock| clock.jump(by));
+        stage.watch().await;
+        assert_eq!(stage.retires(shard, Cause::Over).await, None, "it wasn't seen for long");
         assert_eq!(stage.retires(shard, fenced).await, Some(false));
-        clock.jump_wall_back(over);
     }
-    for clock in [&stage.clock, &stage.ledger_clock] {
-        clock.jump(almost);
+    both.iter().for_each(|clock| clock.jump_wall_back(over + almost));
+    stage.watch().await;
+    // Time has passed.
+    for by in [over, almost] {
+        both.iter().for_each(|clock| clock.jump(by));
+        stage.watch().await;
+        assert_eq!(stage.retires(shard, Cause::Over).await, None);
     }
-    assert_eq!(stage.retires(shard, Cause::Over).await, None, "some still ask");
-    for clock in [&stage.clock, &stage.ledger_clock] {
-        clock.jump(over - almost);
-    }
+    both.iter().for_each(|clock| clock.jump(long - almost));
+    stage.watch().await;
     assert_eq!(stage.retires(shard, Cause::Over).await, Some(true));
     // What is over isn't brought back, whatever has happened to it.
     assert_eq!(stage.retires(shard, fenced).await, Some(true));

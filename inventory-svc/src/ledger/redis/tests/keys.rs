@@ -8,7 +8,7 @@ use super::{
     shop::{buy, epoch, hold, load_with, order, placed, shard, until},
 };
 use crate::ledger::{
-    ActivateError, Activation, EntryAnswer, Found, Ledger as _, Peek, Settled, Settlement,
+    ActivateError, Activation, EntryAnswer, Found, Ledger as _, OpenHold, Peek, Settled, Settlement,
     StageError, Terms,
     redis::{RedisLedger, library::LIBRARY},
 };
@@ -116,7 +116,8 @@ async fn what_is_large_goes_in_pieces() {
 
     let page = ledger.holds(shard(), None, usize::MAX).await.unwrap().holds;
     assert_eq!(page.len(), ORDERS as usize);
-    ledger.postpone(shard(), epoch(1), &orders).await.unwrap();
+    let places: Vec<_> = page.iter().map(OpenHold::place).collect();
+    ledger.postpone(shard(), epoch(1), &places).await.unwrap();
     let page = ledger.holds(shard(), None, usize::MAX).await.unwrap().holds;
     assert!(page.iter().all(|open| open.attempts == 1));
 

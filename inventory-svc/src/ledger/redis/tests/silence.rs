@@ -139,7 +139,8 @@ async fn a_redis_without_memory_admits_nothing_and_settles_everything() {
     let found = ledger.find(shard(), epoch(1), &orders).await.unwrap();
     let states = [Settled::Placed, Settled::Rejected].map(Found::Settled);
     assert_eq!(found, [states[0], states[1], Found::Open, Found::Nothing]);
-    ledger.postpone(shard(), epoch(1), &[order(2)]).await.unwrap();
+    let open = ledger.holds(shard(), None, 10).await.unwrap().holds;
+    ledger.postpone(shard(), epoch(1), &[open[0].place()]).await.unwrap();
     assert_eq!(ledger.holds(shard(), None, 10).await.unwrap().holds[0].attempts, 1);
     assert_eq!(ledger.count(shard()).await.unwrap().stock, 7);
     // It can be closed and loaded, too; whoever is out of memory has to be repaired somehow.

@@ -14,8 +14,8 @@ use super::{bench::OwnRedis, shop::healed};
 use crate::{
     domain::ShardKeeper,
     ledger::{
-        Activation, Identity, Ledger as _, OpenHold, Peek, ReserveEntry, Settled, StagedOrder,
-        Terms, contract::Bench as _,
+        Activation, Identity, Ledger as _, OpenHold, Peek, Place, ReserveEntry, Settled,
+        StagedOrder, Terms, contract::Bench as _,
     },
 };
 
@@ -182,7 +182,10 @@ impl Twins {
             64..67 => Operation::Peek { shards: (1..=3).map(shard_no).collect() },
             67..71 => Operation::Find { shard, epoch, orders: self.some(8, Self::order) },
             71..79 => Operation::Due { shard, limit: self.random.random_range(0..30) },
-            79..91 => Operation::Postpone { shard, epoch, orders: self.some(80, Self::order) },
+            79..91 => {
+                let places = self.some(80, |twins| twins.waits(shard));
+                Operation::Postpone { shard, epoch, places }
+            }
             91..97 => Operation::Holds {
                 shard,
                 after: self.place(),
@@ -338,6 +341,18 @@ impl Twins {
             orders,
             generation: self.generation,
             movement_watermark: self.random.random(),
+        }
+    }
+
+    /// Where a hold of the shard waits, or where some hold did.
+    fn waits(&mut self, shard: ShardNo) -> Place {
+        let page = self.shards.get(&shard).and_then(|shard| shard.holds(&self.me, None, 100).ok());
+        let open = page.map(|page| page.holds).unwrap_or_default();
+        let from =
+            if open.is_empty() || self.random.random_bool(0.3) { &self.shown } else { &open };
+        match from.len() {
+            0 => Place { attempts: 0, since_ms: 0, order: self.order() },
+            count => from[self.random.random_range(0..count)].place(),
         }
     }
 

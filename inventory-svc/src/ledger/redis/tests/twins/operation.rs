@@ -7,7 +7,7 @@ use ids::{Epoch, OrderId, ShardNo};
 use crate::{
     domain::ShardKeeper,
     ledger::{
-        ActivateError, Activation, Error, ForgetError, Holds, Identity, Ledger, OpenHold,
+        ActivateError, Activation, Error, ForgetError, Holds, Identity, Ledger, OpenHold, Place,
         ReserveEntry, Settled, StageError, StagedOrder,
     },
 };
@@ -63,7 +63,7 @@ pub(super) enum Operation {
     Postpone {
         shard: ShardNo,
         epoch: Epoch,
-        orders: Vec<OrderId>,
+        places: Vec<Place>,
     },
     Holds {
         shard: ShardNo,
@@ -116,8 +116,8 @@ impl Operation {
                 Told::of(ledger.find(*shard, *epoch, orders).await)
             }
             Self::Due { shard, limit } => Told::holds(ledger.due(*shard, *limit).await),
-            Self::Postpone { shard, epoch, orders } => {
-                Told::of(ledger.postpone(*shard, *epoch, orders).await)
+            Self::Postpone { shard, epoch, places } => {
+                Told::of(ledger.postpone(*shard, *epoch, places).await)
             }
             Self::Holds { shard, after, limit } => {
                 Told::holds(ledger.holds(*shard, after.as_ref(), *limit).await)
@@ -196,8 +196,8 @@ impl Operation {
             Self::Due { limit, .. } => {
                 Told::holds(keeper.due(me, now_ms, *limit).map_err(Error::from))
             }
-            Self::Postpone { epoch, orders, .. } => {
-                Told::of(keeper.postpone(me, *epoch, now_ms, orders).map_err(Error::from))
+            Self::Postpone { epoch, places, .. } => {
+                Told::of(keeper.postpone(me, *epoch, now_ms, places).map_err(Error::from))
             }
             Self::Holds { after, limit, .. } => {
                 Told::holds(keeper.holds(me, after.as_ref(), *limit).map_err(Error::from))

@@ -1,0 +1,148 @@
+//! Whose turn it is to be rolled forward. Shards don't know each other: one that fails is passed
+//! over for a while, and the others go on. Each round begins elsewhere, so whoever comes last has a
+//! turn before the budget is spent. Pure: `now` is passed in.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use ids::ShardNo;
+
+/// The first time that a shard is passed over after a failure; then twice as long, and no longer
+/// than a hold may wait on top of an outage that is over.
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
+const PAUSE_MOST: Duration = Duration::from_secs(2);
+
+/// What kept a shard from being rolled forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The ledger gave no answer.
+    Ledger,
+    /// The books gave none.
+    Books,
+    /// The journal took no record.
+    Journal,
+    /// The catalog gave no partition.
+    Catalog,
+    /// It took too long altogether.
+    Time,
+}
+
+/// A shard that failed in its last turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Why.
+    pub kind: Kind,
+    /// In words.
+    pub says: String,
+    /// In a row.
+    pub failures: usize,
+    again_at: Duration,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Turns {
+    troubles: BTreeMap<ShardNo, Trouble>,
+    rounds: usize,
+}
+
+impl Turns {
+    /// Those of `shards` that have a turn at `now`, in their order. What is known of others is
+    /// forgotten.
+    pub fn round(&mut self, now: Duration, shards: &[ShardNo]) -> Vec<ShardNo> {
+        let known: BTreeSet<_> = shards.iter().collect();
+        self.troubles.retain(|shard, _| known.contains(shard));
+        let is_paused = |shard: &ShardNo| {
+            self.troubles.get(shard).is_some_and(|trouble| now < trouble.again_at)
+        };
+        let mut order: Vec<_> = shards.iter().copied().filter(|shard| !is_paused(shard)).collect();
+        let first = self.rounds.checked_rem(order.len()).unwrap_or(0);
+        order.rotate_left(first);
+        self.rounds = self.rounds.wrapping_add(1);
+        order
+    }
+
+    /// A turn went well.
+    pub fn went_well(&mut self, shard: ShardNo) {
+        self.troubles.remove(&shard);
+    }
+
+    /// A turn failed at `now`.
+    pub fn failed(&mut self, shard: ShardNo, now: Duration, kind: Kind, says: String) {
+        let failures = self.failures(shard) + 1;
+        let doubled = PAUSE_FIRST.saturating_mul(1 << (failures - 1).min(8));
+        let again_at = now + doubled.min(PAUSE_MOST);
+        self.troubles.insert(shard, Trouble { kind, says, failures, again_at });
+    }
+
+    /// How often a shard has failed in a row.
+    pub fn failures(&self, shard: ShardNo) -> usize {
+        self.troubles.get(&shard).map_or(0, |trouble| trouble.failures)
+    }
+
+    /// How many shards have failed last because of `kind`, and the first of them.
+    pub fn troubled(&self, kind: Kind) -> Option<(usize, ShardNo, &Trouble)> {
+        let mut all = self.troubles.iter().filter(|(_, trouble)| trouble.kind == kind);
+        let (shard, trouble) = all.next()?;
+        Some((1 + all.count(), *shard, trouble))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shards(numbers: &[u32]) -> Vec<ShardNo> {
+        numbers.iter().map(|number| ShardNo::new(*number).unwrap()).collect()
+    }
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn each_round_begins_elsewhere() {
+        let mut turns = Turns::default();
+        let all = shards(&[1, 2, 3]);
+        for wanted in [[1, 2, 3], [2, 3, 1], [3, 1, 2], [1, 2, 3]] {
+            assert_eq!(turns.round(at(0), &all), shards(&wanted));
+        }
+        assert_eq!(turns.round(at(0), &[]), []);
+    }
+
+    #[test]
+    fn one_that_fails_is_passed_over_and_the_others_go_on() {
+        let mut turns = Turns::default();
+        let all = shards(&[1, 2, 3]);
+        let mut waits = Vec::new();
+        let mut now = at(1_000);
+        for _ in 0..5 {
+            turns.failed(all[0], now, Kind::Books, "down".to_owned());
+            let mut waited = 0;
+            while !turns.round(now + at(waited), &all).contains(&all[0]) {
+                let others = turns.round(now + at(waited), &all);
+                assert_eq!(others.len(), 2, "the others have their turns");
+                waited += 100;
+            }
+            waits.push(waited);
+            now += at(waited);
+        }
+        assert_eq!(waits, [500, 1_000, 2_000, 2_000, 2_000]);
+        let (count, first, trouble) = turns.troubled(Kind::Books).unwrap();
+        assert_eq!((count, first, trouble.failures), (1, all[0], 5));
+        assert_eq!(turns.troubled(Kind::Ledger), None);
+        turns.went_well(all[0]);
+        assert_eq!((turns.failures(all[0]), turns.troubled(Kind::Books)), (0, None));
+    }
+
+    #[test]
+    fn what_is_retired_is_forgotten() {
+        let mut turns = Turns::default();
+        let all = shards(&[1, 2]);
+        turns.failed(all[0], at(0), Kind::Time, "slow".to_owned());
+        assert_eq!(turns.round(at(0), &all[1..]), all[1..]);
+        assert_eq!(turns.failures(all[0]), 0);
+    }
+}
