@@ -3,7 +3,9 @@
 //!
 //! They measure seconds, so they run alone: `scripts/test` runs them one after the other.
 
+mod clocks_apart;
 mod gateway_killed;
+mod journal_silent;
 mod kafka_stopped;
 mod mariadb_killed;
 mod one_apart;

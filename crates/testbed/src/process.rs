@@ -19,6 +19,7 @@ use crate::patience::until;
 pub struct Process {
     program: PathBuf,
     arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
     /// What it says goes here, and into the failure if it doesn't get ready.
     log: PathBuf,
     running: Option<Running>,
@@ -38,7 +39,13 @@ impl Process {
         log: PathBuf,
     ) -> Self {
         let arguments = arguments.into_iter().map(Into::into).collect();
-        Self { program, arguments, log, running: None }
+        Self { program, arguments, environment: Vec::new(), log, running: None }
+    }
+
+    /// From its next start on this variable is in its environment.
+    pub fn set_env(&mut self, name: &str, value: impl Into<OsString>) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.into(), value.into()));
     }
 
     /// Starts it and awaits `is_ready`, which is asked again and again and has to end by itself.
@@ -70,6 +77,7 @@ impl Process {
         let log = log.expect("the log is in the test's own directory");
         let child = Command::new(&self.program)
             .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a handle of a file can be doubled"))
             .stderr(log)

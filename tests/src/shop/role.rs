@@ -2,10 +2,12 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
+use chassis::Clock;
 use testbed::Process;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    process::Command,
 };
 use tonic::transport::Channel;
 
@@ -98,6 +100,28 @@ impl Role {
         self.process.pause();
     }
 
+    /// From its next start on its calendar is so much ahead of the machine's; its monotonic clock
+    /// is not.
+    pub(crate) async fn set_ahead(&mut self, ahead: Duration) {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/shop/ahead.c");
+        let library = self.config.file.with_extension("so");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).args([library.as_os_str(), source.as_ref()]);
+        let made = compiler.arg("-ldl").status().await.expect("there is a C compiler");
+        assert!(made.success(), "{source} can't be compiled");
+
+        let ahead_s = ahead.as_secs().to_string();
+        let mut date = Command::new("date");
+        date.arg("+%s").env("LD_PRELOAD", &library).env("AHEAD_S", &ahead_s);
+        let shows = date.output().await.expect("every system has date").stdout;
+        let shows = String::from_utf8_lossy(&shows).trim().parse::<u64>().expect("seconds");
+        let now_s = Clock::system().wall_ms() / 1_000;
+        assert!(shows + 5 >= now_s + ahead.as_secs(), "a calendar isn't ahead: {shows}");
+
+        self.process.set_env("LD_PRELOAD", library);
+        self.process.set_env("AHEAD_S", ahead_s);
+    }
+
     /// SIGCONT.
     pub(crate) fn wake(&self) {
         self.process.resume();
@@ -113,7 +137,7 @@ pub(crate) fn binary() -> PathBuf {
 
 /// Runs a command of the program to its end, and answers with what it printed.
 pub(super) async fn run(arguments: &[&str]) -> String {
-    let mut command = tokio::process::Command::new(binary());
+    let mut command = Command::new(binary());
     let running = command.args(arguments).kill_on_drop(true).output();
     let output = tokio::time::timeout(PATIENCE, running).await;
     let output = output.expect("it ends").expect("the program can be started");
