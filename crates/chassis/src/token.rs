@@ -1,8 +1,10 @@
 //! Verification of access tokens: JWTs signed with Ed25519 (`alg` EdDSA), and nothing else.
 //!
 //! A token counts only if its signature is by a key we know and every claim (`iss`, `aud`, `sub`,
-//! `exp`, `nbf`, `iat`) is there and right, by our own clock. Who issues tokens, and what a subject
-//! may do, is not known here.
+//! `exp`, `nbf`, `iat`) is there and right, by our own clock. A bad one that comes again is refused
+//! without another look. Who issues tokens, and what a subject may do, is not known here.
+
+mod bad;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
@@ -13,6 +15,7 @@ use serde::Deserialize;
 use tonic::metadata::MetadataMap;
 
 use crate::clock::Clock;
+use crate::token::bad::BadTokens;
 
 /// Longer ones are refused unread: ours have about 400 bytes.
 const TOKEN_BYTES_MAX: usize = 4096;
@@ -78,6 +81,7 @@ pub struct Verifier {
     audience: String,
     clock: Clock,
     keys: RwLock<HashMap<String, DecodingKey>>,
+    bad: BadTokens,
     validation: Validation,
 }
 
@@ -96,6 +100,7 @@ impl Verifier {
             audience: audience.into(),
             clock,
             keys: RwLock::default(),
+            bad: BadTokens::new(),
             validation,
         }
     }
@@ -104,10 +109,11 @@ impl Verifier {
     pub fn set_keys(&self, keys: Vec<(String, [u8; 32])>) {
         let keys = keys.into_iter().map(|(id, key)| (id, DecodingKey::from_ed_der(&key))).collect();
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        self.bad.forget();
     }
 
     /// The claims of a token, if it counts now. Takes about 50 us: cache the answer, bounded, and
-    /// no longer than until `expires_at_s`.
+    /// no longer than until `expires_at_s`. A bad one takes as long: charge it to whoever shows it.
     ///
     /// # Errors
     /// [`TokenError::UnknownKey`] may be cured by new keys; the others are final.
@@ -115,18 +121,23 @@ impl Verifier {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Malformed);
         }
-        let claims = self.signed_claims(token)?;
-        self.check(claims)
+        let now = self.clock.now();
+        if let Some(error) = self.bad.recall(token, now) {
+            return Err(error);
+        }
+        let kid = signed_by(token)?;
+        let claims = self.signed_claims(token, &kid).and_then(|claims| self.check(claims));
+        match claims {
+            // These may be cured by new keys, or by time.
+            Err(TokenError::UnknownKey | TokenError::NotYet) | Ok(_) => {}
+            Err(error) => self.bad.remember(token, error, now),
+        }
+        claims
     }
 
-    fn signed_claims(&self, token: &str) -> Result<RawClaims, TokenError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
-        if header.alg != Algorithm::EdDSA || header.crit.is_some() {
-            return Err(TokenError::Algorithm);
-        }
-        let kid = header.kid.ok_or(TokenError::Malformed)?;
+    fn signed_claims(&self, token: &str, kid: &str) -> Result<RawClaims, TokenError> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let key = keys.get(&kid).ok_or(TokenError::UnknownKey)?;
+        let key = keys.get(kid).ok_or(TokenError::UnknownKey)?;
         jsonwebtoken::decode::<RawClaims>(token, key, &self.validation)
             .map(|token| token.claims)
             .map_err(|error| match error.kind() {
@@ -155,6 +166,15 @@ impl Verifier {
         }
         Ok(Claims { subject, name: claims.name, rehearsal: claims.rehearsal, expires_at_s })
     }
+}
+
+/// The id of the key that a token says to be signed with, if it may be one of ours.
+fn signed_by(token: &str) -> Result<String, TokenError> {
+    let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+    if header.alg != Algorithm::EdDSA || header.crit.is_some() {
+        return Err(TokenError::Algorithm);
+    }
+    header.kid.ok_or(TokenError::Malformed)
 }
 
 impl std::fmt::Debug for Verifier {

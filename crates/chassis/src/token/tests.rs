@@ -216,3 +216,38 @@ fn bearer_is_read_in_any_case_and_nothing_else_is() {
     }
     assert_eq!(bearer(&MetadataMap::new()), None);
 }
+
+#[test]
+fn a_bad_token_is_known_for_a_while_and_not_looked_at_again() {
+    let (verifier, signer, shift) = bakery();
+    let good = good(&verifier);
+    let stranger = Signer::new(9);
+    let forged = stranger.sign("a", &good);
+    assert_eq!(verifier.verify(&forged), Err(TokenError::Signature));
+    // Past `set_keys`, which forgets: a look at it would now find it good.
+    let keys = [("a".to_owned(), DecodingKey::from_ed_der(&stranger.public))];
+    *verifier.keys.write().expect("no panic") = HashMap::from(keys);
+    assert_eq!(verifier.verify(&forged), Err(TokenError::Signature));
+    assert_eq!(verifier.verify(&signer.sign("a", &good)), Err(TokenError::Signature));
+    shift.jump(Duration::from_secs(10));
+    assert!(verifier.verify(&forged).is_ok(), "it was looked at again");
+}
+
+#[test]
+fn what_new_keys_or_time_may_cure_is_not_remembered() {
+    let (verifier, signer, shift) = bakery();
+    let good = good(&verifier);
+    let now_s = good["iat"].as_u64().expect("a number");
+    let early = signer.sign("a", &with(&good, "nbf", json!(now_s + 5)));
+    assert_eq!(verifier.verify(&early), Err(TokenError::NotYet));
+    shift.jump(Duration::from_secs(4));
+    assert!(verifier.verify(&early).is_ok());
+
+    let (of_new, forged) = (Signer::new(9), Signer::new(9).sign("a", &good));
+    let announced = of_new.sign("new", &good);
+    assert_eq!(verifier.verify(&announced), Err(TokenError::UnknownKey));
+    assert_eq!(verifier.verify(&forged), Err(TokenError::Signature));
+    verifier.set_keys(vec![("new".into(), of_new.public), ("a".into(), of_new.public)]);
+    assert!(verifier.verify(&announced).is_ok());
+    assert!(verifier.verify(&forged).is_ok(), "other keys, another look");
+}
