@@ -4,10 +4,14 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 use tonic::Extensions;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -18,8 +22,8 @@ use crate::deadline::DeadlineLayer;
 use crate::malformed::{Words, explained};
 use crate::plain_http::PlainHttpLayer;
 use crate::server::body::Patient;
+use crate::server::crowd::{Busy, Presence};
 use crate::server::guard::GuardLayer;
-use crate::server::http1::Turn;
 use crate::server::settings::ServerSettings;
 use crate::server::whole::WholeLayer;
 use crate::stop::Stopper;
@@ -94,21 +98,37 @@ pub(super) struct Calls<S> {
     pub(super) stack: S,
     pub(super) peer: Peer,
     pub(super) body_idle_max: Duration,
-    /// Of a connection of HTTP/1. On HTTP/2, calls are known by their tasks.
-    pub(super) turn: Option<Turn>,
+    /// The connection's.
+    pub(super) presence: Arc<Presence>,
 }
 
 impl<S: Stack> hyper::service::Service<Request<Incoming>> for Calls<S> {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Oneshot<S, Request<Body>>;
+    type Future = Answering<Oneshot<S, Request<Body>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut request = request.map(|body| Body::new(Patient::new(body, self.body_idle_max)));
         request.extensions_mut().insert(self.peer);
-        if let Some(turn) = &self.turn {
-            turn.begins();
-        }
-        self.stack.clone().oneshot(request)
+        let answer = self.stack.clone().oneshot(request);
+        Answering { answer, _busy: self.presence.call() }
+    }
+}
+
+pin_project! {
+    /// A call that is under way until its answer begins: hyper then drops this. What flows of the
+    /// answer is as slow as its reader wants it to be.
+    pub(super) struct Answering<F> {
+        #[pin]
+        answer: F,
+        _busy: Busy,
+    }
+}
+
+impl<F: Future> Future for Answering<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().answer.poll(cx)
     }
 }

@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job::jittered;
 use crate::server::calls::{Calls, Peer, Stack};
-use crate::server::crowd::{Busy, Crowd, Presence};
+use crate::server::crowd::{Crowd, Presence};
 use crate::server::hello::{Greeted, Version};
-use crate::server::http1::{Http1, Turn};
+use crate::server::http1::Http1;
 use crate::server::seats::Seat;
 use crate::server::settings::ServerSettings;
 use crate::server::tally::{Cut, Tally};
@@ -104,25 +104,23 @@ impl<S: Stack> Connections<S> {
             Ok(Err(_left)) => return,
             Err(_late) => return self.tally.cut(Cut::HelloLate),
         };
-        let calls = |turn| Calls {
+        let calls = Calls {
             stack: self.stack.clone(),
             peer,
             body_idle_max: self.body_idle_max,
-            turn,
+            presence: Arc::clone(&presence),
         };
         match (greeted.version, &self.http1) {
             (Version::Http2, _) => {
-                let executor =
-                    OnThisCore { abort: Arc::clone(&self.abort), presence: Arc::clone(&presence) };
+                let executor = OnThisCore { abort: Arc::clone(&self.abort) };
                 let io = TokioIo::new(greeted.into_io());
-                let connection = http2(&self.settings, executor).serve_connection(io, calls(None));
+                let connection = http2(&self.settings, executor).serve_connection(io, calls);
                 self.until_its_end(connection, &presence).await;
             }
             (Version::Http1, Some(http1)) => {
-                let turn = Turn::of(&presence);
-                let (builder, read) = http1.connection(greeted.read, turn.clone());
+                let (builder, read) = http1.connection(greeted.read);
                 let io = TokioIo::new(tokio::io::join(read, greeted.write));
-                let connection = builder.serve_connection(io, calls(Some(turn)));
+                let connection = builder.serve_connection(io, calls);
                 self.until_its_end(connection, &presence).await;
             }
             (Version::Http1, None) => {}
@@ -226,7 +224,6 @@ where
 #[derive(Clone, Debug)]
 struct OnThisCore {
     abort: Arc<CancellationToken>,
-    presence: Arc<Presence>,
 }
 
 impl<F> Executor<F> for OnThisCore
@@ -235,11 +232,7 @@ where
 {
     fn execute(&self, call: F) {
         #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
-        tokio::spawn(UnlessAborted {
-            abort: Arc::clone(&self.abort),
-            call,
-            _busy: Some(self.presence.call()),
-        });
+        tokio::spawn(UnlessAborted { abort: Arc::clone(&self.abort), call });
     }
 }
 
@@ -250,8 +243,6 @@ pin_project! {
         abort: Arc<CancellationToken>,
         #[pin]
         call: F,
-        // Until the last of the answer has gone.
-        _busy: Option<Busy>,
     }
 }
 
@@ -278,7 +269,7 @@ mod tests {
             polls += 1;
             Poll::<()>::Pending
         });
-        let mut call = Box::pin(UnlessAborted { abort: Arc::clone(&abort), call, _busy: None });
+        let mut call = Box::pin(UnlessAborted { abort: Arc::clone(&abort), call });
         assert!(call.as_mut().now_or_never().is_none());
         abort.cancel();
         assert!(call.as_mut().now_or_never().is_some());

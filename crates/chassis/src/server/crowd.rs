@@ -3,7 +3,8 @@
 //!
 //! An idle connection of HTTP/2 takes some 22 KiB and a seat. In quiet times it may stay, since its
 //! client will come back; in a crowd it is told to go, which costs an honest client a handshake,
-//! and a hoarder of connections what it hoards. Nobody with a call under way is ever told.
+//! and a hoarder of connections what it hoards. Nobody who waits for an answer is ever told. Who
+//! has its beginning waits no more: a stream, or an answer that is never read, keeps no seat.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -83,7 +84,7 @@ fn tell_one_to_go(known: &mut VecDeque<Weak<Presence>>) {
 }
 
 impl Presence {
-    /// A call begins; it is over when the answer is dropped.
+    /// A call begins; it is under way until this is dropped.
     pub(super) fn call(self: &Arc<Self>) -> Busy {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.has_called.store(true, Ordering::Relaxed);

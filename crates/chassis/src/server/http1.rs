@@ -6,8 +6,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -16,39 +16,11 @@ use hyper::server::conn::http1::Builder;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::server::crowd::{Busy, Presence};
 use crate::server::settings::ServerSettings;
 
 /// Whether the peer has said anything since the last head was awaited.
 #[derive(Clone, Debug, Default)]
 struct Heard(Arc<AtomicBool>);
-
-/// Whose turn it is: ours from a head to the end of its answer, then the peer's.
-#[derive(Clone, Debug)]
-pub(super) struct Turn {
-    presence: Arc<Presence>,
-    busy: Arc<Mutex<Option<Busy>>>,
-}
-
-impl Turn {
-    pub(super) fn of(presence: &Arc<Presence>) -> Self {
-        Self { presence: Arc::clone(presence), busy: Arc::default() }
-    }
-
-    /// A head has come.
-    pub(super) fn begins(&self) {
-        *self.busy() = Some(self.presence.call());
-    }
-
-    fn ends(&self) {
-        *self.busy() = None;
-    }
-
-    fn busy(&self) -> MutexGuard<'_, Option<Busy>> {
-        // Nobody else waits for it, and no panic can leave it half changed.
-        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// How the connections of a server are read.
 #[derive(Clone, Debug)]
@@ -69,10 +41,10 @@ impl Http1 {
     }
 
     /// A builder for one connection, and its reading half as it has to be read.
-    pub(super) fn connection<R>(&self, read: R, turn: Turn) -> (Builder, Hearing<R>) {
+    pub(super) fn connection<R>(&self, read: R) -> (Builder, Hearing<R>) {
         let heard = Heard::default();
         let mut builder = self.builder.clone();
-        builder.timer(Patience { heard: heard.clone(), head_within: self.head_within, turn });
+        builder.timer(Patience { heard: heard.clone(), head_within: self.head_within });
         (builder, Hearing { read, heard })
     }
 }
@@ -106,7 +78,6 @@ impl<R: AsyncRead> AsyncRead for Hearing<R> {
 struct Patience {
     heard: Heard,
     head_within: Duration,
-    turn: Turn,
 }
 
 impl Timer for Patience {
@@ -117,7 +88,6 @@ impl Timer for Patience {
     /// hyper asks for this when it begins to wait for a head.
     fn sleep_until(&self, pause_ends: Instant) -> Pin<Box<dyn Sleep>> {
         self.heard.0.store(false, Ordering::Relaxed);
-        self.turn.ends();
         Box::pin(Awaiting {
             until: tokio::time::sleep_until(pause_ends.into()),
             pause: Some(Pause { heard: self.heard.clone(), head_within: self.head_within }),

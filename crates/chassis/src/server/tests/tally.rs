@@ -127,3 +127,33 @@ async fn cuts_are_counted_by_their_reason() {
     let _newcomer = greeted(seen.addr).await;
     seen.cut("crowded", 1).await;
 }
+
+#[tokio::test]
+async fn a_stream_keeps_no_connection_in_a_crowd_and_who_waits_for_an_answer_stays() {
+    let settings = ServerSettings { connections_idle_per_core_max: 2, ..ServerSettings::default() };
+    let bakery = Bakery::new();
+    let cores = Cores::start(1).expect("a core");
+    let (_owner, addr) = bakery.open(&cores, &settings);
+    let mut waits = customer(&Handle::current(), addr);
+    let mut watches = customer(&Handle::current(), addr);
+    let answer = waits.check(wish("hold"));
+    let crowd = async {
+        bakery.until_inside(1).await;
+        let mut stream = watches.watch(wish("any")).await.expect("a stream").into_inner();
+        stream.message().await.expect("flows").expect("the first message");
+        let mut crowd = Vec::new();
+        let grows = async {
+            while crowd.len() < 100 {
+                crowd.push(greeted(addr).await);
+            }
+        };
+        let ended = tokio::select! {
+            ended = timeout(PATIENCE, stream.message()) => ended.expect("it is told to go"),
+            () = grows => panic!("a hundred had no seat, and it kept one"),
+        };
+        assert!(ended.is_err() || ended.is_ok_and(|message| message.is_none()));
+        bakery.bread.add_permits(1);
+    };
+    let (answer, ()) = tokio::join!(answer, crowd);
+    answer.expect("who waits for an answer is never told");
+}
