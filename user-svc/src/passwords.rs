@@ -91,18 +91,20 @@ impl Passwords {
         Ok(self.room.place()?)
     }
 
-    /// Whether it is the password of this hash; never, but in the same time, for `None`.
-    pub(crate) async fn check(
+    /// Whether it is the password of this hash; never, but in the same time, for `None`. `judge` is
+    /// told as soon as that is known, whether its caller still waits or has left.
+    pub(crate) async fn check<T: Send + 'static>(
         &self,
         place: Place,
         password: Password,
         stored: Option<StoredHash>,
-    ) -> Result<bool, PasswordError> {
+        judge: impl FnOnce(bool) -> T + Send + 'static,
+    ) -> Result<T, PasswordError> {
         let against = stored.unwrap_or_else(|| self.nobody.clone());
         let (memory, checks) = (Arc::clone(&self.memory), Arc::clone(&self.checks));
         let work = move || {
             checks.fetch_add(1, Ordering::Relaxed);
-            memory.verify(password.expose(), &against.0)
+            memory.verify(password.expose(), &against.0).map(judge)
         };
         self.room.run_in(place, work).await?.map_err(PasswordError::Hash)
     }

@@ -3,6 +3,7 @@
 use chassis::ClockShift;
 
 use super::*;
+use crate::Config;
 
 const PAIR_MAX: u32 = 3;
 const ACCOUNT_MAX: u32 = 6;
@@ -85,6 +86,27 @@ fn failures_at_many_accounts_wait_for_the_neighbourhood() {
     assert!(is_waiting(&lockout, "eve", at(1)));
     assert!(!is_waiting(&lockout, "eve", at(2)));
     assert!(!is_waiting(&lockout, "ann", at(1)), "she lives there");
+}
+
+/// The table of ARCHITECTURE.md, "Each limit can do what it is for".
+#[test]
+fn with_the_settings_as_shipped_each_kind_of_failures_waits_in_the_end() {
+    let rules = Config::load(None).unwrap().lockout.rules();
+    type Try = fn(u8) -> (String, From);
+    let one: Try = |_| ("ann".to_owned(), at(1));
+    let anywhere: Try = |number| ("ann".to_owned(), at(number));
+    let anybody: Try = |number| (format!("victim-{number}"), at(1));
+    for (what, who, failures) in
+        [("pair", one, 5), ("account", anywhere, 50), ("all", anybody, 100)]
+    {
+        let lockout = Lockout::new(rules, Clock::adjustable().0);
+        for number in 0..failures {
+            let (name, from) = who(number);
+            fail(&lockout, &name, from);
+        }
+        let (name, from) = who(failures);
+        assert!(is_waiting(&lockout, &name, from), "{what}: after {failures}");
+    }
 }
 
 #[test]

@@ -35,19 +35,24 @@ async fn only_the_password_itself_fits_its_hash() {
     assert_ne!(stored, again, "each hash has a salt of its own");
     assert!(
         passwords
-            .check(passwords.place().unwrap(), password("correct horse"), Some(stored.clone()))
+            .check(
+                passwords.place().unwrap(),
+                password("correct horse"),
+                Some(stored.clone()),
+                |it| it
+            )
             .await
             .unwrap()
     );
     assert!(
         passwords
-            .check(passwords.place().unwrap(), password("correct horse"), Some(again))
+            .check(passwords.place().unwrap(), password("correct horse"), Some(again), |it| it)
             .await
             .unwrap()
     );
     assert!(
         !passwords
-            .check(passwords.place().unwrap(), password("Correct horse"), Some(stored))
+            .check(passwords.place().unwrap(), password("Correct horse"), Some(stored), |it| it)
             .await
             .unwrap()
     );
@@ -60,14 +65,19 @@ async fn nobody_costs_the_same_one_check_and_never_fits() {
     assert_eq!(passwords.checks(), 0);
     assert!(
         !passwords
-            .check(passwords.place().unwrap(), password("battery staple"), Some(stored.clone()))
+            .check(
+                passwords.place().unwrap(),
+                password("battery staple"),
+                Some(stored.clone()),
+                |it| it
+            )
             .await
             .unwrap()
     );
     assert_eq!(passwords.checks(), 1);
     assert!(
         !passwords
-            .check(passwords.place().unwrap(), password("battery staple"), None)
+            .check(passwords.place().unwrap(), password("battery staple"), None, |it| it)
             .await
             .unwrap()
     );
@@ -93,13 +103,18 @@ async fn memory_is_used_again_whatever_a_hash_costs() {
             let again = Some(stored.clone());
             assert!(
                 passwords
-                    .check(passwords.place().unwrap(), password("correct horse"), Some(stored))
+                    .check(
+                        passwords.place().unwrap(),
+                        password("correct horse"),
+                        Some(stored),
+                        |it| it
+                    )
                     .await
                     .unwrap()
             );
             assert!(
                 !passwords
-                    .check(passwords.place().unwrap(), password("Correct horse"), again)
+                    .check(passwords.place().unwrap(), password("Correct horse"), again, |it| it)
                     .await
                     .unwrap()
             );
@@ -123,8 +138,9 @@ async fn what_is_made_here_others_can_read() {
 async fn a_damaged_hash_is_an_error_and_not_a_wrong_password() {
     let passwords = passwords(CHEAP).unwrap();
     let damaged = Some(StoredHash::from_text("$argon2id$v=19$oh".to_owned()));
-    let answer =
-        passwords.check(passwords.place().unwrap(), password("correct horse"), damaged).await;
+    let answer = passwords
+        .check(passwords.place().unwrap(), password("correct horse"), damaged, |it| it)
+        .await;
     assert!(matches!(answer, Err(PasswordError::Hash(_))), "{answer:?}");
 }
 

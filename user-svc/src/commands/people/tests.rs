@@ -85,6 +85,43 @@ async fn an_unknown_address_costs_what_a_wrong_password_costs() {
     assert_eq!(people.passwords.checks(), 3);
 }
 
+#[tokio::test]
+async fn a_guesser_who_leaves_before_the_answer_has_guessed_all_the_same() {
+    let dir = TempDir::new().unwrap();
+    let mut people = with_sqlite(&dir).await;
+    // Long enough to leave meanwhile.
+    let cost = Cost { memory_kib: 19_456, passes: 4, lanes: 1 };
+    let bounds = Bounds {
+        parallel_max: NonZeroUsize::MIN,
+        queue_len_max: 8,
+        wait_max: Duration::from_secs(20),
+    };
+    people.passwords = Passwords::new(cost, Workroom::new(bounds, Handle::current())).unwrap();
+    let guess = || people.sign_in(credentials("ann@example.org", "battery staple"), None);
+    let free = Config::load(None).unwrap().lockout.rules().pair.failures_max;
+    for number in 1..=u64::from(free) {
+        let begun = async {
+            while people.passwords.checks() < number {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = guess() => {}
+            () = begun => {}
+        }
+    }
+    // The last of them may still be on its way.
+    let waits = async {
+        loop {
+            if matches!(guess().await, Err(NotDone::Refused(Refusal::TooManyFailures { .. }))) {
+                return people.passwords.checks();
+            }
+        }
+    };
+    let checks = tokio::time::timeout(Duration::from_secs(20), waits).await.unwrap();
+    assert!(checks <= u64::from(free) + 1, "{checks} guesses were checked");
+}
+
 /// Shows every address as free, as to one who asked a moment before a rival registered.
 struct Blind(SqliteAccounts);
 
