@@ -194,8 +194,7 @@ impl GatewayService for Edge {
         &self,
         request: Request<wire::WatchItemRequest>,
     ) -> Result<Response<Self::WatchItemStream>, Status> {
-        let watch =
-            |call: Call<_>| shop_window::watch_item(&self.shop, self.stopper.clone(), call.message);
+        let watch = |call| shop_window::watch_item(&self.shop, self.stopper.clone(), call);
         self.for_everybody(request, watch).await
     }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::watch::Room;
+
 /// What is remembered of the catalog.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,8 +36,12 @@ impl CatalogSettings {
 pub struct WatchSettings {
     /// Streams of orders at once.
     pub watchers_max: usize,
+    /// Of these, of one account.
+    pub watchers_per_user_max: usize,
     /// Streams of items at once.
     pub item_watchers_max: usize,
+    /// Of these, from one /24 or /64.
+    pub item_watchers_per_network_max: usize,
     /// How often all watched orders are looked up, in milliseconds.
     pub poll_ms: u64,
     /// How often what is left of watched items is told on, in milliseconds.
@@ -45,6 +51,14 @@ pub struct WatchSettings {
 }
 
 impl WatchSettings {
+    pub(crate) fn order_room(&self) -> Room {
+        Room { all: self.watchers_max, of_one: self.watchers_per_user_max }
+    }
+
+    pub(crate) fn item_room(&self) -> Room {
+        Room { all: self.item_watchers_max, of_one: self.item_watchers_per_network_max }
+    }
+
     pub(crate) fn poll_interval(&self) -> Duration {
         Duration::from_millis(self.poll_ms)
     }

@@ -12,7 +12,6 @@ use tonic::Status;
 
 use super::{Shop, input, no_result, shop_window::wire_money, status::timestamp, streams};
 use crate::{
-    batches::Overloaded,
     call::Known,
     domain::{
         order::{Became, Row},
@@ -57,8 +56,9 @@ pub(super) async fn watch_order(
     let wire::WatchOrderRequest { order_id, ticket } = &call.message;
     let asked = asked(&shop, buyer, order_id, ticket)?;
     let became = became(&shop, &asked, buyer.user(), until).await?;
-    let watching = shop.order_watchers.watch((asked.order, buyer.user()), became);
-    let watching = watching.map_err(|Overloaded| Refusal::FULL)?;
+    let user = buyer.user();
+    let watching = shop.order_watchers.watch((asked.order, user), user, became);
+    let watching = watching.map_err(|full| streams::refusal(full, "user"))?;
     let end = streams::end(stopper, shop.config.watch.stream_limit());
     let order = asked.order;
     Ok(streams::stream(watching, end, move |became| wire::WatchOrderResponse {

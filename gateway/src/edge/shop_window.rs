@@ -9,12 +9,13 @@ use tonic::Status;
 
 use super::{Shop, input, no_result, status::timestamp, streams};
 use crate::{
-    batches::Overloaded,
+    call::Call,
     domain::{
         item::{Money, Window},
         refusal::Refusal,
     },
     items::KnownItem,
+    rates::Network,
     upstream::inventory::Sale,
     watch::items::{Key, Left},
 };
@@ -47,9 +48,9 @@ pub(super) async fn get_sale(
 pub(super) async fn watch_item(
     shop: &Arc<Shop>,
     stopper: Stopper,
-    request: wire::WatchItemRequest,
+    call: Call<wire::WatchItemRequest>,
 ) -> Result<Stream, Refusal> {
-    let id = input::id("item_id", &request.item_id)?;
+    let id = input::id("item_id", &call.message.item_id)?;
     let item = shop.items.get(id).await.map_err(|error| no_result(error, "item"))?;
     let open_ms = item.facts.window.closes_ms.saturating_sub(shop.clock.wall_ms());
     if open_ms == 0 {
@@ -58,8 +59,9 @@ pub(super) async fn watch_item(
     }
     let key = Key::of(item);
     let left = key.left(shop.clock.now(), shop.config.stock.fresh());
-    let watching = shop.item_watchers.watch(key, left);
-    let watching = watching.map_err(|Overloaded| Refusal::FULL)?;
+    let network = call.caller.address().map(Network::from);
+    let watching = shop.item_watchers.watch(key, network, left);
+    let watching = watching.map_err(|full| streams::refusal(full, "network"))?;
     let limit = shop.config.watch.stream_limit().min(Duration::from_millis(open_ms));
     Ok(streams::stream(watching, streams::end(stopper, limit), |Left(units_left)| {
         let (availability, units_left) = wire_left(*units_left);

@@ -7,7 +7,21 @@ use chassis::Stopper;
 use futures::{StreamExt as _, stream::BoxStream};
 use tonic::Status;
 
-use crate::watch::{News, Watching};
+use crate::{
+    domain::refusal::Refusal,
+    watch::{Full, News, Watching},
+};
+
+/// Streams last for minutes, and whoever has as many as they may has to close one first.
+const COME_BACK_IN: Duration = Duration::from_secs(5);
+
+/// Why a stream can't begin, of a holder of this kind.
+pub(super) fn refusal(full: Full, whose: &'static str) -> Refusal {
+    match full {
+        Full::All => Refusal::FULL,
+        Full::Holder => Refusal::RateLimited { whose, wait: COME_BACK_IN },
+    }
+}
 
 /// When a stream is over though nothing final was told.
 pub(super) type End = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
@@ -23,14 +37,15 @@ pub(super) fn end(stopper: Stopper, limit: Duration) -> End {
 }
 
 /// What is told, in the words of `say`.
-pub(super) fn stream<K, N, T>(
-    watching: Watching<K, N>,
+pub(super) fn stream<K, N, H, T>(
+    watching: Watching<K, N, H>,
     end: End,
     say: impl Fn(&N) -> T + Send + 'static,
 ) -> BoxStream<'static, Result<T, Status>>
 where
     K: Eq + Hash + Send + 'static,
     N: News + Send + Sync + 'static,
+    H: Eq + Hash + Send + 'static,
     T: Send + 'static,
 {
     enum Step {

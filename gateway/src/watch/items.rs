@@ -9,14 +9,15 @@ use std::{
 };
 
 use super::News;
-use crate::items::KnownItem;
+use crate::{items::KnownItem, rates::Network};
 
 /// An item that is watched.
 #[derive(Debug, Clone)]
 pub(crate) struct Key(Arc<KnownItem>);
 
-/// Who watches items.
-pub(crate) type Watchers = super::Watchers<Key, Left>;
+/// Who watches items, from where: nobody has to say who they are. Those of whom that isn't known
+/// count as one.
+pub(crate) type Watchers = super::Watchers<Key, Left, Option<Network>>;
 
 /// Units left; `None` while that isn't known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

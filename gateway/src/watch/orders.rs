@@ -16,8 +16,8 @@ use crate::{
 /// An order is watched for one user: to anybody else it isn't there.
 pub(crate) type Key = (OrderId, UserId);
 
-/// Who watches orders.
-pub(crate) type Watchers = super::Watchers<Key, Became>;
+/// Who watches orders: of the places, each account has a few.
+pub(crate) type Watchers = super::Watchers<Key, Became, UserId>;
 
 impl News for Became {
     fn may_become(&self, next: &Self) -> bool {

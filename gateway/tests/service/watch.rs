@@ -117,6 +117,26 @@ async fn watchers_are_bounded_and_who_leaves_makes_room() {
 }
 
 #[tokio::test]
+async fn one_account_has_a_few_places_and_no_more() {
+    let few = |config: &mut gateway::Config| config.watch.watchers_per_user_max = 2;
+    let stage = Stage::with(Plan { config: Box::new(few), ..Plan::default() }).await;
+    let (buyer, other) = (stage.buyer().await, stage.buyer().await);
+    let ticket = buyer.ticket(1, "mine").await;
+    let first = watch(&buyer, "", &ticket.text).await.unwrap();
+    let _second = watch(&buyer, "", &ticket.text).await.unwrap();
+    let limited = (tonic::Code::ResourceExhausted, "RATE_LIMITED".to_owned(), true);
+    // Whichever order it is, and whichever connection it comes by.
+    let another = Buyer { channel: other.channel.clone(), client: other.client.clone(), ..buyer };
+    let ticket = another.ticket(1, "another").await;
+    assert_eq!(said(watch(&another, "", &ticket.text).await.map(drop)), limited);
+    let others = other.ticket(1, "theirs").await;
+    let _others = watch(&other, "", &others.text).await.expect("others have their own");
+    drop(first);
+    let room = async || watch(&another, "", &ticket.text).await.is_ok();
+    stage.until("there is room again", room).await;
+}
+
+#[tokio::test]
 async fn bad_questions_are_refused_as_by_get_order() {
     let stage = Stage::open().await;
     let (buyer, other) = (stage.buyer().await, stage.buyer().await);

@@ -2,7 +2,8 @@
 
 use ids::ItemId;
 use proto::gateway::v1::{Availability, WatchItemRequest, WatchItemResponse};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
+use tonic_types::StatusExt as _;
 
 use crate::stage::{PATIENCE, Plan, Stage, bad_field, said};
 
@@ -108,6 +109,36 @@ async fn watchers_are_bounded_apart_from_those_of_orders() {
     drop(stream);
     let room = async || watch(&stage, stage.item).await.is_ok();
     stage.until("there is room again", room).await;
+}
+
+#[tokio::test]
+async fn one_network_has_its_part_of_the_places_and_no_more() {
+    let stage = Stage::with(Plan {
+        config: Box::new(|config| {
+            (config.watch.item_watchers_max, config.watch.item_watchers_per_network_max) = (3, 2);
+            config.clients.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        }),
+        ..Plan::default()
+    })
+    .await;
+    let mut client = stage.client().await;
+    let mut from = async |address: &str| {
+        let mut request = Request::new(WatchItemRequest { item_id: stage.item.to_string() });
+        request.metadata_mut().insert("x-forwarded-for", address.parse().unwrap());
+        client.watch_item(request).await.map(tonic::Response::into_inner)
+    };
+    let first = from("203.0.113.1").await.unwrap();
+    let _second = from("203.0.113.2").await.unwrap();
+    let limited = from("203.0.113.3").await.map(drop);
+    let details = limited.clone().unwrap_err().get_details_quota_failure();
+    assert_eq!(details.unwrap().violations[0].subject, "network");
+    assert_eq!(said(limited), (Code::ResourceExhausted, "RATE_LIMITED".to_owned(), true));
+    let _other = from("198.51.100.1").await.expect("there is room for another network");
+    let overloaded = (Code::Unavailable, "OVERLOADED".to_owned(), true);
+    assert_eq!(said(from("192.0.2.1").await.map(drop)), overloaded);
+    drop(first);
+    let room = async || from("203.0.113.4").await.is_ok();
+    stage.until("who leaves makes room for a neighbour", room).await;
 }
 
 #[tokio::test]

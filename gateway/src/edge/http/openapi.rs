@@ -63,7 +63,7 @@ impl Modify for Anywhere {
 
 fn tell_refusals(operation: &mut Operation) {
     let mut told = vec![
-        ("429", "RATE_LIMITED: too many calls of this buyer, network or sale"),
+        ("429", "RATE_LIMITED: too many calls, or open streams, of this buyer, network or sale"),
         ("500", "A defect"),
         ("504", "DEADLINE_EXCEEDED: what came of the call is unknown"),
     ];

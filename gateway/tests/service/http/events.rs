@@ -88,3 +88,14 @@ async fn a_stream_that_cannot_begin_is_an_ordinary_refusal() {
     };
     stage.until("who leaves makes room", buying).await;
 }
+
+#[tokio::test]
+async fn a_network_with_as_many_streams_as_it_may_have_is_told_so() {
+    let few = |config: &mut gateway::Config| config.watch.item_watchers_per_network_max = 1;
+    let stage = Stage::with(Plan { config: Box::new(few), ..Plan::default() }).await;
+    let path = format!("/v1/items/{}/events", stage.item);
+    let mut events = Ask::get(&path).watch(&stage).await;
+    assert!(events.next(&stage).await.is_some());
+    let refused = Ask::get(&path).send(&stage).await;
+    assert_eq!(refused.refused(), (429, "RATE_LIMITED".to_owned(), true));
+}
