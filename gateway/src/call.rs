@@ -40,6 +40,8 @@ impl Caller {
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.extensions
     }
+    /// Their network has paid for this call already: their token had to be checked.
+    pub(crate) has_network_paid: bool,
 
     /// Where the call came from, as far as our own proxies can be believed.
     pub(crate) fn address(&self) -> Option<IpAddr> {

@@ -35,6 +35,12 @@ impl Authenticated {
     }
 }
 
+/// A token that came with a call, and whatever it may be.
+pub(crate) struct Shown<'a> {
+    text: &'a str,
+    hash: [u8; 32],
+}
+
 /// What a token said when it was checked.
 #[derive(Debug, Clone, Copy)]
 struct Known {
@@ -90,38 +96,43 @@ impl Identity {
         })
     }
 
-    /// The buyer who calls, if the keys that are known suffice to say so.
-    pub(crate) fn check(&self, metadata: &MetadataMap) -> Option<Result<Authenticated, Refusal>> {
-        let token = match shown(metadata) {
-            Ok(token) => token,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        // Before the keys are looked at, so that a check by former ones counts as such.
+    /// The token that is shown.
+    pub(crate) fn shown<'a>(&self, metadata: &'a MetadataMap) -> Result<Shown<'a>, Refusal> {
+        let says = "an access token is needed (authorization: Bearer …)";
+        let text = bearer(metadata).ok_or(Refusal::Unauthenticated(says))?;
+        Ok(Shown { text, hash: Sha256::digest(text.as_bytes()).into() })
+    }
+
+    /// The buyer of a token that was checked lately and found good. It costs next to nothing.
+    pub(crate) fn recall(&self, token: &Shown<'_>) -> Option<Result<Authenticated, Refusal>> {
         let withdrawals = self.withdrawals.load(Ordering::Acquire);
         let holds = |known: &Known| {
             known.withdrawals == withdrawals && self.clock.wall_ms() / 1000 < known.expires_at_s
         };
-        let known = match self.known.get(&hash).filter(holds) {
-            Some(known) => Ok(known),
-            None => match self.verifier.verify(token) {
-                Err(TokenError::UnknownKey) => return None,
-                claims => self.remember(hash, claims, withdrawals),
-            },
-        };
-        Some(known.and_then(|known| self.let_in(known)))
+        self.known.get(&token.hash).filter(holds).map(|known| self.let_in(known))
+    }
+
+    /// The buyer of any token, if the keys that are known suffice to say so.
+    pub(crate) fn check(&self, token: &Shown<'_>) -> Option<Result<Authenticated, Refusal>> {
+        // Before the keys are looked at, so that a check by former ones counts as such.
+        let withdrawals = self.withdrawals.load(Ordering::Acquire);
+        match self.verifier.verify(token.text) {
+            Err(TokenError::UnknownKey) => None,
+            claims => {
+                let known = self.remember(token.hash, claims, withdrawals);
+                Some(known.and_then(|known| self.let_in(known)))
+            }
+        }
     }
 
     /// The same for a token with an unknown key, after looking for new ones.
     pub(crate) async fn check_with_new_keys(
         &self,
-        metadata: &MetadataMap,
+        token: &Shown<'_>,
     ) -> Result<Authenticated, Refusal> {
-        let token = shown(metadata)?;
         self.ask_for_keys(self.settings.unknown_key_pause()).await;
-        let hash = Sha256::digest(token.as_bytes()).into();
         let withdrawals = self.withdrawals.load(Ordering::Acquire);
-        self.let_in(self.remember(hash, self.verifier.verify(token), withdrawals)?)
+        self.let_in(self.remember(token.hash, self.verifier.verify(token.text), withdrawals)?)
     }
 
     /// The token of the operator who calls.
@@ -211,11 +222,6 @@ impl Identity {
         }
         asked.at = Some(self.clock.now());
     }
-}
-
-fn shown(metadata: &MetadataMap) -> Result<&str, Refusal> {
-    let says = "an access token is needed (authorization: Bearer …)";
-    bearer(metadata).ok_or(Refusal::Unauthenticated(says))
 }
 
 impl std::fmt::Debug for Identity {

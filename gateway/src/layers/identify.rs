@@ -1,6 +1,7 @@
 //! Who is calling: from here on a call has an [`Authenticated`] buyer, or it ends. A token that was
 //! checked lately is found in a cache, at once; a new one costs a check of its signature, and the
-//! first one of a new key a question to user-svc.
+//! first one of a new key a question to user-svc. That is the caller's network to pay, before it is
+//! done and whatever comes of it: the failures of strangers cost their neighbourhood.
 
 use std::{
     future::{Ready, ready},
@@ -11,6 +12,7 @@ use std::{
 use futures::future::{BoxFuture, Either};
 use tower::{Layer, Service};
 
+use super::rates::network;
 use crate::{
     call::{Call, Known},
     domain::refusal::Refusal,
@@ -66,22 +68,42 @@ where
     }
 
     fn call(&mut self, call: Call<M>) -> Self::Future {
-        match self.shop.identity.check(call.caller.metadata()) {
-            Some(Ok(buyer)) => Either::Right(Either::Left(self.inner.call(known(call, buyer)))),
-            Some(Err(refusal)) => Either::Left(ready(Err(refusal))),
-            None => {
+        match self.recall_or_check(&call) {
+            Ok(Some(who)) => Either::Right(Either::Left(self.inner.call(known(call, who)))),
+            Err(refusal) => Either::Left(ready(Err(refusal))),
+            Ok(None) => {
                 let (shop, mut inner) = (Arc::clone(&self.shop), self.inner.clone());
                 Either::Right(Either::Right(Box::pin(async move {
-                    let buyer = shop.identity.check_with_new_keys(call.caller.metadata()).await?;
+                    let token = shop.identity.shown(call.caller.metadata())?;
+                    let buyer = shop.identity.check_with_new_keys(&token).await?;
                     std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
-                    inner.call(known(call, buyer)).await
+                    inner.call(known(call, Who { buyer, has_network_paid: true })).await
                 })))
             }
         }
     }
 }
 
-fn known<M>(call: Call<M>, buyer: Authenticated) -> Known<M> {
-    let Call { caller, message } = call;
-    Known { caller, buyer, message }
+/// A buyer, and what was paid to find out.
+struct Who {
+    buyer: Authenticated,
+    has_network_paid: bool,
+}
+
+impl<S> Identify<S> {
+    /// None: it takes new keys to say.
+    fn recall_or_check<M>(&self, call: &Call<M>) -> Result<Option<Who>, Refusal> {
+        let token = self.shop.identity.shown(call.caller.metadata())?;
+        if let Some(buyer) = self.shop.identity.recall(&token) {
+            return Ok(Some(Who { buyer: buyer?, has_network_paid: false }));
+        }
+        network(&self.shop.rates, &call.caller)?;
+        let checked = self.shop.identity.check(&token).transpose()?;
+        Ok(checked.map(|buyer| Who { buyer, has_network_paid: true }))
+    }
+}
+
+fn known<M>(call: Call<M>, who: Who) -> Known<M> {
+    let (Call { caller, message }, Who { buyer, has_network_paid }) = (call, who);
+    Known { caller, buyer, has_network_paid, message }
 }

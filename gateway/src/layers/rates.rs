@@ -62,11 +62,12 @@ impl<M> Takes for Known<M> {
     fn take_from(&self, rates: &Rates) -> Result<(), TooOften> {
         // First, so that one busy buyer uses up nothing of their neighbours'.
         rates.user(self.buyer.user())?;
-        network(rates, &self.caller)
+        if self.has_network_paid { Ok(()) } else { network(rates, &self.caller) }
     }
 }
 
-fn network(rates: &Rates, caller: &Caller) -> Result<(), TooOften> {
+/// Takes one call from the allowance of the network that it came from.
+pub(super) fn network(rates: &Rates, caller: &Caller) -> Result<(), TooOften> {
     caller.address().map_or(Ok(()), |address| rates.network(address))
 }
 

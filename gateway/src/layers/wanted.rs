@@ -75,13 +75,13 @@ where
     }
 
     fn call(&mut self, call: Known<Opened>) -> Self::Future {
-        let Known { caller, buyer, message: Opened { ticket, is_first } } = call;
+        let Known { caller, buyer, has_network_paid, message: Opened { ticket, is_first } } = call;
         let Ok(ticket) = ticket.of(buyer.user()) else {
             return Either::Left(ready(Err(Refusal::TicketInvalid)));
         };
         let wanted = move |item| {
             let message = Wanted { ticket, is_first, item };
-            Known { caller, buyer, message }
+            Known { caller, buyer, has_network_paid, message }
         };
         let id = ticket.terms().item;
         if let Some(item) = self.shop.items.known(id) {

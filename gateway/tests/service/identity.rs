@@ -170,3 +170,25 @@ async fn without_any_key_nobody_is_told_that_the_token_is_bad() {
     stage.world.is_user_down.store(false, Ordering::SeqCst);
     stage.until("keys are fetched", async || enter(&buyer).await.is_ok()).await;
 }
+
+#[tokio::test]
+async fn a_token_that_must_be_checked_is_paid_by_its_network_and_a_good_one_once() {
+    let few = |config: &mut gateway::Config| {
+        config.rates.network = gateway::Allowance { per_s: 1, burst: 3 };
+    };
+    let stage = Stage::with(Plan { config: Box::new(few), ..Plan::default() }).await;
+    let buyer = stage.buyer().await;
+    enter(&buyer).await.expect("checked and paid for");
+    enter(&buyer).await.expect("known, and paid for as any call");
+    let mut forged = Token::of(UserId::random(), &stage.clock);
+    forged.seed = KEY_TWO.0;
+    let forged = Buyer { token: forged.signed(), ..buyer.clone() };
+    assert_eq!(reason(enter(&forged).await), "UNAUTHENTICATED");
+    let limited = (Code::ResourceExhausted, "RATE_LIMITED".to_owned(), true);
+    assert_eq!(said(enter(&forged).await), limited, "the same one again isn't free");
+    stage.shift.jump(std::time::Duration::from_secs(3));
+    for _ in 0..3 {
+        enter(&buyer).await.unwrap();
+    }
+    assert_eq!(said(enter(&buyer).await), limited);
+}
