@@ -1,7 +1,8 @@
 //! The shell of the coalescer: carries batches to the ledger and the journal. One for each serving
 //! core, with one [`Coalescer`] for each shard in use. A batch runs in a task that belongs to no
-//! request: a buyer who leaves cancels nothing. ACCEPTED is told only for what the journal has
-//! acknowledged before the lease ran out (I-2).
+//! request: a buyer who leaves cancels nothing, and frees no place. ACCEPTED is told only for what
+//! the journal has acknowledged before the lease ran out (I-2). Limiter and breakers are told from
+//! here how ledger and journal fare.
 
 mod hop;
 
@@ -23,14 +24,16 @@ use tokio::sync::oneshot;
 
 use self::hop::Hop;
 use crate::{
-    breaker::Fared,
+    breakers::{Breakers, Store},
+    call::Room,
     coalesce::{Arrival, Batch, Bounds, Coalescer},
+    concurrency::Ended,
     domain::{
         admission::Admitted,
         item::Shard,
         purchase::{Answer, Entry, EntryAnswer, Hold, Recorded, ReserveOutcome, Reserved, answers},
     },
-    layers::breakers::Breakers,
+    layers::adaptive::Limiter,
     metrics::Instruments,
     under_way::{Mark, UnderWay},
     upstream::Inventory,
@@ -54,12 +57,14 @@ pub(crate) struct Batches {
     depot: Arc<Depot>,
 }
 
-/// Who waits for an answer. Whether they have left or not, their order is under way as long as its
-/// batch is.
+/// Who waits for an answer. Whether they have left or not, their order is under way, and takes up
+/// its room, as long as its batch is.
 #[derive(Debug)]
 struct Waiter {
     reply: oneshot::Sender<Answer>,
     mark: Mark,
+    room: Room,
+    came_at: Duration,
 }
 
 /// A batch is of one item. So is a shard, unless the catalog is an older copy than the tickets.
@@ -83,8 +88,10 @@ pub(crate) struct Road {
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) pause: PausePoints,
-    /// Are told how each call fared.
+    /// Are told how each call fares.
     pub(crate) breakers: Arc<Breakers>,
+    /// Is told how long each purchase took.
+    pub(crate) limiter: Arc<Limiter>,
     pub(crate) tracer: Tracer,
     pub(crate) instruments: Instruments,
 }
@@ -103,10 +110,16 @@ impl Batches {
     }
 
     /// Takes a wish to buy into the shard's next batch. Must be called on the runtime of the core.
-    pub(crate) fn place(&self, shard: Shard, admitted: Admitted) -> Result<Reply, Overloaded> {
+    pub(crate) fn place(
+        &self,
+        shard: Shard,
+        admitted: Admitted,
+        room: Room,
+    ) -> Result<Reply, Overloaded> {
         let (sender, reply) = oneshot::channel();
         let mark = self.depot.under_way.mark(admitted.order());
-        let waiter = Waiter { reply: sender, mark };
+        let came_at = self.depot.road.clock.now();
+        let waiter = Waiter { reply: sender, mark, room, came_at };
         let mut lanes = self.depot.lanes();
         if lanes.len() >= self.depot.lanes_max && !lanes.contains_key(&lane_of(shard)) {
             return Err(Overloaded);
@@ -165,9 +178,12 @@ impl Road {
         let told = self.answers(shard, &entries, &members).at(span.context()).await;
         drop(span);
         for (waiters, answer) in waiters.into_iter().zip(told) {
-            for Waiter { reply, mark } in waiters {
-                // Before the answer: who has it may ask what became of the order.
-                drop(mark);
+            for Waiter { reply, mark, room, came_at } in waiters {
+                if let Some(ended) = ended(answer, self.since(came_at)) {
+                    self.limiter.saw(ended);
+                }
+                // Before the answer: who has it may ask what became of the order, or buy again.
+                drop((mark, room));
                 // Who has left isn't told.
                 let _ = reply.send(answer);
             }
@@ -177,27 +193,25 @@ impl Road {
     /// One answer for each entry, in their order.
     async fn answers(&self, shard: Shard, entries: &[Entry], members: &Members) -> Vec<Answer> {
         let all = |answer| vec![answer; entries.len()];
-        // Some gathered before the journal failed: a hold that can't be recorded helps nobody.
-        if !self.journal.has_room(shard.partition) || self.breakers.is_journal_open(shard.partition)
-        {
+        // Some gathered before a store failed: a hold that can't be recorded helps nobody.
+        if !self.journal.has_room(shard.partition) || self.breakers.is_open(shard.partition) {
+            self.breakers.was_not_asked(Store::Inventory);
+            self.breakers.was_not_asked(Store::Journal(shard.partition));
             return all(Answer::Overloaded);
         }
         // Before the call is sent: the lease counts from here, whenever the call arrives.
         let before = self.clock.now();
         let reserve = Hop::begin(self, SpanKind::Client, "reserve");
         let limit = reserve_limit(shard.lease);
-        let outcome = self.inventory.reserve(shard.no, shard.item, entries, limit).await;
+        let asking = self.inventory.reserve(shard.no, shard.item, entries, limit);
+        let is_answer = |outcome: &_| !matches!(outcome, ReserveOutcome::Unknown);
+        let outcome = self.breakers.watch(Store::Inventory, limit, asking, is_answer).await;
         reserve.end(self, &self.instruments.reserve, members, |_| {});
         self.instruments.batch_holds.observe_size(entries.len());
-        self.breakers.saw_inventory(match &outcome {
-            ReserveOutcome::Unknown => Fared::Failed,
-            ReserveOutcome::Answered(_)
-            | ReserveOutcome::Loading
-            | ReserveOutcome::Unable
-            | ReserveOutcome::Retired
-            | ReserveOutcome::Malformed => Fared::Answered(self.since(before)),
-        });
         self.pause.reach("gateway.after_reserve").await;
+        if !matches!(outcome, ReserveOutcome::Answered(_)) {
+            self.breakers.was_not_asked(Store::Journal(shard.partition));
+        }
         match outcome {
             ReserveOutcome::Answered(reserved) => self.told(shard, before, reserved, members).await,
             ReserveOutcome::Loading | ReserveOutcome::Unable | ReserveOutcome::Malformed => {
@@ -217,25 +231,23 @@ impl Road {
     ) -> Vec<Answer> {
         let Reserved { epoch, lease_lapsed, answers: stored } = reserved;
         let holds: Vec<_> = stored.iter().filter_map(placed).collect();
+        let journal = Store::Journal(shard.partition);
         let recorded = if holds.is_empty() {
+            self.breakers.was_not_asked(journal);
             Recorded::Unsure
         } else {
             let command = Command::HoldsPlaced { epoch, item: Some(shard.item), holds };
             let record = Record { command_id: CommandId::random(), shard: shard.no, command };
-            let sent = self.clock.now();
             let append = Hop::begin(self, SpanKind::Producer, "append");
-            let appended = self.journal.append(shard.partition, &record).await;
+            let appending = self.journal.append(shard.partition, &record);
+            let appended =
+                self.breakers.watch(journal, Duration::MAX, appending, Result::is_ok).await;
             append.end(self, &self.instruments.append, members, |span| {
                 span.set(names::MESSAGING_SYSTEM, "kafka");
                 span.set(names::MESSAGING_OPERATION_NAME, "send");
                 let partition = shard.partition.to_string();
                 span.set(names::MESSAGING_DESTINATION_PARTITION_ID, partition);
             });
-            let fared = match &appended {
-                Ok(_offset) => Fared::Answered(self.since(sent)),
-                Err(_unknown) => Fared::Failed,
-            };
-            self.breakers.saw_journal(shard.partition, fared);
             self.pause.reach("gateway.after_produce").await;
             match appended {
                 Ok(_offset) if self.since(before) < shard.lease => Recorded::InsideLease,
@@ -257,6 +269,15 @@ impl Road {
 
 const fn lane_of(shard: Shard) -> (ShardNo, ItemId) {
     (shard.no, shard.item)
+}
+
+/// What an answer says about how busy ledger and journal are: nothing, if it didn't need them.
+fn ended(answer: Answer, took: Duration) -> Option<Ended> {
+    match answer {
+        Answer::Accepted | Answer::Refused(_) | Answer::Rejected => Some(Ended::Answered(took)),
+        Answer::Processing => Some(Ended::Unknown),
+        Answer::Loading | Answer::Retired | Answer::Overloaded => None,
+    }
 }
 
 /// Leaves a quarter of the lease for the journal.

@@ -6,13 +6,26 @@ use std::net::IpAddr;
 
 use tonic::{Extensions, Request, metadata::MetadataMap};
 
-use crate::{identity::Authenticated, layers::client_address::ClientAddress};
+use crate::{
+    identity::Authenticated,
+    layers::{adaptive::Place, client_address::ClientAddress, shares::Share},
+};
 
 /// What came with a call.
 #[derive(Debug)]
 pub(crate) struct Caller {
     metadata: MetadataMap,
     extensions: Extensions,
+    /// Given back when the call ends, unless its work takes it along.
+    pub(crate) room: Room,
+}
+
+/// What a purchase takes up of its core, free again when this is dropped. It belongs to the work,
+/// not to whoever waits for it: who leaves early has no more under way for that.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) share: Option<Share>,
+    pub(crate) place: Option<Place>,
 }
 
 /// A call of which nothing is checked.
@@ -27,6 +40,8 @@ pub(crate) struct Call<M> {
 pub(crate) struct Known<M> {
     pub(crate) caller: Caller,
     pub(crate) buyer: Authenticated,
+    /// Their network has paid for this call already: their token had to be checked.
+    pub(crate) has_network_paid: bool,
     pub(crate) message: M,
 }
 
@@ -40,8 +55,6 @@ impl Caller {
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.extensions
     }
-    /// Their network has paid for this call already: their token had to be checked.
-    pub(crate) has_network_paid: bool,
 
     /// Where the call came from, as far as our own proxies can be believed.
     pub(crate) fn address(&self) -> Option<IpAddr> {
@@ -52,7 +65,7 @@ impl Caller {
 impl<M> From<Request<M>> for Call<M> {
     fn from(request: Request<M>) -> Self {
         let (metadata, extensions, message) = request.into_parts();
-        Self { caller: Caller { metadata, extensions }, message }
+        Self { caller: Caller { metadata, extensions, room: Room::default() }, message }
     }
 }
 

@@ -146,8 +146,11 @@ impl Config {
                 .map_err(|error| ConfigError::new(format!("upstream.{knob}: {error}")))?;
         }
         crate::edge::cors::check(&self.cors)?;
-        let limits =
-            [self.concurrency.complaint(), self.rates.complaint(), self.breakers.complaint()];
+        let limits = [
+            self.concurrency.complaint(),
+            self.rates.complaint(),
+            self.breakers.complaint(self.journal.message_timeout_ms),
+        ];
         if let Some(sentence) = limits.into_iter().flatten().next() {
             return wrong(sentence);
         }
@@ -206,7 +209,7 @@ mod tests {
     #[test]
     fn knobs_without_sense_are_named() {
         type Spoil = fn(&mut Config);
-        let table: [(Spoil, &str); 9] = [
+        let table: [(Spoil, &str); 11] = [
             (
                 |config| config.tickets.order_id_key_file = PathBuf::new(),
                 "tickets.order_id_key_file",
@@ -217,6 +220,8 @@ mod tests {
             (|config| config.purchase.lanes_max = 0, "purchase.lanes_max"),
             (|config| config.watch.poll_ms = 0, "watch.poll_ms"),
             (|config| config.watch.item_ms = 0, "watch.item_ms"),
+            (|config| config.breakers.silent_calls_min = 0, "breakers.silent_calls_min"),
+            (|config| config.breakers.slow_ms = 1500, "breakers.slow_ms"),
             (|config| config.cors.allowed_origins = vec!["*".into()], "cors.allowed_origins"),
             (|config| config.server.default_deadline_ms = 0, "server.default_deadline_ms"),
         ];

@@ -2,7 +2,6 @@
 //! why. Deadlines are the chassis's, on every server.
 
 pub(crate) mod adaptive;
-pub(crate) mod breakers;
 pub(crate) mod client_address;
 pub(crate) mod genuine;
 mod held;
@@ -10,6 +9,7 @@ pub(crate) mod identify;
 pub(crate) mod in_flight;
 pub(crate) mod local_view;
 pub(crate) mod per_sale;
+pub(crate) mod places;
 pub(crate) mod rates;
 pub(crate) mod shares;
 pub(crate) mod wanted;

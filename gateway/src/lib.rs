@@ -9,6 +9,7 @@
 
 mod batches;
 mod breaker;
+mod breakers;
 mod bulkhead;
 mod call;
 mod coalesce;
@@ -295,6 +296,7 @@ impl App {
                 clock: seams.clock.clone(),
                 pause: seams.pause.clone(),
                 breakers: Arc::clone(&senses.breakers),
+                limiter: Arc::clone(&senses.limiter),
                 tracer: seams.telemetry.tracer().clone(),
                 instruments: shop.instruments.clone(),
             };

@@ -15,6 +15,7 @@ use tower::{Layer as _, ServiceBuilder};
 
 use crate::{
     batches::Batches,
+    breakers::Breakers,
     config::Config,
     edge::{
         self, Edge, OnCore, Reception, Shop, http,
@@ -23,13 +24,13 @@ use crate::{
     },
     layers::{
         adaptive::{Adaptive, AdaptiveLayer, Class, Limiter},
-        breakers::{Breakers, BreakersLayer, Guarded},
         client_address::ClientAddressLayer,
         genuine::{Genuine, GenuineLayer},
         identify::{Identify, IdentifyLayer},
         in_flight::InFlightLayer,
         local_view::{LocalView, LocalViewLayer},
         per_sale::{PerSale, PerSaleLayer},
+        places::{InPlace, PlacesLayer},
         rates::{Limited, RatesLayer},
         shares::{InShare, Shares, SharesLayer},
         wanted::{FindWanted, WantedLayer},
@@ -40,7 +41,7 @@ use crate::{
 
 /// The way of a purchase, as a type: the outermost layer first.
 pub(crate) type Purchase =
-    LocalView<Genuine<InShare<Adaptive<Identify<Limited<FindWanted<PerSale<Guarded<Till>>>>>>>>>;
+    LocalView<Genuine<InShare<InPlace<Identify<Limited<FindWanted<PerSale<Till>>>>>>>>;
 
 /// What the layers of one core count and learn.
 #[derive(Debug, Clone)]
@@ -53,9 +54,10 @@ impl Senses {
     /// Nothing was learnt yet.
     pub(crate) fn new(shop: &Shop) -> Self {
         let Shop { config, clock, .. } = shop;
+        let in_flight_max = config.purchase.batches_in_flight_max;
         Self {
             limiter: Limiter::new(config.concurrency.clone(), clock.clone()),
-            breakers: Breakers::new(config.breakers.rules(), clock.clone()),
+            breakers: Breakers::new(config.breakers.rules(in_flight_max), clock.clone()),
         }
     }
 }
@@ -89,7 +91,7 @@ impl Stack {
             // leave it.
             .layer(SharesLayer::new(on_core(), shares))
             // The same in all, for what no sale is known of.
-            .layer(AdaptiveLayer::new(Class::Purchase, Arc::clone(&limiter)))
+            .layer(PlacesLayer::new(Arc::clone(&limiter)))
             // Who is it? Nearly always a look into a cache.
             .layer(IdentifyLayer::new(on_core()))
             // Not too often, by user and network: what those are is known from here on.
@@ -98,11 +100,8 @@ impl Stack {
             .layer(WantedLayer::new(on_core()))
             // Not too often from one sale.
             .layer(PerSaleLayer::new(Arc::clone(&rates)))
-            // Do the stores answer? The last thing before a hold, since probes are let through
-            // here.
-            .layer(BreakersLayer::new(breakers, Arc::clone(&limiter)))
-            // Reserve and record, in the shard's next batch.
-            .service(Till::new(on_core(), Arc::clone(&limiter), batches));
+            // Reserve and record, in the shard's next batch, if the stores answer.
+            .service(Till::new(on_core(), breakers, Arc::clone(&limiter), batches));
         Self { shop, rates, limiter, purchase }
     }
 

@@ -57,6 +57,11 @@ impl Signed {
         self.0.item
     }
 
+    /// What it is known by, however often it is shown.
+    pub(crate) fn order(&self) -> OrderId {
+        self.0.order
+    }
+
     /// The right of the buyer whom it names, and of nobody else (I-5).
     ///
     /// # Errors

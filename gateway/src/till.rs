@@ -1,7 +1,7 @@
 //! The till: the innermost service of a purchase, behind all layers. It looks once more at what
 //! this gateway can say by itself, then puts the wish into the shard's next batch and waits. What
 //! may have taken a hold is answered ACCEPTED, with the stored refusal, or PROCESSING; never with a
-//! failure.
+//! failure. How long somebody waits here is their own choice, so nothing is learnt from it.
 
 use std::{
     sync::Arc,
@@ -16,8 +16,8 @@ use tower::Service;
 
 use crate::{
     batches::{Batches, Overloaded},
-    call::Known,
-    concurrency::Ended,
+    breakers::Breakers,
+    call::{Known, Room},
     domain::{
         admission::{Admitted, Verdict, View, look},
         item::{Item, Shard},
@@ -26,7 +26,10 @@ use crate::{
         refusal::Refusal,
     },
     edge::{OnCore, Shop},
-    layers::{adaptive::Limiter, wanted::Wanted},
+    layers::{
+        adaptive::{Class, Limiter},
+        wanted::Wanted,
+    },
     tickets::Terms,
     upstream::Until,
 };
@@ -51,15 +54,21 @@ pub(crate) enum Stands {
 #[derive(Debug, Clone)]
 pub(crate) struct Till {
     shop: OnCore<Shop>,
+    breakers: Arc<Breakers>,
     limiter: Arc<Limiter>,
     batches: Batches,
 }
 
 impl Till {
-    /// Puts wishes into `batches`, which are those of the core that calls, and tells `limiter` how
-    /// long they took.
-    pub(crate) fn new(shop: OnCore<Shop>, limiter: Arc<Limiter>, batches: Batches) -> Self {
-        Self { shop, limiter, batches }
+    /// Puts wishes into `batches`, which are those of the core that calls, while `breakers` let
+    /// them through. The core's limiter says when to come back.
+    pub(crate) fn new(
+        shop: OnCore<Shop>,
+        breakers: Arc<Breakers>,
+        limiter: Arc<Limiter>,
+        batches: Batches,
+    ) -> Self {
+        Self { shop, breakers, limiter, batches }
     }
 }
 
@@ -79,9 +88,11 @@ impl Service<Known<Wanted>> for Till {
 }
 
 impl Till {
-    async fn buy(&self, call: Known<Wanted>) -> Result<Told, Refusal> {
+    async fn buy(&self, mut call: Known<Wanted>) -> Result<Told, Refusal> {
         let Self { shop, .. } = self;
         let terms = *call.message.ticket.terms();
+        // What the work takes up goes with it, see `ask`.
+        let room = std::mem::take(&mut call.caller.room);
         let facts = &call.message.item.facts;
         let extensions = call.caller.extensions();
         let (shard, verdict) = judge(shop, &call);
@@ -89,57 +100,52 @@ impl Till {
             Verdict::Refuse(refusal) => return Err(refusal),
             Verdict::Expired(entry) => expired(shop, facts, &entry, shop.until(extensions)).await?,
             Verdict::Admit(admitted) => {
-                match self.ask(shard, admitted, shop.remaining(extensions)).await? {
+                match self.ask(shard, admitted, room, shop.remaining(extensions)).await? {
                     Answer::Accepted => Stands::Accepted,
                     Answer::Processing => Stands::Processing,
                     Answer::Retired => retired(shop, &terms, shop.until(extensions)).await?,
                     Answer::Refused(why) => return Err(refusal(why, facts)),
                     Answer::Rejected => return Err(Refusal::Rejected),
                     Answer::Loading => return Err(Refusal::Loading),
-                    Answer::Overloaded => return Err(self.overloaded()),
+                    Answer::Overloaded => {
+                        return Err(Refusal::Overloaded { wait: self.wait(terms.order) });
+                    }
                 }
             }
         };
         Ok(Told { order: terms.order, stands })
     }
 
-    fn overloaded(&self) -> Refusal {
-        Refusal::Overloaded { wait: self.limiter.turned_away() }
+    /// How long a buyer stays away who is turned away here.
+    fn wait(&self, order: OrderId) -> Duration {
+        self.limiter.turned_away(Class::Purchase, order)
     }
 
     /// Waits for the batch's answer, at most the lease or the caller's patience. The batch goes on
-    /// without us.
+    /// without us, and has the room that it takes up until its end.
     async fn ask(
         &self,
         shard: Shard,
         admitted: Admitted,
+        room: Room,
         patience: Duration,
     ) -> Result<Answer, Refusal> {
-        let Self { shop, limiter, batches } = self;
-        let began_at = shop.clock.now();
-        shop.sent.insert(admitted.order(), began_at);
-        let reply = batches.place(shard, admitted).map_err(|Overloaded| self.overloaded())?;
+        let Self { shop, breakers, batches, .. } = self;
+        let order = admitted.order();
+        // The last thing before a hold, since probes are let through here.
+        if !breakers.admits(shard) {
+            return Err(Refusal::UpstreamUnavailable { wait: self.wait(order) });
+        }
+        shop.sent.insert(order, shop.clock.now());
+        let placed = batches.place(shard, admitted, room);
+        let reply = placed.map_err(|Overloaded| Refusal::Overloaded { wait: self.wait(order) })?;
         let margin = shop.config.purchase.answer_margin();
         let wait = shard.lease.min(patience.saturating_sub(margin));
-        let answer = match tokio::time::timeout(wait, reply).await {
+        Ok(match tokio::time::timeout(wait, reply).await {
             Ok(Ok(answer)) => answer,
             // Nobody will tell, or not in time: a hold may exist.
             Ok(Err(_)) | Err(_) => Answer::Processing,
-        };
-        let took = shop.clock.now().saturating_sub(began_at);
-        if let Some(ended) = ended(answer, took) {
-            limiter.saw(ended);
-        }
-        Ok(answer)
-    }
-}
-
-/// What an answer says about how busy ledger and journal are: nothing, if it didn't need them.
-fn ended(answer: Answer, took: Duration) -> Option<Ended> {
-    match answer {
-        Answer::Accepted | Answer::Refused(_) | Answer::Rejected => Some(Ended::Answered(took)),
-        Answer::Processing => Some(Ended::Unknown),
-        Answer::Loading | Answer::Retired | Answer::Overloaded => None,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::*;
+use crate::config::Config;
 
 const SEED: u64 = 20_260_401;
 
@@ -254,4 +255,28 @@ fn nobody_minds_what_is_fast_enough() {
     let seen = world.offer(3.0, 5);
     let mean = seen.latencies.iter().sum::<Duration>() / seen.answered;
     assert!(mean >= SERVICE * 9 && mean <= SERVICE * 16, "{mean:?}");
+}
+
+/// The table of ARCHITECTURE.md, "Each limit can do what it is for".
+#[test]
+fn with_the_settings_as_shipped_a_few_are_enough_to_learn_from_however_slowly_they_come() {
+    let rules = Config::load(None).unwrap().concurrency.rules();
+    let ended = [Ended::Unknown, Ended::Answered(Duration::from_secs(3))];
+    for slow in ended {
+        let mut limit = Limit::new(rules);
+        let mut now = Duration::ZERO;
+        let mut end = |limit: &mut Limit, ended, count| {
+            for _ in 0..count {
+                now += Duration::from_secs(3);
+                limit.saw(ended, 1, now);
+            }
+        };
+        // One at a time: it knows how long it takes where nothing presses.
+        end(&mut limit, Ended::Answered(Duration::from_millis(5)), 20);
+        let before = limit.places();
+        end(&mut limit, slow, 19);
+        assert_eq!(limit.places(), before, "{slow:?}");
+        end(&mut limit, slow, 1);
+        assert!(limit.places() < before, "{slow:?}: {} of {before}", limit.places());
+    }
 }

@@ -70,12 +70,12 @@ pub struct BreakerSettings {
     pub window_ms: u64,
     /// Batches in a window that prove something.
     pub calls_min: u32,
-    /// Of those, without an answer.
+    /// Of those, without an answer in time.
     pub failed_percent: u32,
-    /// From here on an answer is slow, in milliseconds.
+    /// From here on an answer is late, in milliseconds.
     pub slow_ms: u64,
-    /// Slow ones.
-    pub slow_percent: u32,
+    /// Late ones in a row that are silence.
+    pub silent_calls_min: u32,
     /// How long nobody is let through at first, in milliseconds.
     pub open_ms: u64,
     /// … and at most.
@@ -138,27 +138,30 @@ impl RateSettings {
 }
 
 impl BreakerSettings {
-    pub(crate) fn rules(&self) -> breaker::Rules {
+    /// For stores that get at most so many calls of a shard at a time: silence can't take more.
+    pub(crate) fn rules(&self, in_flight_max: usize) -> breaker::Rules {
+        let in_flight_max = u32::try_from(in_flight_max).unwrap_or(u32::MAX);
         breaker::Rules {
             window: Duration::from_millis(self.window_ms),
             calls_min: self.calls_min,
             failed_percent: self.failed_percent,
             slow: Duration::from_millis(self.slow_ms),
-            slow_percent: self.slow_percent,
+            silent_calls_min: self.silent_calls_min.min(in_flight_max),
             open_for: Duration::from_millis(self.open_ms),
             open_for_max: Duration::from_millis(self.open_ms_max),
             probes: self.probes,
         }
     }
 
-    /// What makes no sense, in one sentence.
-    pub(super) fn complaint(&self) -> Option<String> {
+    /// What makes no sense, in one sentence: among it what could never open, with appends that are
+    /// given up after so long.
+    pub(super) fn complaint(&self, append_ms_max: u32) -> Option<String> {
         let above_zero = [
             ("window_ms", self.window_ms),
             ("calls_min", self.calls_min.into()),
             ("failed_percent", self.failed_percent.into()),
             ("slow_ms", self.slow_ms),
-            ("slow_percent", self.slow_percent.into()),
+            ("silent_calls_min", self.silent_calls_min.into()),
             ("open_ms", self.open_ms),
             ("probes", self.probes.into()),
         ];
@@ -166,5 +169,11 @@ impl BreakerSettings {
         let is_short = || self.open_ms_max < self.open_ms;
         zero.map(|(name, _)| format!("breakers.{name} must be above 0"))
             .or_else(|| is_short().then(|| "breakers.open_ms_max is below open_ms".to_owned()))
+            .or_else(|| {
+                (self.slow_ms >= append_ms_max.into()).then(|| {
+                    "breakers.slow_ms must be below journal.message_timeout_ms, or nothing is late"
+                        .to_owned()
+                })
+            })
     }
 }

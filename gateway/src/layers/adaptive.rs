@@ -1,6 +1,7 @@
 //! Adaptive concurrency: more than can be done in time is refused at once, and never waits. The
 //! limit is learnt from purchases alone ([`Limit`]), the one kind of call that takes the whole way
 //! to ledger and journal; other calls wait for other services, whose latency says nothing about it.
+//! It is told by the batches, never by who waits for them: how long somebody waits is their choice.
 //!
 //! Other kinds may begin only while purchases leave them room, each up to its share of the places,
 //! so under load the lowest is shed first. They never take a purchase's place: a user-svc that
@@ -10,6 +11,7 @@
 
 use std::{
     future::{Ready, ready},
+    hash::{BuildHasher as _, Hash, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
@@ -21,6 +23,7 @@ use tower::{Layer, Service};
 
 use super::held::Held;
 use crate::{
+    call::Call,
     concurrency::{Ended, Limit},
     config::ConcurrencySettings,
     crowd::Crowd,
@@ -46,6 +49,7 @@ const CLASSES: usize = 5;
 pub(crate) struct Limiter {
     clock: Clock,
     settings: ConcurrencySettings,
+    hasher: RandomState,
     state: Mutex<State>,
 }
 
@@ -53,15 +57,18 @@ pub(crate) struct Limiter {
 struct State {
     limit: Limit,
     in_flight: [usize; CLASSES],
-    crowd: Crowd,
+    /// Those of each class that are turned away: strangers who look around don't lengthen the wait
+    /// of buyers.
+    crowds: [Crowd; CLASSES],
 }
 
 impl Limiter {
     /// Nothing is under way.
     pub(crate) fn new(settings: ConcurrencySettings, clock: Clock) -> Arc<Self> {
         let limit = Limit::new(settings.rules());
-        let state = Mutex::new(State { limit, in_flight: [0; CLASSES], crowd: Crowd::default() });
-        Arc::new(Self { clock, settings, state })
+        let crowds = std::array::from_fn(|_| Crowd::default());
+        let state = Mutex::new(State { limit, in_flight: [0; CLASSES], crowds });
+        Arc::new(Self { clock, settings, hasher: RandomState::new(), state })
     }
 
     /// How many purchases may be under way now.
@@ -74,7 +81,7 @@ impl Limiter {
         self.lock().in_flight[Class::Purchase as usize]
     }
 
-    /// A purchase that went all the way has ended.
+    /// A purchase that went all the way has ended, and still has its place.
     pub(crate) fn saw(&self, ended: Ended) {
         let now = self.clock.now();
         let mut state = self.lock();
@@ -82,15 +89,18 @@ impl Limiter {
         state.limit.saw(ended, in_flight, now);
     }
 
-    /// A call is turned away for want of room. Says how long it should stay away.
-    pub(crate) fn turned_away(&self) -> Duration {
+    /// A call is turned away for want of room. Says how long it should stay away. Who it is keeps
+    /// one that comes again at once from being taken for many.
+    pub(crate) fn turned_away(&self, class: Class, who: impl Hash) -> Duration {
         let now = self.clock.now();
+        let who = self.hasher.hash_one(who);
         let mut state = self.lock();
-        let State { limit, crowd, .. } = &mut *state;
-        crowd.turned_away(limit.answered_per_s(now), now)
+        let State { limit, crowds, .. } = &mut *state;
+        crowds[class as usize].turned_away(who, limit.answered_per_s(now), now)
     }
 
-    fn enter(self: &Arc<Self>, class: Class) -> Option<Place> {
+    /// A place for a call, if there is one.
+    pub(crate) fn enter(self: &Arc<Self>, class: Class) -> Option<Place> {
         let mut state = self.lock();
         let (places, own) = (state.limit.places(), state.in_flight[class as usize]);
         let purchases = state.in_flight[Class::Purchase as usize];
@@ -130,7 +140,8 @@ impl Drop for Place {
     }
 }
 
-/// Puts the limit in front of calls of one class.
+/// Puts the limit in front of calls of one class, which end when their caller leaves. For purchases
+/// see [`super::places`].
 #[derive(Debug, Clone)]
 pub(crate) struct AdaptiveLayer {
     class: Class,
@@ -159,9 +170,9 @@ pub(crate) struct Adaptive<S> {
     inner: S,
 }
 
-impl<R, S> Service<R> for Adaptive<S>
+impl<M, S> Service<Call<M>> for Adaptive<S>
 where
-    S: Service<R, Error = Refusal>,
+    S: Service<Call<M>, Error = Refusal>,
 {
     type Response = S::Response;
     type Error = Refusal;
@@ -171,11 +182,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: R) -> Self::Future {
+    fn call(&mut self, call: Call<M>) -> Self::Future {
         match self.layer.limiter.enter(self.layer.class) {
-            Some(place) => Either::Right(Held::new(self.inner.call(request), place)),
+            Some(place) => Either::Right(Held::new(self.inner.call(call), place)),
             None => {
-                let wait = self.layer.limiter.turned_away();
+                let address = call.caller.address();
+                let wait = self.layer.limiter.turned_away(self.layer.class, address);
                 Either::Left(ready(Err(Refusal::Overloaded { wait })))
             }
         }

@@ -15,7 +15,10 @@ use futures::future::Either;
 use ids::SaleId;
 use tower::{Layer, Service};
 
-use super::{adaptive::Limiter, genuine::Opened, held::Held};
+use super::{
+    adaptive::{Class, Limiter},
+    genuine::Opened,
+};
 use crate::{
     bulkhead::Bulkhead,
     call::Call,
@@ -49,7 +52,8 @@ impl Shares {
     }
 }
 
-/// One purchase's part of its sale's share. Dropping it gives it back.
+/// One purchase's part of its sale's share. Dropping it gives it back; like a place, it goes with
+/// the purchase into its batch.
 #[derive(Debug)]
 pub(crate) struct Share {
     sale: SaleId,
@@ -97,23 +101,24 @@ where
 {
     type Response = S::Response;
     type Error = Refusal;
-    type Future = Either<Ready<Result<S::Response, Refusal>>, Held<S::Future, Option<Share>>>;
+    type Future = Either<Ready<Result<S::Response, Refusal>>, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Call<Opened>) -> Self::Future {
+    fn call(&mut self, mut call: Call<Opened>) -> Self::Future {
         let SharesLayer { shop, shares } = &self.layer;
         let item = shop.items.known(call.message.ticket.item());
-        let share = match item.map(|item| shares.enter(item.facts.sale)) {
+        call.caller.room.share = match item.map(|item| shares.enter(item.facts.sale)) {
             None => None,
             Some(Some(share)) => Some(share),
             Some(None) => {
-                let wait = shares.limiter.turned_away();
+                let order = call.message.ticket.order();
+                let wait = shares.limiter.turned_away(Class::Purchase, order);
                 return Either::Left(ready(Err(Refusal::Overloaded { wait })));
             }
         };
-        Either::Right(Held::new(self.inner.call(call), share))
+        Either::Right(self.inner.call(call))
     }
 }

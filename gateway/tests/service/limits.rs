@@ -262,6 +262,17 @@ async fn a_journal_that_does_not_answer_takes_no_more_holds() {
 }
 
 #[tokio::test]
+async fn a_silent_journal_is_noticed_with_the_settings_as_shipped() {
+    let stage = Stage::open().await;
+    let buyer = stage.buyer().await;
+    stage.broker.faults().go_silent();
+    // One after the other, each until its lease or the journal's time-out is over.
+    until_open(&stage, &buyer).await;
+    let asked = stage.world.batches().len();
+    assert!(asked <= 3, "{asked} batches took holds that nobody could record");
+}
+
+#[tokio::test]
 async fn refusals_of_the_ledger_open_nothing() {
     let stage = with(quick).await;
     let buyer = stage.buyer().await;

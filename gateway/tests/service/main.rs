@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what must not fail may panic")]
 
+mod choices;
 mod http;
 mod identity;
 mod instances;
