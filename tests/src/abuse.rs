@@ -1,6 +1,6 @@
 //! What hostile peers do to the public port, while buyers who mean it go on buying: `seckill dev`
 //! as a process of its own (so its memory is its own), attacked from other addresses of the
-//! loopback.
+//! loopback, by strangers and by [`insiders`].
 //!
 //! They measure, so they run alone, one after the other: see `scripts/test`.
 
@@ -9,7 +9,9 @@ mod buyers;
 mod figures;
 mod forged;
 mod ground;
+mod insiders;
 mod tokens;
+mod tricks;
 mod wire;
 
 use std::time::Duration;

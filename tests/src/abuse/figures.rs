@@ -20,6 +20,12 @@ impl Figures {
         Self(text)
     }
 
+    /// The same as [`Self::sum`], and 0 for what was never counted.
+    pub(super) fn sum_or_none(&self, name: &str, label: &str) -> f64 {
+        let is_told = self.0.lines().any(|line| line.starts_with(name) && line.contains(label));
+        if is_told { self.sum(name, &[label]) } else { 0.0 }
+    }
+
     /// The sum of all series of `name` that have these labels, each written as `name="value"`.
     ///
     /// # Panics

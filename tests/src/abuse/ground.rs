@@ -1,6 +1,7 @@
 //! A shop in a process of its own, with a sale open and shoppers hired, and what it says of itself.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -25,7 +26,10 @@ use testbed::{Port, Process};
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::transport::Channel;
 
-use super::{buyers::Buyers, figures::Figures};
+use super::{
+    buyers::{Buyers, Trade},
+    figures::Figures,
+};
 use crate::{
     house::{Offer, OpenSale, Shopper, eventually, hire, make_sale},
     shop::{PATIENCE, binary},
@@ -48,6 +52,7 @@ pub(super) struct Ground {
     buyers: Buyers,
     places: Places,
     at: Addresses,
+    operator: String,
     // Before the directory, which its process uses.
     process: Process,
     dir: TempDir,
@@ -78,6 +83,11 @@ struct Addresses {
 impl Ground {
     /// Starts the shop and makes a sale.
     pub(super) async fn open() -> Self {
+        Self::open_with(BTreeMap::new()).await
+    }
+
+    /// The same, with these knobs.
+    pub(super) async fn open_with(knobs: BTreeMap<&str, &str>) -> Self {
         let turn = TURN.lock().await;
         let dir = tempfile::tempdir().expect("the temporary directory can be written");
         let ports = [Port::claim(), Port::claim()];
@@ -86,10 +96,14 @@ impl Ground {
         let data = dir.path().join("data");
         let (listen, seen) = (addr.to_string(), metrics.to_string());
         let proxies = format!("{PROXY}/32");
-        let mut arguments = vec!["dev", "--listen", &listen, "--operators", "127.0.0.1:0"];
+        let binary = binary();
+        let program = binary.to_str().expect("the program has a plain name");
+        let knobs: Vec<_> = knobs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut arguments: Vec<_> = knobs.iter().map(String::as_str).collect();
+        arguments.extend([program, "dev", "--listen", &listen, "--operators", "127.0.0.1:0"]);
         arguments.extend(["--metrics", &seen, "--trusted-proxies", &proxies, "--data"]);
         arguments.push(data.to_str().expect("temporary directories have plain names"));
-        let mut process = Process::new(binary(), arguments, dir.path().join("log"));
+        let mut process = Process::new("env".into(), arguments, dir.path().join("log"));
         let written = data.join("addresses.json");
         process.start(PATIENCE, async || fs::exists(&written).unwrap_or(false)).await;
 
@@ -108,7 +122,9 @@ impl Ground {
         let gateway = channel(&at.gateway);
         let shoppers = hire(operators, operator.trim(), SHOPPERS, &gateway).await;
         let buyers = Buyers::new(shoppers.clone(), sale.item_id.clone());
+        let operator = operator.trim().to_owned();
         Self {
+            operator,
             sale,
             shoppers,
             buyers,
@@ -143,6 +159,23 @@ impl Ground {
     /// Purchases a second that are accepted in time while `attack` goes on.
     pub(super) async fn goodput(&self, attack: impl Future<Output = ()> + Send) -> f64 {
         self.buyers.goodput(attack).await
+    }
+
+    /// The same, and how long they waited.
+    pub(super) async fn trade(&self, attack: impl Future<Output = ()> + Send) -> Trade {
+        self.buyers.trade(attack).await
+    }
+
+    /// More people with accounts of their own.
+    pub(super) async fn hire(&self, count: u32) -> Vec<Shopper> {
+        let operators = OperatorServiceClient::new(channel(&self.at.user));
+        hire(operators, &self.operator, count, &self.channel()).await
+    }
+
+    /// A connection of its own to the public port, from that address.
+    pub(super) fn channel_from(&self, address: Ipv4Addr) -> Channel {
+        let to = Channel::from_shared(self.at.gateway.clone()).expect("a good URL");
+        to.local_address(Some(address.into())).connect_lazy()
     }
 
     /// What it says of itself.

@@ -50,11 +50,18 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// Windows as large as they can be: we never stop to say that we have read.
     pub(super) async fn open(from: Ipv4Addr, to: SocketAddr) -> io::Result<Self> {
+        Self::open_with(from, to, 0x7fff_ffff).await
+    }
+
+    /// The same, with so much to be sent on each stream before it is read.
+    pub(super) async fn open_with(from: Ipv4Addr, to: SocketAddr, window: u32) -> io::Result<Self> {
         let mut io = connect(from, to).await?;
         let mut hello = PREFACE.to_vec();
-        // Windows as large as they can be: we never stop to say that we have read.
-        hello.extend(frame(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]));
+        let mut setting = vec![0, 4];
+        setting.extend(window.to_be_bytes());
+        hello.extend(frame(SETTINGS, 0, 0, &setting));
         hello.extend(frame(WINDOW_UPDATE, 0, 0, &0x7fff_0000_u32.to_be_bytes()));
         io.write_all(&hello).await?;
         Ok(Self { io: BufReader::with_capacity(READ_AHEAD, io), stream: 1 })
