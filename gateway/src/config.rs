@@ -89,6 +89,15 @@ impl Config {
         chassis::config::load(DEFAULTS, file, ENV_PREFIX)
     }
 
+    /// Reads every file that the start would read, keys and passwords, and asks nobody.
+    ///
+    /// # Errors
+    /// As the start would say, in one sentence.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        self.tickets.read_keys()?;
+        self.journal.check_secrets()
+    }
+
     /// Checks what types can't say.
     ///
     /// # Errors
@@ -128,6 +137,7 @@ impl Config {
             ("upstream.sign_in_ms_max", self.upstream.sign_in_ms_max),
             ("upstream.operator_ms_max", self.upstream.operator_ms_max),
             ("identity.keys_interval_ms", self.identity.keys_interval_ms),
+            ("identity.revocations_interval_ms", self.identity.revocations_interval_ms),
             ("identity.keys_ms_max", self.identity.keys_ms_max),
             ("watch.poll_ms", self.watch.poll_ms),
             ("rates.forget_ms", self.rates.forget_ms),

@@ -2,6 +2,10 @@
 //! signed by a key of user-svc, and that a token of a rehearsal passes only where configuration
 //! says so. It goes on with the keys it has while user-svc is down. It knows nothing of accounts.
 
+mod operators;
+
+pub(crate) use operators::keep_revocations;
+
 use std::{
     sync::Arc,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -18,11 +22,11 @@ use moka::policy::EvictionPolicy;
 use sha2::{Digest, Sha256};
 use tonic::metadata::MetadataMap;
 
+use self::operators::OperatorTokens;
 use crate::{config::IdentitySettings, domain::refusal::Refusal, upstream::Users};
 
-/// What tokens for buyers name, and what tokens for operators do.
+/// What tokens for buyers name.
 const BUYERS: &str = "seckill";
-const OPERATORS: &str = "seckill-operator";
 
 /// A buyer whose token was checked for this call. Made by [`Identity`] only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +65,7 @@ struct Asked {
 /// Checks access tokens. One for all cores: what one core has checked, all know.
 pub(crate) struct Identity {
     verifier: Verifier,
-    /// Of operators' tokens. They are few, and each is checked each time.
-    of_operators: Verifier,
+    of_operators: OperatorTokens,
     /// By the hash of the token: the tokens themselves aren't kept.
     known: moka::sync::Cache<[u8; 32], Known>,
     settings: IdentitySettings,
@@ -83,9 +86,11 @@ impl Identity {
             // Who comes now is more likely to come again than who came often.
             .eviction_policy(EvictionPolicy::lru())
             .build();
+        let issuer = || settings.issuer.clone();
+        let (limit, same) = (settings.keys_limit(), users.clone());
         Arc::new(Self {
-            verifier: Verifier::new(settings.issuer.clone(), BUYERS, clock.clone()),
-            of_operators: Verifier::new(settings.issuer.clone(), OPERATORS, clock.clone()),
+            verifier: Verifier::new(issuer(), BUYERS, clock.clone()),
+            of_operators: OperatorTokens::new(issuer(), same, limit, clock.clone()),
             known,
             settings,
             clock,
@@ -135,28 +140,6 @@ impl Identity {
         self.let_in(self.remember(token.hash, self.verifier.verify(token.text), withdrawals)?)
     }
 
-    /// The token of the operator who calls.
-    pub(crate) async fn check_operator<'a>(
-        &self,
-        metadata: &'a MetadataMap,
-    ) -> Result<&'a str, Refusal> {
-        let none = Refusal::Unauthenticated("an operator's token is needed here");
-        let token = bearer(metadata).ok_or_else(|| none.clone())?;
-        let mut claims = self.of_operators.verify(token);
-        if claims == Err(TokenError::UnknownKey) {
-            self.ask_for_keys(self.settings.unknown_key_pause()).await;
-            claims = self.of_operators.verify(token);
-        }
-        match claims {
-            Ok(_) => Ok(token),
-            // Without any key we can't say that the token is bad.
-            Err(TokenError::UnknownKey) if !self.has_keys.load(Ordering::Relaxed) => {
-                Err(Refusal::NO_ANSWER)
-            }
-            Err(_) => Err(none),
-        }
-    }
-
     fn remember(
         &self,
         hash: [u8; 32],
@@ -174,7 +157,8 @@ impl Identity {
             | TokenError::Issuer
             | TokenError::Audience
             | TokenError::Expired
-            | TokenError::NotYet => Refusal::Unauthenticated("the access token doesn't hold"),
+            | TokenError::NotYet
+            | TokenError::Revoked => Refusal::Unauthenticated("the access token doesn't hold"),
         })?;
         let user = claims.subject.parse();
         let user = user.map_err(|_| Refusal::Unauthenticated("the access token names no buyer"))?;
@@ -209,7 +193,7 @@ impl Identity {
                 if !had_keys {
                     tracing::info!(keys = keys.len(), "the keys of access tokens are known");
                 }
-                self.of_operators.set_keys(keys.clone());
+                self.of_operators.verifier.set_keys(keys.clone());
                 self.verifier.set_keys(keys.clone());
                 if asked.keys.iter().any(|key| !keys.contains(key)) {
                     self.withdrawals.fetch_add(1, Ordering::Release);

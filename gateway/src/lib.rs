@@ -41,7 +41,6 @@ pub use config::{
     CorsSettings, IdentitySettings, PurchaseSettings, RateSettings, StockSettings, TicketSettings,
     UpstreamSettings, WatchSettings,
 };
-pub use tickets::KeyError;
 
 /// The door's decisions about what a buyer is told, pure: what is a promise, and what became of an
 /// order. For whoever searches them or judges by them.
@@ -56,8 +55,8 @@ pub mod answers {
 use std::{net::SocketAddr, sync::Arc};
 
 use chassis::{
-    Clock, Cores, Health, Kind, Listeners, PausePoints, Secret, ServerSettings, Stopper, TaskOwner,
-    Tasks, Telemetry,
+    Clock, Cores, Health, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner, Tasks,
+    Telemetry,
     channel::{BadAddress, connect_lazy},
     config::ConfigError,
     job::every,
@@ -69,7 +68,7 @@ use tonic::service::Routes;
 use crate::{
     batches::{Batches, Road},
     edge::{Edge, Reception, Shop, operators::OperatorDesk},
-    identity::{Identity, keep_keys},
+    identity::{Identity, keep_keys, keep_revocations},
     items::Items,
     metrics::Instruments,
     orders::Inquiry,
@@ -78,7 +77,6 @@ use crate::{
     sent::Sent,
     stack::{Senses, Stack},
     stock::StockView,
-    tickets::Tickets,
     under_way::UnderWay,
     upstream::{Inventory, Office, Orders, Users},
 };
@@ -117,12 +115,9 @@ impl From<Listeners> for Doors {
 /// Why the gateway can't be started.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A knob makes no sense, or a key file can't be read.
+    /// A knob makes no sense, or a key can't be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A key can't be used.
-    #[error(transparent)]
-    Key(#[from] KeyError),
     /// Another service can't be where it is said to be.
     #[error(transparent)]
     Address(#[from] BadAddress),
@@ -163,7 +158,7 @@ pub async fn build(
     seams: Seams,
 ) -> Result<App, BuildError> {
     config.check()?;
-    let tickets = read_keys(&config.tickets)?;
+    let tickets = config.tickets.read_keys()?;
     let clock = seams.clock.clone();
 
     // Reads go over channels of the background runtime, the hot path over one for each core.
@@ -316,6 +311,8 @@ impl App {
         let stopper = tasks.stopper().clone();
         let keys = keep_keys(Arc::clone(&self.shop.identity), stopper.clone());
         tasks.spawn_on(background, Kind::Disposable, "keep keys", keys);
+        let revoked = keep_revocations(Arc::clone(&self.shop.identity), stopper.clone());
+        tasks.spawn_on(background, Kind::Disposable, "keep revocations", revoked);
 
         let stock = stock::listen(
             Arc::clone(&self.stock),
@@ -353,16 +350,4 @@ impl App {
         };
         tasks.spawn_on(background, Kind::Disposable, "tell what is left", tell);
     }
-}
-
-fn read_keys(settings: &TicketSettings) -> Result<Tickets, BuildError> {
-    let current = Secret::read(&settings.key_file)?;
-    let previous = match &settings.previous_key_file {
-        none if none.as_os_str().is_empty() => None,
-        file => Some(Secret::read(file)?),
-    };
-    let order_ids = Secret::read(&settings.order_id_key_file)?;
-    let previous = previous.as_ref().map(|key| key.expose().as_bytes());
-    let keys = Tickets::new(current.expose().as_bytes(), previous, order_ids.expose().as_bytes());
-    Ok(keys?)
 }

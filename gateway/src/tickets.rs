@@ -89,7 +89,7 @@ pub(crate) struct Invalid;
 
 /// Why keys can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub(crate) enum KeyError {
     /// Too easy to guess.
     #[error("a ticket or order id key must have at least 32 bytes")]
     TooShort,

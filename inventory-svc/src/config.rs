@@ -68,6 +68,8 @@ pub struct Upstream {
     pub deadline_ms: u64,
     /// How often the operators' keys are read, in milliseconds.
     pub keys_interval_ms: u64,
+    /// How often it is read which of their tokens are revoked, in milliseconds.
+    pub revocations_interval_ms: u64,
     /// How the channels behave.
     pub channel: ChannelSettings,
 }
@@ -137,6 +139,20 @@ impl Config {
         chassis::config::load(DEFAULTS, file, ENV_PREFIX)
     }
 
+    /// Reads every file that the start would read, passwords and keys, and asks nobody.
+    ///
+    /// # Errors
+    /// As the start would say, in one sentence.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        store::check_secrets(&self.catalog_url, &self.pool)
+            .map_err(|error| ConfigError::new(error.to_string()))?;
+        if self.ledger_url != "memory" {
+            redis::check_files(&self.ledger_url, &self.ledger)
+                .map_err(|error| ConfigError::new(error.to_string()))?;
+        }
+        self.journal.check_secrets()
+    }
+
     /// Checks what types can't say.
     ///
     /// # Errors
@@ -152,6 +168,7 @@ impl Config {
         for (knob, value) in [
             ("upstream.deadline_ms", upstream.deadline_ms),
             ("upstream.keys_interval_ms", upstream.keys_interval_ms),
+            ("upstream.revocations_interval_ms", upstream.revocations_interval_ms),
             ("lease.refresh_ms_max", lease.refresh_ms_max),
             ("loading.loads_max", loading.loads_max as u64),
             ("loading.snapshots_max", loading.snapshots_max as u64),
@@ -201,6 +218,10 @@ impl Upstream {
 
     pub(crate) fn keys_interval(&self) -> Duration {
         Duration::from_millis(self.keys_interval_ms)
+    }
+
+    pub(crate) fn revocations_interval(&self) -> Duration {
+        Duration::from_millis(self.revocations_interval_ms)
     }
 }
 

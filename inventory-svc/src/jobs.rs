@@ -96,8 +96,10 @@ impl Jobs {
         spawn.job("watch_stores", watch_stores.run(stopper.clone()));
         spawn.job(
             "read_keys",
-            read_keys(operators, config.upstream.keys_interval(), stopper.clone()),
+            read_keys(Arc::clone(&operators), config.upstream.keys_interval(), stopper.clone()),
         );
+        let interval = config.upstream.revocations_interval();
+        spawn.job("read_revocations", read_revocations(operators, interval, stopper.clone()));
 
         let open = OpenDue {
             catalog: Arc::clone(&catalog),
@@ -176,5 +178,24 @@ async fn read_keys(operators: Arc<Operators>, interval: Duration, stopper: Stopp
             () = stopper.stopped() => {}
             () = tokio::time::sleep(wait) => {}
         }
+    }
+}
+
+/// Reads what was revoked of operators' tokens. An outage is one line in the log, its end another.
+async fn read_revocations(operators: Arc<Operators>, interval: Duration, stopper: Stopper) {
+    let mut beat = Beat::new(interval, &stopper);
+    let mut was_told = true;
+    while beat.next().await {
+        let told = operators.read_revocations().await;
+        match &told {
+            Ok(()) if !was_told => {
+                tracing::info!("user-svc tells again which operators' tokens are revoked");
+            }
+            Err(error) if was_told => {
+                tracing::warn!(%error, "what was revoked of operators' tokens can't be read");
+            }
+            Ok(()) | Err(_) => {}
+        }
+        was_told = told.is_ok();
     }
 }

@@ -71,6 +71,16 @@ impl Config {
         chassis::config::load(DEFAULTS, file, "SECKILL_ORDER")
     }
 
+    /// Reads every file that the start would read, passwords and keys, and asks nobody.
+    ///
+    /// # Errors
+    /// As the start would say, in one sentence.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        store::check_secrets(&self.books.url, &self.books.pool)
+            .map_err(|error| ConfigError::new(error.to_string()))?;
+        self.journal.check_secrets()
+    }
+
     /// What types can't say.
     ///
     /// # Errors

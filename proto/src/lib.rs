@@ -59,3 +59,10 @@ pub fn reason_text(reason: error::v1::ErrorReason) -> &'static str {
     let name = reason.as_str_name();
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
+
+/// The text that stands in a token's claim `scope` and in the metadata `right` of a refusal: the
+/// enum value's name without its prefix.
+pub fn right_text(right: user::v1::OperatorRight) -> &'static str {
+    let name = right.as_str_name();
+    name.strip_prefix("OPERATOR_RIGHT_").unwrap_or(name)
+}

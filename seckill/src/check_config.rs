@@ -1,5 +1,6 @@
 //! `seckill check-config`: reads a role's configuration as the role would (defaults, file,
-//! environment) and says what is wrong with it, before a roll-out does.
+//! environment, and the files of keys and passwords that it names) and says what is wrong with it,
+//! before a roll-out does. A role begins with the same checks, so both say the same.
 
 use std::path::PathBuf;
 
@@ -31,10 +32,22 @@ enum Role {
 pub(crate) fn run(args: &CheckConfigArgs) -> Result<(), Failure> {
     let file = args.config.as_deref();
     match args.role {
-        Role::Gateway => gateway::Config::load(file).and_then(|config| config.check()),
-        Role::InventorySvc => inventory_svc::Config::load(file).and_then(|config| config.check()),
-        Role::OrderSvc => order_svc::Config::load(file).and_then(|config| config.check()),
-        Role::UserSvc => user_svc::Config::load(file).and_then(|config| config.check()),
+        Role::Gateway => {
+            let config = gateway::Config::load(file);
+            config.and_then(|config| config.check().and_then(|()| config.check_files()))
+        }
+        Role::InventorySvc => {
+            let config = inventory_svc::Config::load(file);
+            config.and_then(|config| config.check().and_then(|()| config.check_files()))
+        }
+        Role::OrderSvc => {
+            let config = order_svc::Config::load(file);
+            config.and_then(|config| config.check().and_then(|()| config.check_files()))
+        }
+        Role::UserSvc => {
+            let config = user_svc::Config::load(file);
+            config.and_then(|config| config.check().and_then(|()| config.check_files()))
+        }
     }
     .map_err(|error| Failure::Usage(error.to_string()))?;
     say("ok");

@@ -110,6 +110,7 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
         shop.issuer(),
         "dev",
         OPERATOR_TOKEN_LIFETIME,
+        &user_svc::Rights::all(),
     )
     .map_err(|error| Failure::Machine(error.to_string()))?;
     let mut running = shop.run(cores);

@@ -133,7 +133,7 @@ async fn gateway(
     stopper: Stopper,
 ) -> Result<Built, Failure> {
     let config = gateway::Config::load(file).map_err(usage)?;
-    config.check().map_err(usage)?;
+    config.check().and_then(|()| config.check_files()).map_err(usage)?;
     let owner = seen(&config.telemetry, cores)?;
     let seams = gateway::Seams {
         clock: Clock::system(),
@@ -156,7 +156,7 @@ async fn inventory(
     stopper: Stopper,
 ) -> Result<Built, Failure> {
     let config = inventory_svc::Config::load(file).map_err(usage)?;
-    config.check().map_err(usage)?;
+    config.check().and_then(|()| config.check_files()).map_err(usage)?;
     let owner = seen(&config.telemetry, cores)?;
     let seams = inventory_svc::Seams {
         clock: Clock::system(),
@@ -179,7 +179,7 @@ async fn order(
     stopper: Stopper,
 ) -> Result<Built, Failure> {
     let config = order_svc::Config::load(file).map_err(usage)?;
-    config.check().map_err(usage)?;
+    config.check().and_then(|()| config.check_files()).map_err(usage)?;
     let owner = seen(&config.telemetry, cores)?;
     let seams = order_svc::Seams {
         clock: Clock::system(),
@@ -195,7 +195,7 @@ async fn order(
 
 async fn user(file: Option<&Path>, cores: &Arc<Cores>, stopper: Stopper) -> Result<Built, Failure> {
     let config = user_svc::Config::load(file).map_err(usage)?;
-    config.check().map_err(usage)?;
+    config.check().and_then(|()| config.check_files()).map_err(usage)?;
     let owner = seen(&config.telemetry, cores)?;
     let seams = user_svc::Seams {
         clock: Clock::system(),

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use chassis::Secret;
 use serde::{Deserialize, Serialize};
 use tonic::{
     Request,
@@ -119,10 +120,9 @@ impl Target {
                 "name the file of an operator's token: --operator-token-file FILE".into(),
             )
         })?;
-        let text = fs::read_to_string(&path).map_err(|error| {
-            Failure::Usage(format!("can't read the operator's token {}: {error}", path.display()))
-        })?;
-        Bearer::new(text.trim()).ok_or_else(|| {
+        let token = Secret::read(&path)
+            .map_err(|error| Failure::Usage(format!("can't read the operator's token: {error}")))?;
+        Bearer::new(token.expose().trim()).ok_or_else(|| {
             Failure::Usage(format!("{} doesn't hold an operator's token", path.display()))
         })
     }

@@ -3,8 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::{
@@ -161,6 +162,32 @@ async fn a_good_configuration_is_ok_and_a_bad_key_is_named() {
 }
 
 #[tokio::test]
+async fn an_operators_token_has_the_rights_that_are_named() {
+    let dir = TempDir::new().unwrap();
+    assert_eq!(run(&["keys", "--dir", path(dir.path())]).await.code, 0);
+    let key = dir.path().join("signing.pem");
+    let issue = async |rights: &[&str]| {
+        let args = [&["operator-token", "--name", "ada", "--key", path(&key)], rights].concat();
+        run(&args).await
+    };
+    let scope = |said: Said| {
+        let claims = said.out.split('.').nth(1).expect("a JWT").to_owned();
+        let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        claims["scope"].as_str().expect("a text").to_owned()
+    };
+    assert_eq!(scope(issue(&[]).await), "READ RUN_SALES MAKE_OPERATORS");
+    assert_eq!(scope(issue(&["--rights", "run-sales,read"]).await), "READ RUN_SALES");
+    let wrong = issue(&["--rights", "root"]).await;
+    assert_eq!(wrong.code, 64);
+    assert!(wrong.err.contains("make-operators"), "{}", wrong.err);
+    for lifetime in ["59", "2592001"] {
+        let wrong = issue(&["--lifetime-s", lifetime]).await;
+        assert_eq!((wrong.code, wrong.out.as_str()), (64, ""), "{}", wrong.err);
+    }
+}
+
+#[tokio::test]
 async fn migrating_twice_changes_nothing() {
     let dir = TempDir::new().unwrap();
     for (service, text) in [
@@ -217,6 +244,13 @@ async fn a_shop_sells_out_under_a_rehearsal_and_passes_the_audit() {
     let token = run(&["operator-token", "--key", path(&key), "--name", "ada"]).await;
     assert_eq!(token.code, 0, "{}", token.err);
     assert_eq!(token.out.trim().split('.').count(), 3, "a JWT and nothing else");
+    let file = dir.path().join("ada.token");
+    fs::write(&file, &token.out).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let open_to_all =
+        run(&["rehearse", "--data", data_text, "--operator-token-file", path(&file)]).await;
+    assert_eq!(open_to_all.code, 64, "{}", open_to_all.err);
+    assert!(open_to_all.err.contains("it has mode 0644"), "{}", open_to_all.err);
 
     dev.signal(Signal::TERM);
     assert_eq!(dev.ends().await, Some(0));

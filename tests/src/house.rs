@@ -31,7 +31,7 @@ pub(crate) use collector::{Collector, Recorded, log};
 pub(crate) use databases::Kind;
 pub(crate) use patience::eventually;
 use roles::{Places, Role};
-pub(crate) use selling::{Offer, OpenSale, hire, make_sale};
+pub(crate) use selling::{Offer, OpenSale, as_operator, hire, make_sale};
 pub(crate) use shopper::{Shopper, Ticket};
 
 /// Long enough for a loaded machine to finish anything that it will ever finish.
@@ -145,9 +145,7 @@ impl House {
         let data = tempfile::tempdir().expect("a temporary directory");
         let places = Places::find(cores.serving().len());
         let keys = roles::make_keys(data.path());
-        let operator =
-            user_svc::operator::issue(&keys, "seckill", "tests", Duration::from_secs(3600))
-                .expect("the key was just made");
+        let operator = roles::operator_token(&keys, "tests", &user_svc::Rights::all());
         let ledger = Arc::new(MemoryLedger::new(Clock::system()));
         Self {
             broker: Broker::start(roles::PARTITIONS).expect("the embedded broker starts"),
@@ -166,7 +164,7 @@ impl House {
             cores,
             telemetry,
             places,
-            operator: operator.expose().to_owned(),
+            operator,
             user: None,
             inventory: None,
             neighbour: None,
@@ -267,6 +265,11 @@ impl House {
 
     pub(crate) fn orders(&self) -> OrderServiceClient<Channel> {
         OrderServiceClient::new(channel(self.places.orders))
+    }
+
+    /// What operators ask of user-svc.
+    pub(crate) fn operators(&self) -> OperatorServiceClient<Channel> {
+        OperatorServiceClient::new(channel(self.places.user))
     }
 
     /// With the operator's token in its head.

@@ -16,5 +16,6 @@ mod pause;
 mod retired;
 mod seen_by_operators;
 mod sells_out;
+mod stolen_operator;
 mod three_ways;
 mod two_loaders;

@@ -19,7 +19,7 @@ mod contract;
 
 #[cfg(test)]
 pub(crate) use mysql::MIGRATIONS as SERVER_MIGRATIONS;
-pub(crate) use open::{migrate, open};
+pub(crate) use open::{Kept, migrate, open};
 #[cfg(test)]
 pub(crate) use sqlite::{MIGRATIONS, SqliteAccounts};
 

@@ -4,15 +4,21 @@
 
 mod operators;
 mod people;
+mod rehearsals;
 mod sessions;
 
-pub(crate) use operators::{Operator, Operators, Rehearsal, Shopper};
+pub(crate) use operators::{Operator, Operators};
 pub(crate) use people::People;
+pub(crate) use rehearsals::{Rehearsal, Shopper};
 pub(crate) use sessions::{Granted, SessionDesk};
 
 use crate::{
-    accounts::AccountsError, domain::Violation, lockout::TooMany, passwords::PasswordError,
-    tokens::SigningError, workroom::Overloaded,
+    accounts::AccountsError,
+    domain::{Right, Violation},
+    lockout::TooMany,
+    passwords::PasswordError,
+    tokens::SigningError,
+    workroom::Overloaded,
 };
 
 /// Why nothing was done, by our rules.
@@ -32,6 +38,10 @@ pub(crate) enum Refusal {
     Overloaded,
     /// No operator's token, or one that doesn't hold.
     NotAnOperator,
+    /// The operator's token hasn't this right.
+    Lacks(Right),
+    /// So many names are revoked that no more are remembered.
+    TooManyRevoked,
     /// The configuration allows no rehearsals here.
     RehearsalsOff,
 }

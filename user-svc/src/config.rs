@@ -14,6 +14,7 @@ use store::PoolSettings;
 
 use crate::{
     domain::{Patience, SessionRules},
+    keys,
     lockout::LockoutRules,
 };
 
@@ -33,7 +34,7 @@ pub struct Config {
     pub accounts_url: String,
     /// Whether `build` brings the schema up to date.
     pub migrate_on_start: bool,
-    /// Ed25519 private key, PKCS#8 PEM, mode 0600.
+    /// Ed25519 private key, PKCS#8 PEM; a secret file.
     pub signing_key_file: PathBuf,
     /// Ed25519 public keys, PEM.
     pub further_public_key_files: Vec<PathBuf>,
@@ -153,6 +154,18 @@ impl Config {
         }
         self.telemetry.check()?;
         self.server.check()
+    }
+
+    /// Reads every file that the start would read, keys and passwords, and asks nobody.
+    ///
+    /// # Errors
+    /// As the start would say, in one sentence.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        let as_sentence = |error: &dyn std::fmt::Display| ConfigError::new(error.to_string());
+        let signing = keys::load_signing(&self.signing_key_file);
+        let signing = signing.map_err(|error| as_sentence(&error))?;
+        keys::all_public(self, &signing).map_err(|error| as_sentence(&error))?;
+        store::check_secrets(&self.accounts_url, &self.pool).map_err(|error| as_sentence(&error))
     }
 
     pub(crate) fn access_token_lifetime(&self) -> Duration {

@@ -6,6 +6,8 @@ mod email;
 mod neighbourhood;
 mod operator_name;
 mod password;
+mod revocation;
+mod rights;
 mod session;
 mod tally;
 
@@ -13,13 +15,20 @@ pub(crate) use email::Email;
 pub(crate) use neighbourhood::Neighbourhood;
 pub(crate) use operator_name::OperatorName;
 pub(crate) use password::Password;
+pub(crate) use revocation::{Deed, OperatorEvent, Revocation, Whose};
+pub use rights::{Right, Rights};
 pub(crate) use session::{SecretHash, Session, SessionId, SessionRules, Shown, Spent, Wrapped};
 pub(crate) use tally::{Patience, Tally};
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
-/// How long an operator's token may live, in seconds: up to 30 days.
-const OPERATOR_LIFETIME_S: RangeInclusive<u32> = 60..=2_592_000;
+/// The longest life of an operator's token, in seconds: 30 days. A revocation that is older
+/// concerns no token.
+pub(crate) const OPERATOR_LIFETIME_S_MAX: u32 = 2_592_000;
+/// How long an operator's token may live.
+const OPERATOR_LIFETIME_S: RangeInclusive<u32> = 60..=OPERATOR_LIFETIME_S_MAX;
+const NO_RIGHTS: &str =
+    "must name at least one of READ, RUN_SALES, MAKE_OPERATORS, and nothing else";
 /// How long a rehearsal shopper's token may live, in seconds: one rehearsal.
 const REHEARSAL_LIFETIME_S: RangeInclusive<u32> = 60..=3_600;
 /// How many shoppers one rehearsal may have.
@@ -54,13 +63,28 @@ impl Credentials {
 pub(crate) struct OperatorGrant {
     pub(crate) name: OperatorName,
     pub(crate) lifetime: Duration,
+    pub(crate) rights: Rights,
 }
 
 impl OperatorGrant {
-    pub(crate) fn parse(name: &str, lifetime_s: u32) -> Result<Self, Vec<Violation>> {
+    /// `rights` is none if one was named that there isn't.
+    pub(crate) fn parse(
+        name: &str,
+        lifetime_s: u32,
+        rights: Option<Rights>,
+    ) -> Result<Self, Vec<Violation>> {
         let name = field("name", OperatorName::parse(name));
         let lifetime = field("lifetime_seconds", within(lifetime_s, &OPERATOR_LIFETIME_S));
-        both(name, lifetime).map(|(name, seconds)| Self { name, lifetime: in_seconds(seconds) })
+        let rights = rights.filter(|rights| !rights.is_empty()).ok_or(NO_RIGHTS);
+        let rights = both(lifetime, field("rights", rights));
+        match (name, rights) {
+            (Ok(name), Ok((seconds, rights))) => {
+                Ok(Self { name, lifetime: in_seconds(seconds), rights })
+            }
+            (name, rights) => {
+                Err(name.err().into_iter().chain(rights.err().unwrap_or_default()).collect())
+            }
+        }
     }
 }
 

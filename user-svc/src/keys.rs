@@ -1,5 +1,5 @@
-//! The keys of access tokens. The signing key comes from a file that only its owner may read
-//! (Ed25519, PKCS#8 in PEM: what `openssl genpkey -algorithm ed25519` writes); public keys that
+//! The keys of access tokens. The signing key comes from a secret file (Ed25519, PKCS#8 in PEM:
+//! what `openssl genpkey -algorithm ed25519` writes; `chassis::secret_file`); public keys that
 //! are about to be used, or were until now, come from files beside it. A key is named by its
 //! thumbprint, so that two processes never use one name for two keys. Private keys leave this
 //! module only inside `SigningKey`, which can't be printed.
@@ -7,18 +7,21 @@
 use std::{
     fs::{File, OpenOptions},
     io::{Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use base64::{
     Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD,
 };
+use chassis::secret_file::{self, Unusable};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey,
     jwk::{AlgorithmParameters, Jwk, ThumbprintHash},
 };
 use secrecy::{ExposeSecret as _, SecretSlice, zeroize::Zeroizing};
+
+use crate::Config;
 
 /// What stands before the 32 bytes of an Ed25519 private key in PKCS#8 version 1 (RFC 8410).
 const PKCS8_HEAD: [u8; 16] = [
@@ -44,14 +47,9 @@ pub enum KeyError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// Others than the owner may read the signing key.
-    #[error("key file {path} has mode {mode:04o}: only its owner may read it (chmod 600)")]
-    TooOpen {
-        /// As configured.
-        path: PathBuf,
-        /// The permission bits found.
-        mode: u32,
-    },
+    /// The file of the signing key can't be read, or others can read it.
+    #[error(transparent)]
+    Secret(#[from] Unusable),
     /// The file is not a key of the kind that is wanted.
     #[error("key file {path} is not {wanted}")]
     NotAKey {
@@ -102,14 +100,8 @@ pub fn generate(path: &Path) -> Result<PublicKey, KeyError> {
 /// The signing key of a file.
 pub(crate) fn load_signing(path: &Path) -> Result<SigningKey, KeyError> {
     let not_a_key = || KeyError::NotAKey { path: path.to_owned(), wanted: WANTED_PRIVATE };
-    let file = File::open(path).map_err(|source| at(path, source))?;
-    // Asked of the open file: the name could point elsewhere a moment later.
-    let mode = file.metadata().map_err(|source| at(path, source))?.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(KeyError::TooOpen { path: path.to_owned(), mode });
-    }
-    let pem = read_text(file).map_err(|source| at(path, source))?;
-    let der = unwrap_pem(&pem, "PRIVATE KEY").ok_or_else(not_a_key)?;
+    let pem = secret_file::read(path)?;
+    let der = unwrap_pem(pem.expose_secret(), "PRIVATE KEY").ok_or_else(not_a_key)?;
     if der.len() != PKCS8_HEAD.len() + 32 || !der.starts_with(&PKCS8_HEAD) {
         return Err(not_a_key());
     }
@@ -130,6 +122,15 @@ pub(crate) fn load_public(path: &Path) -> Result<PublicKey, KeyError> {
     let public =
         Jwk::from_decoding_key(&public, Some(Algorithm::EdDSA)).map_err(|_| not_a_key())?;
     named(&public).ok_or_else(not_a_key)
+}
+
+/// The signing key's public half first, then the further ones of the configuration.
+pub(crate) fn all_public(
+    config: &Config,
+    signing_key: &SigningKey,
+) -> Result<Vec<PublicKey>, KeyError> {
+    let further = config.further_public_key_files.iter().map(|file| load_public(file));
+    std::iter::once(Ok(signing_key.public.clone())).chain(further).collect()
 }
 
 /// Names a key by the start of its RFC 7638 thumbprint.

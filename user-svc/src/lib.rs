@@ -2,8 +2,8 @@
 //!
 //! user-svc promises that an e-mail address has one account, that only its password opens a
 //! session for it, that a copied refresh token ends the session, and that a token says nothing that
-//! this service did not check. Nothing else in the
-//! suite keeps or checks passwords or addresses. It doesn't know what is sold.
+//! this service did not check. Nothing else in the suite keeps or checks passwords or addresses. It
+//! doesn't know what is sold.
 //!
 //! [`build`] is the wiring, read top to bottom.
 
@@ -18,11 +18,13 @@ mod lockout;
 pub mod operator;
 mod passwords;
 mod refresh_tokens;
+mod registry;
 mod sessions;
 mod tokens;
 mod workroom;
 
 pub use config::{Config, Hashing, LockoutSettings, SessionSettings};
+pub use domain::{Right, Rights};
 pub use tokens::{BUYERS, OPERATORS, SigningError, Token};
 
 use std::{error::Error, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -34,9 +36,9 @@ use chassis::{
 use tonic::service::Routes;
 
 use crate::{
-    accounts::Accounts,
+    accounts::{Accounts, Kept},
     commands::{Operators, People, Rehearsal, SessionDesk},
-    grpc::{OperatorHandlers, UserHandlers},
+    grpc::{OperatorHandlers, TokenHandlers, UserHandlers},
     lockout::Lockout,
     passwords::{Cost, Passwords},
     sessions::Sessions,
@@ -123,9 +125,10 @@ pub async fn migrate(config: &Config) -> Result<(), BuildError> {
 pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result<App, BuildError> {
     config.check()?;
     let signing_key = keys::load_signing(&config.signing_key_file)?;
-    let public_keys = public_keys(&config, &signing_key)?;
+    let public_keys = keys::all_public(&config, &signing_key)?;
 
-    let (accounts, sessions) = accounts::open(&config, seams.cores.background()).await?;
+    let Kept { accounts, sessions, registry } =
+        accounts::open(&config, seams.cores.background()).await?;
 
     let signer = Arc::new(Signer::new(signing_key, config.issuer.clone(), seams.clock.clone()));
     let people = People {
@@ -143,13 +146,20 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     };
     let verifier = Verifier::new(config.issuer.clone(), OPERATORS, seams.clock.clone());
     verifier.set_keys(public_keys.iter().map(|key| (key.key_id.clone(), key.ed25519)).collect());
-    let operators = Operators { signer, verifier, rehearsal: rehearsal(&config, &seams.cores) };
+    let operators = Arc::new(Operators {
+        signer,
+        verifier,
+        registry,
+        clock: seams.clock.clone(),
+        rehearsal: rehearsal(&config, &seams.cores),
+    });
 
     let users = UserHandlers::new(Arc::new(people), config.issuer.clone(), &public_keys);
-    let operators = OperatorHandlers::new(Arc::new(operators));
+    let tokens = TokenHandlers::new(Arc::clone(&operators));
+    let operators = OperatorHandlers::new(operators);
     let (health, health_service) = Health::new();
     seams.telemetry.show(&health);
-    let routes = grpc::routes(users, operators)?.add_service(health_service);
+    let routes = grpc::routes(users, operators, tokens)?.add_service(health_service);
 
     Ok(App {
         cores: seams.cores,
@@ -220,15 +230,6 @@ async fn watch_accounts(accounts: Arc<dyn Accounts>, health: Health, stopper: St
         health.set_ready(was_ready && !stopper.is_stopped()).await;
     }
     health.set_ready(false).await;
-}
-
-/// The signing key's public half first, then the further ones.
-fn public_keys(
-    config: &Config,
-    signing_key: &keys::SigningKey,
-) -> Result<Vec<keys::PublicKey>, keys::KeyError> {
-    let further = config.further_public_key_files.iter().map(|file| keys::load_public(file));
-    std::iter::once(Ok(signing_key.public.clone())).chain(further).collect()
 }
 
 fn passwords(config: &Config, cores: &Cores) -> Result<Passwords, BuildError> {

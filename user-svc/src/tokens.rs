@@ -9,7 +9,10 @@ use ids::UserId;
 use jsonwebtoken::{Algorithm, Header};
 use serde::Serialize;
 
-use crate::{domain::OperatorName, keys::SigningKey};
+use crate::{
+    domain::{OperatorName, Rights},
+    keys::SigningKey,
+};
 
 /// Whom buyers' tokens are for.
 pub const BUYERS: &str = "seckill";
@@ -23,7 +26,19 @@ pub(crate) enum Holder<'a> {
     Buyer(UserId),
     /// Has none; a gateway lets it in only where rehearsals are allowed.
     Rehearsal(UserId),
-    Operator(&'a OperatorName),
+    Operator {
+        name: &'a OperatorName,
+        rights: &'a Rights,
+        /// Whose tokens it comes from, the nearest last: it falls with any of them.
+        makers: &'a [OperatorName],
+    },
+}
+
+/// When a token holds: wall times, seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    pub(crate) from_s: u64,
+    pub(crate) until_s: u64,
 }
 
 /// A token: whoever has it is its holder. Prints as `[redacted]`.
@@ -46,6 +61,8 @@ impl fmt::Debug for Token {
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) token: Token,
+    /// Names the token where it may not stand itself.
+    pub(crate) id: String,
     /// Wall time, seconds since 1970.
     pub(crate) expires_at_s: u64,
 }
@@ -59,11 +76,15 @@ pub struct SigningError(jsonwebtoken::errors::Error);
 struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
-    sub: &'a str,
+    sub: String,
     iat: u64,
     nbf: u64,
     exp: u64,
-    jti: String,
+    jti: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    makers: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,27 +112,48 @@ impl Signer {
         holder: Holder<'_>,
         lifetime: Duration,
     ) -> Result<Issued, SigningError> {
-        let now_s = self.clock.wall_ms() / 1000;
-        let expires_at_s = now_s.saturating_add(lifetime.as_secs());
-        let (aud, sub, name, rehearsal) = match holder {
-            Holder::Buyer(user) => (BUYERS, user.to_string(), None, None),
-            Holder::Rehearsal(user) => (BUYERS, user.to_string(), None, Some(true)),
-            Holder::Operator(name) => (OPERATORS, name.to_string(), Some(name.as_str()), None),
-        };
-        let claims = Claims {
+        let from_s = self.clock.wall_ms() / 1000;
+        let until_s = from_s.saturating_add(lifetime.as_secs());
+        self.issue_for(holder, Life { from_s, until_s })
+    }
+
+    /// A token for a life that is known.
+    pub(crate) fn issue_for(
+        &self,
+        holder: Holder<'_>,
+        Life { from_s, until_s }: Life,
+    ) -> Result<Issued, SigningError> {
+        let id = uuid::Uuid::new_v4().to_string();
+        let plain = Claims {
             iss: &self.issuer,
-            aud,
-            sub: &sub,
-            iat: now_s,
-            nbf: now_s,
-            exp: expires_at_s,
-            jti: uuid::Uuid::new_v4().to_string(),
-            name,
-            rehearsal,
+            aud: BUYERS,
+            sub: String::new(),
+            iat: from_s,
+            nbf: from_s,
+            exp: until_s,
+            jti: &id,
+            scope: None,
+            makers: Vec::new(),
+            name: None,
+            rehearsal: None,
+        };
+        let claims = match holder {
+            Holder::Buyer(user) => Claims { sub: user.to_string(), ..plain },
+            Holder::Rehearsal(user) => {
+                Claims { sub: user.to_string(), rehearsal: Some(true), ..plain }
+            }
+            Holder::Operator { name, rights, makers } => Claims {
+                aud: OPERATORS,
+                sub: name.to_string(),
+                scope: Some(rights.to_string()),
+                makers: makers.iter().map(OperatorName::as_str).collect(),
+                name: Some(name.as_str()),
+                ..plain
+            },
         };
         let token =
             jsonwebtoken::encode(&self.header, &claims, &self.key.private).map_err(SigningError)?;
-        Ok(Issued { token: Token(token), expires_at_s })
+        Ok(Issued { token: Token(token), id, expires_at_s: until_s })
     }
 }
 

@@ -14,11 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
 
+use crate::secret_file;
+
 /// Between the prefix and the key, and between the parts of a key.
 const ENV_SEPARATOR: &str = "__";
-
-/// A secret of more is no secret but a wrong file.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why a configuration can't be used, in one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -191,21 +190,9 @@ impl Secret {
     /// Reads a secret from a text file, without the line break at its end.
     ///
     /// # Errors
-    /// If the file can't be read, isn't UTF-8, is empty or larger than 64 KiB.
+    /// If it isn't as [`secret_file`] wants it, or empty.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let refused = |why: &dyn fmt::Display| {
-            ConfigError(format!("the secret file {} can't be used: {why}", path.display()))
-        };
-        let size = std::fs::metadata(path).map_err(|error| refused(&error))?.len();
-        if size > SECRET_BYTES_MAX {
-            return Err(refused(&format_args!("it has more than {SECRET_BYTES_MAX} bytes")));
-        }
-        let mut text = std::fs::read_to_string(path).map_err(|error| refused(&error))?;
-        text.truncate(text.trim_end_matches(['\r', '\n']).len());
-        if text.is_empty() {
-            return Err(refused(&"it is empty"));
-        }
-        Ok(Self::new(text))
+        secret_file::read(path).map(Self).map_err(|error| ConfigError(error.to_string()))
     }
 
     /// The secret itself. Each place that calls this must not print it.

@@ -18,6 +18,7 @@ pub mod open_files;
 pub mod pause;
 pub mod plain_http;
 pub mod reflection;
+pub mod secret_file;
 pub mod server;
 pub mod status;
 pub mod stop;

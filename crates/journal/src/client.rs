@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::Secret;
+use chassis::{Secret, secret_file};
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
@@ -82,6 +82,9 @@ impl Access {
         if let Some(Tls { ca_file, cert_file, key_file }) = &settings.tls {
             set_file(&mut config, "ssl.ca.location", ca_file)?;
             set_file(&mut config, "ssl.certificate.location", cert_file)?;
+            if !key_file.as_os_str().is_empty() {
+                secret_file::check(key_file).map_err(setup)?;
+            }
             set_file(&mut config, "ssl.key.location", key_file)?;
         }
         if let Some(Sasl { mechanism, username, password_file }) = &settings.sasl {

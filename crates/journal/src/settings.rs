@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use chassis::config::ConfigError;
 use serde::Deserialize;
 
+use crate::client::Access;
+
 /// The name of the topic, unless another one is set.
 pub const TOPIC: &str = "seckill.journal.v1";
 
@@ -78,7 +80,7 @@ pub struct Tls {
     pub ca_file: PathBuf,
     /// Our own certificate, for brokers that ask for one. Empty: none.
     pub cert_file: PathBuf,
-    /// Its private key.
+    /// Its private key, which others can't read (`chassis::secret_file`).
     pub key_file: PathBuf,
 }
 
@@ -93,7 +95,8 @@ pub struct Sasl {
     pub mechanism: SaslMechanism,
     /// The name.
     pub username: String,
-    /// A text file with the password; a line break at its end doesn't count.
+    /// A text file with the password, which others can't read; a line break at its end doesn't
+    /// count.
     pub password_file: PathBuf,
 }
 
@@ -162,6 +165,18 @@ impl Settings {
             return wrong(&format!("retention_days must be at least {RETENTION_DAYS_MIN}"));
         }
         self.check_access()
+    }
+
+    /// Whether the password and the private key can be had, as far as that can be seen without the
+    /// brokers. Without brokers none is needed.
+    ///
+    /// # Errors
+    /// As connecting would say, in one sentence.
+    pub fn check_secrets(&self) -> Result<(), ConfigError> {
+        if self.brokers.is_empty() {
+            return Ok(());
+        }
+        Access::kafka(self).map(drop).map_err(|error| ConfigError::new(error.to_string()))
     }
 
     fn check_access(&self) -> Result<(), ConfigError> {

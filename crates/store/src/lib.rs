@@ -15,7 +15,7 @@ pub use schema::{MigrateError, Migrations, check, migrate, ready};
 pub use settings::{PoolSettings, Tls};
 pub use trouble::{Trouble, trouble};
 
-use std::path::PathBuf;
+use chassis::secret_file::Unusable;
 
 /// The kinds of stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,18 @@ impl Kind {
             "mysql" | "mariadb" => mysql::options_of(url).map(|_| Self::MySql),
             _ => Err(OpenError::Url),
         }
+    }
+}
+
+/// Whether the password of the store at `url` can be had, as far as that can be seen without the
+/// store.
+///
+/// # Errors
+/// As opening it would say, in one sentence.
+pub fn check_secrets(url: &str, settings: &PoolSettings) -> Result<(), OpenError> {
+    match Kind::of(url)? {
+        Kind::Sqlite => Ok(()),
+        Kind::MySql => mysql::options(url, settings).map(drop),
     }
 }
 
@@ -66,13 +78,8 @@ pub enum OpenError {
     #[error("a store in memory loses what was promised, use sqlite:PATH")]
     Memory,
     /// The password can't be had.
-    #[error("the password file {} can't be used: {why}", path.display())]
-    Password {
-        /// As configured.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error(transparent)]
+    Password(#[from] Unusable),
     /// The system or the database refuses.
     #[error("can't open {place}: {source}")]
     Open {

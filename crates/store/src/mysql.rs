@@ -10,9 +10,10 @@ mod session;
 
 pub use lent::{Connections, Lent, Transaction};
 
-use std::path::Path;
 use std::time::Duration;
 
+use chassis::secret_file;
+use secrecy::ExposeSecret as _;
 use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use tokio::runtime::Handle;
@@ -20,9 +21,6 @@ use tokio::time::timeout;
 
 use crate::{Connected, OpenError, PoolSettings, Tls};
 use lent::Duty;
-
-/// A password of more is no password but a wrong file.
-const PASSWORD_BYTES_MAX: u64 = 64 * 1024;
 
 /// How long a replica is waited for, in milliseconds: the primary answers whatever it doesn't.
 const REPLICA_ACQUIRE_MS_MAX: u64 = 100;
@@ -112,7 +110,10 @@ pub(crate) fn options_of(url: &str) -> Result<MySqlConnectOptions, OpenError> {
     if is_whole { Ok(options) } else { Err(OpenError::ServerUrl) }
 }
 
-fn options(url: &str, settings: &PoolSettings) -> Result<MySqlConnectOptions, OpenError> {
+pub(crate) fn options(
+    url: &str,
+    settings: &PoolSettings,
+) -> Result<MySqlConnectOptions, OpenError> {
     let mut options = options_of(url)?
         .statement_cache_capacity(settings.statements_max)
         .ssl_mode(match settings.tls {
@@ -131,23 +132,9 @@ fn options(url: &str, settings: &PoolSettings) -> Result<MySqlConnectOptions, Op
         options = options.ssl_ca(file);
     }
     if let Some(file) = &settings.password_file {
-        options = options.password(&password(file)?);
+        options = options.password(secret_file::read(file)?.expose_secret());
     }
     Ok(options)
-}
-
-fn password(path: &Path) -> Result<String, OpenError> {
-    let refused = |why: String| OpenError::Password { path: path.to_owned(), why };
-    let size = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?.len();
-    if size > PASSWORD_BYTES_MAX {
-        return Err(refused(format!("it has more than {PASSWORD_BYTES_MAX} bytes")));
-    }
-    let mut text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
-    if text.is_empty() {
-        return Err(refused("it is empty".to_owned()));
-    }
-    Ok(text)
 }
 
 async fn first_look(

@@ -40,8 +40,8 @@ pub struct PoolSettings {
     /// and not 8 hours: rows that a vanished client has locked are free again by then. Unused
     /// connections are closed here before that.
     pub idle_s_max: u32,
-    /// MySQL: a file with the password, and nothing else but a line break at its end. None: the
-    /// one in the URL, if there is one.
+    /// MySQL: a file with the password, and nothing else but a line break at its end, which others
+    /// can't read (`chassis::secret_file`). None: the one in the URL, if there is one.
     pub password_file: Option<PathBuf>,
     /// MySQL: whether connections are encrypted. Preferred: what the server offers is used, so that
     /// a server on this machine needs no certificate.

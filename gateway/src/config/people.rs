@@ -2,9 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use chassis::{Secret, config::ConfigError};
 use serde::Deserialize;
 
-/// Tickets and their keys. Key files are text of at least 32 bytes.
+use crate::tickets::Tickets;
+
+/// Tickets and their keys. Key files are secret files with text of at least 32 bytes.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TicketSettings {
@@ -19,6 +22,23 @@ pub struct TicketSettings {
 }
 
 impl TicketSettings {
+    /// The keys, from their files.
+    ///
+    /// # Errors
+    /// If a file can't be used, or a key can't, in one sentence.
+    pub(crate) fn read_keys(&self) -> Result<Tickets, ConfigError> {
+        let current = Secret::read(&self.key_file)?;
+        let previous = match &self.previous_key_file {
+            none if none.as_os_str().is_empty() => None,
+            file => Some(Secret::read(file)?),
+        };
+        let order_ids = Secret::read(&self.order_id_key_file)?;
+        let previous = previous.as_ref().map(|key| key.expose().as_bytes());
+        let (current, order_ids) = (current.expose().as_bytes(), order_ids.expose().as_bytes());
+        Tickets::new(current, previous, order_ids)
+            .map_err(|error| ConfigError::new(error.to_string()))
+    }
+
     pub(crate) fn lifetime(&self) -> Duration {
         Duration::from_secs(self.lifetime_s.into())
     }
@@ -40,7 +60,9 @@ pub struct IdentitySettings {
     pub keys_interval_ms: u64,
     /// How often an unknown key may make us fetch them, in milliseconds.
     pub unknown_key_pause_ms: u64,
-    /// How long fetching them may take, in milliseconds.
+    /// How often it is asked which operators' tokens are revoked, in milliseconds.
+    pub revocations_interval_ms: u64,
+    /// How long either may take, in milliseconds.
     pub keys_ms_max: u64,
 }
 
@@ -55,6 +77,10 @@ impl IdentitySettings {
 
     pub(crate) fn unknown_key_pause(&self) -> Duration {
         Duration::from_millis(self.unknown_key_pause_ms)
+    }
+
+    pub(crate) fn revocations_interval(&self) -> Duration {
+        Duration::from_millis(self.revocations_interval_ms)
     }
 
     pub(crate) fn keys_limit(&self) -> Duration {

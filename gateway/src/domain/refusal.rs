@@ -17,6 +17,8 @@ pub(crate) enum Refusal {
     Unauthenticated(&'static str),
     /// The token is good, but not for this.
     PermissionDenied(&'static str),
+    /// The operator's token is good, but lacks the right of this name.
+    LacksRight(&'static str),
     InvalidInput(BadField),
     TicketInvalid,
     NotFound(&'static str),

@@ -1,6 +1,7 @@
 //! The operators' door: inventory-svc's catalog and user-svc's operator calls, at a port of their
-//! own. Each call shows an operator's token, which is looked at here before anything is asked and
-//! again by the service that acts; that one also logs who did what. Buyers' tokens name another
+//! own. Each call shows an operator's token with the call's right, which is looked at here before
+//! anything is asked and again by the service that acts; that one also logs who did what. Reads of
+//! the catalog need no token behind this door, so here it is asked for. Buyers' tokens name another
 //! audience, so they open nothing here.
 
 use std::{sync::Arc, time::Duration};
@@ -12,8 +13,10 @@ use proto::{
         self as catalog,
         catalog_service_server::{CatalogService, CatalogServiceServer},
     },
+    right_text,
     user::v1::{
         self as people,
+        OperatorRight::{self, MakeOperators, Read, RunSales},
         operator_service_server::{OperatorService, OperatorServiceServer},
     },
 };
@@ -60,8 +63,14 @@ impl OperatorDesk {
     }
 
     /// The call as it is passed on: its message and the operator's token. And how long it may take.
-    async fn by_operator<T>(&self, request: Request<T>) -> Result<(Request<T>, Duration), Status> {
-        let token = self.shop.identity.check_operator(request.metadata()).await.map_err(status)?;
+    async fn by_operator<T>(
+        &self,
+        needs: OperatorRight,
+        request: Request<T>,
+    ) -> Result<(Request<T>, Duration), Status> {
+        let needs = right_text(needs);
+        let token = self.shop.identity.check_operator(request.metadata(), needs).await;
+        let token = token.map_err(status)?;
         let mut token = AsciiMetadataValue::try_from(format!("Bearer {token}"))
             .map_err(|_| Status::internal("a token that was read can't be written"))?;
         token.set_sensitive(true);
@@ -81,7 +90,7 @@ impl CatalogService for OperatorDesk {
         &self,
         request: Request<catalog::CreateSaleRequest>,
     ) -> Answer<catalog::CreateSaleResponse> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(RunSales, request).await?;
         told(self.office.create_sale(request, limit).await)
     }
 
@@ -89,7 +98,7 @@ impl CatalogService for OperatorDesk {
         &self,
         request: Request<catalog::ScheduleSaleRequest>,
     ) -> Answer<catalog::ScheduleSaleResponse> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(RunSales, request).await?;
         told(self.office.schedule_sale(request, limit).await)
     }
 
@@ -97,7 +106,7 @@ impl CatalogService for OperatorDesk {
         &self,
         request: Request<catalog::PauseItemRequest>,
     ) -> Answer<catalog::PauseItemResponse> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(RunSales, request).await?;
         told(self.office.pause_item(request, limit).await)
     }
 
@@ -105,7 +114,7 @@ impl CatalogService for OperatorDesk {
         &self,
         request: Request<catalog::ResumeItemRequest>,
     ) -> Answer<catalog::ResumeItemResponse> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(RunSales, request).await?;
         told(self.office.resume_item(request, limit).await)
     }
 
@@ -113,7 +122,7 @@ impl CatalogService for OperatorDesk {
         &self,
         request: Request<catalog::ListSalesRequest>,
     ) -> Answer<catalog::ListSalesResponse> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(Read, request).await?;
         told(self.office.list_sales(request, limit).await)
     }
 
@@ -121,7 +130,7 @@ impl CatalogService for OperatorDesk {
         &self,
         request: Request<catalog::GetSaleRequest>,
     ) -> Answer<catalog::GetSaleResponse> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(Read, request).await?;
         told(self.office.get_sale(request, limit).await)
     }
 
@@ -129,7 +138,7 @@ impl CatalogService for OperatorDesk {
         &self,
         request: Request<catalog::GetItemRequest>,
     ) -> Answer<catalog::GetItemResponse> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(Read, request).await?;
         told(self.office.get_item(request, limit).await)
     }
 }
@@ -140,8 +149,24 @@ impl OperatorService for OperatorDesk {
         &self,
         request: Request<people::IssueOperatorTokenRequest>,
     ) -> Answer<people::IssueOperatorTokenResponse> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(MakeOperators, request).await?;
         told(self.office.issue_operator_token(request, limit).await)
+    }
+
+    async fn revoke_operator_tokens(
+        &self,
+        request: Request<people::RevokeOperatorTokensRequest>,
+    ) -> Answer<people::RevokeOperatorTokensResponse> {
+        let (request, limit) = self.by_operator(MakeOperators, request).await?;
+        told(self.office.revoke_operator_tokens(request, limit).await)
+    }
+
+    async fn list_operator_events(
+        &self,
+        request: Request<people::ListOperatorEventsRequest>,
+    ) -> Answer<people::ListOperatorEventsResponse> {
+        let (request, limit) = self.by_operator(Read, request).await?;
+        told(self.office.list_operator_events(request, limit).await)
     }
 
     type GrantRehearsalStream = BoxStream<'static, Result<people::GrantRehearsalResponse, Status>>;
@@ -150,7 +175,7 @@ impl OperatorService for OperatorDesk {
         &self,
         request: Request<people::GrantRehearsalRequest>,
     ) -> Answer<Self::GrantRehearsalStream> {
-        let (request, limit) = self.by_operator(request).await?;
+        let (request, limit) = self.by_operator(RunSales, request).await?;
         let granted = told(self.office.grant_rehearsal(request, limit).await)?.into_inner();
         let granted = granted.map(|batch| batch.map_err(|answer| passed_on(&answer)));
         Ok(Response::new(granted.boxed()))

@@ -86,6 +86,10 @@ fn detailed(refusal: Refusal) -> Detailed {
     match refusal {
         Refusal::Unauthenticated(why) => says(Code::Unauthenticated, Unauthenticated, why),
         Refusal::PermissionDenied(why) => says(Code::PermissionDenied, PermissionDenied, why),
+        Refusal::LacksRight(right) => {
+            let message = "the operator's token lacks the right that this needs";
+            says(Code::PermissionDenied, PermissionDenied, message).meta("right", right)
+        }
         Refusal::InvalidInput(BadField { field, says: description }) => {
             let message = format!("{field} {description}");
             says(Code::InvalidArgument, InvalidInput, &message).field(field, description)
@@ -155,6 +159,7 @@ mod tests {
         let table = [
             (Refusal::Unauthenticated("why"), Unauthenticated, "UNAUTHENTICATED"),
             (Refusal::PermissionDenied("why"), PermissionDenied, "PERMISSION_DENIED"),
+            (Refusal::LacksRight("READ"), PermissionDenied, "PERMISSION_DENIED"),
             (Refusal::field("quantity", "must be 1"), InvalidArgument, "INVALID_INPUT"),
             (Refusal::TicketInvalid, InvalidArgument, "TICKET_INVALID"),
             (Refusal::NotFound("item"), NotFound, "NOT_FOUND"),
@@ -192,6 +197,8 @@ mod tests {
         assert_eq!(meta_of(&not_open, "opens_at").as_deref(), Some("2026-01-01T12:00:00.500Z"));
         let limit = status(Refusal::LimitReached { limit: 2 });
         assert_eq!(meta_of(&limit, "limit").as_deref(), Some("2"));
+        let lacks = status(Refusal::LacksRight("RUN_SALES"));
+        assert_eq!(meta_of(&lacks, "right").as_deref(), Some("RUN_SALES"));
         let field = status(Refusal::field("quantity", "must be 1 to 2"));
         let details = tonic_types::StatusExt::get_details_bad_request(&field).unwrap();
         assert_eq!(details.field_violations[0].field, "quantity");

@@ -14,7 +14,9 @@ use proto::{
     },
     user::v1::{
         GrantRehearsalRequest, GrantRehearsalResponse, IssueOperatorTokenRequest,
-        IssueOperatorTokenResponse, operator_service_client::OperatorServiceClient,
+        IssueOperatorTokenResponse, ListOperatorEventsRequest, ListOperatorEventsResponse,
+        RevokeOperatorTokensRequest, RevokeOperatorTokensResponse,
+        operator_service_client::OperatorServiceClient,
     },
 };
 use tonic::{Request, Status};
@@ -62,6 +64,8 @@ impl Office {
         catalog.get_sale(GetSaleRequest) -> GetSaleResponse;
         catalog.get_item(GetItemRequest) -> GetItemResponse;
         people.issue_operator_token(IssueOperatorTokenRequest) -> IssueOperatorTokenResponse;
+        people.revoke_operator_tokens(RevokeOperatorTokensRequest) -> RevokeOperatorTokensResponse;
+        people.list_operator_events(ListOperatorEventsRequest) -> ListOperatorEventsResponse;
     }
 
     /// Passes the call on, and what it streams. Its end is the grant's; whoever leaves ends it.

@@ -1,13 +1,14 @@
 //! user-svc: the public calls are passed on as they are, refusals included; the keys by which
-//! access tokens are checked are read for ourselves.
+//! access tokens are checked, and what was revoked, are read for ourselves.
 
 use std::{net::IpAddr, time::Duration};
 
-use chassis::channel::Balanced;
+use chassis::{channel::Balanced, token::Revocations};
 use proto::user::v1::{
-    ListPublicKeysRequest, ListPublicKeysResponse, RefreshSessionRequest, RefreshSessionResponse,
-    RegisterRequest, RegisterResponse, SignInRequest, SignInResponse, SignOutRequest,
-    SignOutResponse, user_service_client::UserServiceClient,
+    ListPublicKeysRequest, ListPublicKeysResponse, ListRevocationsRequest, RefreshSessionRequest,
+    RefreshSessionResponse, RegisterRequest, RegisterResponse, SignInRequest, SignInResponse,
+    SignOutRequest, SignOutResponse, token_service_client::TokenServiceClient,
+    user_service_client::UserServiceClient,
 };
 use tonic::{Status, metadata::MetadataValue};
 
@@ -24,12 +25,14 @@ pub(crate) type PublicKey = (String, [u8; 32]);
 #[derive(Debug, Clone)]
 pub(crate) struct Users {
     client: UserServiceClient<Balanced>,
+    tokens: TokenServiceClient<Balanced>,
 }
 
 impl Users {
     /// Over a channel that connects when it is first used.
     pub(crate) fn new(channel: Balanced) -> Self {
-        Self { client: UserServiceClient::new(channel) }
+        let tokens = TokenServiceClient::new(channel.clone());
+        Self { client: UserServiceClient::new(channel), tokens }
     }
 
     /// Passes the call on.
@@ -102,5 +105,24 @@ impl Users {
         });
         let keys = keys.collect::<Result<Vec<_>, _>>();
         Ok((keys.map_err(|_| Status::internal("a public key hasn't 32 bytes"))?, answer.issuer))
+    }
+
+    /// Which operators' tokens are revoked.
+    pub(crate) async fn revocations(&self, limit: Duration) -> Result<Revocations, Status> {
+        let mut client = self.tokens.clone();
+        let request = ListRevocationsRequest {};
+        let answer =
+            call(limit, request, |request| async move { client.list_revocations(request).await });
+        let mut revoked = Revocations::default();
+        for told in answer.await?.revocations {
+            let before_s = told.issued_before.and_then(|time| u64::try_from(time.seconds).ok());
+            let before_s = before_s.ok_or_else(|| Status::internal("a revocation without end"))?;
+            if told.name.is_empty() {
+                revoked.of_everybody(before_s);
+            } else {
+                revoked.of(told.name, before_s);
+            }
+        }
+        Ok(revoked)
     }
 }

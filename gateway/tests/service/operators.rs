@@ -1,7 +1,9 @@
 //! The operators' port: calls are passed on with the operator's token and nothing else; whoever has
 //! no such token gets no further than the door, and that token opens no other one.
 
+use chassis::status::meta_of;
 use ids::UserId;
+use prost::Message as _;
 use proto::{
     gateway::v1::{ListOrdersRequest, gateway_service_client::GatewayServiceClient},
     inventory::v1::{
@@ -10,11 +12,12 @@ use proto::{
         get_item_request::By,
     },
     user::v1::{
-        GrantRehearsalRequest, IssueOperatorTokenRequest,
+        GrantRehearsalRequest, IssueOperatorTokenRequest, Revocation,
         operator_service_client::OperatorServiceClient,
     },
 };
-use tonic::{Code, Request, transport::Channel};
+use tonic::{Code, Request, body::Body, transport::Channel};
+use tower::ServiceExt as _;
 
 use crate::{
     stage::{KEY_TWO, Stage, Token, bad_field_of, said},
@@ -31,9 +34,13 @@ impl Stage {
         token.claims["aud"] = "seckill-operator".into();
         token.claims["sub"] = "ann".into();
         token.claims["name"] = "Ann of ops".into();
+        token.claims["scope"] = "READ RUN_SALES MAKE_OPERATORS".into();
         token
     }
 }
+
+/// How long a test waits for what must happen.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 fn by<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
@@ -56,11 +63,19 @@ async fn calls_are_passed_on_with_the_token_and_nothing_else() {
         .issue_operator_token(by(&token, IssueOperatorTokenRequest::default()))
         .await
         .unwrap_err();
+    people.revoke_operator_tokens(by(&token, Default::default())).await.unwrap();
+    people.list_operator_events(by(&token, Default::default())).await.unwrap();
     people.grant_rehearsal(by(&token, GrantRehearsalRequest::default())).await.unwrap();
     let calls = lock(&stage.world.operator_calls).clone();
     let names: Vec<_> = calls.iter().map(|(name, _)| *name).collect();
     let asked = ["create_sale", "schedule_sale", "pause_item", "resume_item"];
-    assert_eq!(names, [&asked[..], &["issue_operator_token", "grant_rehearsal"]].concat());
+    let of_people = [
+        "issue_operator_token",
+        "revoke_operator_tokens",
+        "list_operator_events",
+        "grant_rehearsal",
+    ];
+    assert_eq!(names, [&asked[..], &of_people].concat());
     for (name, head) in calls {
         assert_eq!(head.get("authorization").unwrap(), format!("Bearer {token}").as_str());
         assert!(head.contains_key("grpc-timeout"), "{name} has a deadline");
@@ -73,6 +88,118 @@ async fn calls_are_passed_on_with_the_token_and_nothing_else() {
     catalog.get_sale(by(&token, GetSaleRequest { sale_id })).await.unwrap();
     let item = By::ItemId(stage.item.to_string());
     catalog.get_item(by(&token, GetItemRequest { by: Some(item) })).await.unwrap();
+}
+
+/// Every call at this port, and the right that it needs.
+const TABLE: [(&str, &str, &str); 11] = [
+    ("seckill.inventory.v1.CatalogService", "CreateSale", "RUN_SALES"),
+    ("seckill.inventory.v1.CatalogService", "GetItem", "READ"),
+    ("seckill.inventory.v1.CatalogService", "GetSale", "READ"),
+    ("seckill.inventory.v1.CatalogService", "ListSales", "READ"),
+    ("seckill.inventory.v1.CatalogService", "PauseItem", "RUN_SALES"),
+    ("seckill.inventory.v1.CatalogService", "ResumeItem", "RUN_SALES"),
+    ("seckill.inventory.v1.CatalogService", "ScheduleSale", "RUN_SALES"),
+    ("seckill.user.v1.OperatorService", "GrantRehearsal", "RUN_SALES"),
+    ("seckill.user.v1.OperatorService", "IssueOperatorToken", "MAKE_OPERATORS"),
+    ("seckill.user.v1.OperatorService", "ListOperatorEvents", "READ"),
+    ("seckill.user.v1.OperatorService", "RevokeOperatorTokens", "MAKE_OPERATORS"),
+];
+
+/// The calls that the contract has of both services.
+fn methods() -> Vec<(String, String)> {
+    let files = prost_types::FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap().file;
+    let services = files.iter().flat_map(|file| {
+        file.service
+            .iter()
+            .map(|service| (format!("{}.{}", file.package(), service.name()), service))
+    });
+    let offered = services.filter(|(name, _)| TABLE.iter().any(|(service, _, _)| service == name));
+    let mut methods: Vec<_> = offered
+        .flat_map(|(name, service)| {
+            service.method.iter().map(move |method| (name.clone(), method.name().to_owned()))
+        })
+        .collect();
+    methods.sort();
+    methods
+}
+
+#[tokio::test]
+async fn each_call_has_its_right_and_none_is_forgotten() {
+    let table: Vec<_> =
+        TABLE.iter().map(|(service, method, _)| ((*service).into(), (*method).into())).collect();
+    assert_eq!(methods(), table, "give it a row");
+    let stage = Stage::open().await;
+    let all = ["READ", "RUN_SALES", "MAKE_OPERATORS"];
+    for (service, method, right) in TABLE {
+        let call = async |scope: String| {
+            let mut token = stage.operator_token();
+            token.claims["scope"] = scope.into();
+            let request = http::Request::post(format!("/{service}/{method}"))
+                .header("content-type", "application/grpc")
+                .header("authorization", format!("Bearer {}", token.signed()))
+                .body(Body::new("\0\0\0\0\0".to_owned()));
+            let answer = stage.operator_channel().oneshot(request.unwrap()).await.unwrap();
+            tonic::Status::from_header_map(answer.headers())
+        };
+        for scope in [String::new(), all.map(|it| it.replace(right, "ROOT")).join(" ")] {
+            let refused = call(scope.clone()).await.unwrap();
+            assert_eq!(refused.code(), Code::PermissionDenied, "{method} with {scope:?}");
+            assert_eq!(meta_of(&refused, "right").as_deref(), Some(right), "{method}");
+        }
+        let answer = call(right.to_owned()).await;
+        let is_refused = answer.is_some_and(|it| it.code() == Code::PermissionDenied);
+        assert!(!is_refused, "{method} with {right}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_revoked_opens_nothing_any_more() {
+    let stage = Stage::open().await;
+    let mut child = stage.operator_token();
+    child.claims["makers"] = serde_json::json!(["Root", "ann"]);
+    child.claims["sub"] = "bob".into();
+    let (ann, bob) = (stage.operator_token().signed(), child.signed());
+    let mut catalog = CatalogServiceClient::new(stage.operator_channel());
+    for token in [&ann, &bob] {
+        catalog.list_sales(by(token, ListSalesRequest::default())).await.unwrap();
+    }
+    let seconds = i64::try_from(stage.clock.wall_ms() / 1_000).unwrap() + 1;
+    let issued_before = Some(prost_types::Timestamp { seconds, nanos: 0 });
+    *lock(&stage.world.revocations) = vec![Revocation { name: "ann".into(), issued_before }];
+    let unauthenticated = (Code::Unauthenticated, "UNAUTHENTICATED".to_owned(), false);
+    for token in [&ann, &bob] {
+        let is_void = async {
+            while catalog.list_sales(by(token, ListSalesRequest::default())).await.is_ok() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, is_void).await.expect("it is void within the interval");
+        let answer = catalog.list_sales(by(token, ListSalesRequest::default())).await;
+        assert_eq!(said(answer), unauthenticated);
+    }
+    // Who tells of fewer has forgotten some.
+    lock(&stage.world.revocations).clear();
+    stage.world.is_user_down.store(true, std::sync::atomic::Ordering::SeqCst);
+    for _ in 0..20 {
+        let answer = catalog.list_sales(by(&ann, ListSalesRequest::default())).await;
+        assert_eq!(said(answer), unauthenticated);
+    }
+    let mut cat = stage.operator_token();
+    cat.claims["sub"] = "cat".into();
+    let answer = catalog.list_sales(by(&cat.signed(), ListSalesRequest::default())).await;
+    answer.expect("operators outlive a user-svc that is down");
+}
+
+#[tokio::test]
+async fn before_it_is_known_what_is_revoked_nobody_is_judged() {
+    let stage = Stage::with(crate::stage::Plan { hides_revocations: true, ..Default::default() });
+    let stage = stage.await;
+    let token = stage.operator_token().signed();
+    let mut catalog = CatalogServiceClient::new(stage.operator_channel());
+    let answer = catalog.list_sales(by(&token, ListSalesRequest::default())).await;
+    assert_eq!(said(answer), (Code::Unavailable, "UPSTREAM_UNAVAILABLE".to_owned(), true));
+    stage.world.hides_revocations.store(false, std::sync::atomic::Ordering::SeqCst);
+    catalog.list_sales(by(&token, ListSalesRequest::default())).await.expect("asked at once");
 }
 
 #[tokio::test]

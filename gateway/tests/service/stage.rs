@@ -1,7 +1,7 @@
 //! What every story needs: a gateway that runs, the world behind it, a clock and pause points in
 //! the test's hand, buyers with tokens, and a reader of the journal.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
 use chassis::{
     Clock, ClockShift, Cores, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
@@ -23,7 +23,7 @@ use proto::{
     order::v1::{self as order, order_service_server::OrderServiceServer},
     user::v1::{
         PublicKey, operator_service_server::OperatorServiceServer,
-        user_service_server::UserServiceServer,
+        token_service_server::TokenServiceServer, user_service_server::UserServiceServer,
     },
 };
 use tonic::{Request, Status, service::Routes, transport::Channel};
@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) opens_in_s: i64,
     pub(crate) closes_in_s: i64,
     pub(crate) is_user_down: bool,
+    /// user-svc says nothing of operators' tokens.
+    pub(crate) hides_revocations: bool,
 }
 
 impl Default for Plan {
@@ -78,6 +80,7 @@ impl Default for Plan {
             opens_in_s: -60,
             closes_in_s: 3600,
             is_user_down: false,
+            hides_revocations: false,
         }
     }
 }
@@ -97,6 +100,7 @@ impl Stage {
         lock(&world.sales).push(sale_of(sale, item, &clock, &plan));
         *lock(&world.keys) = vec![key("one", &KEY_ONE)];
         world.is_user_down.store(plan.is_user_down, std::sync::atomic::Ordering::SeqCst);
+        world.hides_revocations.store(plan.hides_revocations, std::sync::atomic::Ordering::SeqCst);
 
         let stopper = Stopper::new();
         let owner = TaskOwner::new("stage", Stopper::new());
@@ -410,13 +414,20 @@ fn config(dir: &Path, behind: &str) -> Config {
         ("order.key", &mut config.tickets.order_id_key_file),
     ] {
         *file = dir.join(name);
-        std::fs::write(&*file, format!("a secret for tests only: {name}{}", "x".repeat(32)))
-            .unwrap();
+        write_secret(file, &format!("a secret for tests only: {name}{}", "x".repeat(32)));
     }
     behind.clone_into(&mut config.upstream.inventory);
     behind.clone_into(&mut config.upstream.order);
     behind.clone_into(&mut config.upstream.user);
+    config.identity.revocations_interval_ms = 20;
     config
+}
+
+/// Others may not read it, or it is refused.
+pub(crate) fn write_secret(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap();
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(file, private).unwrap();
 }
 
 /// Everything that is behind a gateway, over `world`.
@@ -432,6 +443,7 @@ pub(crate) fn serve_stubs(
         .add_service(CatalogServiceServer::new(stub.clone()))
         .add_service(OrderServiceServer::new(stub.clone()))
         .add_service(OperatorServiceServer::new(stub.clone()))
+        .add_service(TokenServiceServer::new(stub.clone()))
         .add_service(UserServiceServer::new(stub));
     let settings = ServerSettings::default();
     let words = Words {

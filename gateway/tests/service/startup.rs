@@ -1,17 +1,19 @@
 //! What keeps a gateway from starting is one sentence.
 
-use std::sync::Arc;
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use chassis::{Clock, Cores, Listeners, PausePoints};
 use gateway::{Config, Seams};
 use journal::embedded::Broker;
+
+use crate::stage::write_secret;
 
 async fn refused(spoil: impl FnOnce(&mut Config)) -> String {
     let dir = tempfile::TempDir::new().unwrap();
     let mut config = Config::load(None).unwrap();
     let write = |name: &str, text: String| {
         let path = dir.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        write_secret(&path, &text);
         path
     };
     config.tickets.key_file = write("ticket.key", "t".repeat(32));
@@ -38,6 +40,14 @@ async fn keys_and_addresses_must_be_good() {
         std::fs::write(&config.tickets.key_file, "t".repeat(31)).unwrap();
     });
     assert!(short.await.contains("at least 32 bytes"));
+    let open_to_all = refused(|config| {
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&config.tickets.order_id_key_file, mode).unwrap();
+        let checked = config.check_files().unwrap_err().to_string();
+        assert!(checked.contains("order.key can't be used: it has mode 0644"), "{checked}");
+    });
+    let open_to_all = open_to_all.await;
+    assert!(open_to_all.contains("order.key can't be used: it has mode 0644"), "{open_to_all}");
     let reused = refused(|config| {
         config.tickets.previous_key_file = config.tickets.order_id_key_file.clone();
     });

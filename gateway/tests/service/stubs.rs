@@ -19,11 +19,11 @@ use proto::{
         inventory_service_server::InventoryService,
     },
     order::v1::{self as order, order_service_server::OrderService},
-    user::v1::{
-        self as user, operator_service_server::OperatorService, user_service_server::UserService,
-    },
+    user::v1::{self as user, operator_service_server::OperatorService},
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
+
+mod people;
 
 /// Of the shard, where Find says that it is retired.
 pub(crate) const LAST_EPOCH: i64 = 7;
@@ -50,6 +50,9 @@ pub(crate) struct World {
     pub(crate) open_epoch: AtomicI64,
     pub(crate) keys: Mutex<Vec<user::PublicKey>>,
     pub(crate) key_reads: AtomicUsize,
+    /// Of operators' tokens.
+    pub(crate) revocations: Mutex<Vec<user::Revocation>>,
+    pub(crate) hides_revocations: AtomicBool,
     /// All addresses that the last sign-in came with.
     pub(crate) signed_in_from: Mutex<Vec<String>>,
     /// What operators asked, and the head of each call.
@@ -252,6 +255,22 @@ impl OperatorService for Stub {
         Err(refusal.field("name", "must be 1 to 64 characters").into_status())
     }
 
+    async fn revoke_operator_tokens(
+        &self,
+        request: Request<user::RevokeOperatorTokensRequest>,
+    ) -> Result<Response<user::RevokeOperatorTokensResponse>, Status> {
+        self.operator_call("revoke_operator_tokens", &request)?;
+        Ok(Response::new(user::RevokeOperatorTokensResponse::default()))
+    }
+
+    async fn list_operator_events(
+        &self,
+        request: Request<user::ListOperatorEventsRequest>,
+    ) -> Result<Response<user::ListOperatorEventsResponse>, Status> {
+        self.operator_call("list_operator_events", &request)?;
+        Ok(Response::new(user::ListOperatorEventsResponse::default()))
+    }
+
     type GrantRehearsalStream = BoxStream<'static, Result<user::GrantRehearsalResponse, Status>>;
 
     async fn grant_rehearsal(
@@ -419,82 +438,5 @@ impl OrderService for Stub {
         _: Request<order::CountShardRequest>,
     ) -> Result<Response<order::CountShardResponse>, Status> {
         Err(Status::unimplemented("gateways don't count"))
-    }
-}
-
-/// Of somebody, for some time.
-fn session() -> user::RefreshSessionResponse {
-    user::RefreshSessionResponse {
-        user_id: ids::UserId::from_bytes([7; 16]).to_string(),
-        expires_at: Some(prost_types::Timestamp::default()),
-        session_expires_at: Some(prost_types::Timestamp::default()),
-        ..Default::default()
-    }
-}
-
-#[tonic::async_trait]
-impl UserService for Stub {
-    async fn register(
-        &self,
-        _: Request<user::RegisterRequest>,
-    ) -> Result<Response<user::RegisterResponse>, Status> {
-        up(&self.0.is_user_down)?;
-        let refusal = chassis::status::Refusal::new(
-            tonic::Code::AlreadyExists,
-            "ALREADY_EXISTS",
-            proto::ERROR_DOMAIN,
-            "the address has an account",
-        );
-        Err(refusal.field("email", "has an account").into_status())
-    }
-
-    async fn sign_in(
-        &self,
-        request: Request<user::SignInRequest>,
-    ) -> Result<Response<user::SignInResponse>, Status> {
-        up(&self.0.is_user_down)?;
-        let from = request.metadata().get_all("x-seckill-client-address");
-        let from = from.iter().map(|address| address.to_str().unwrap().to_owned());
-        *lock(&self.0.signed_in_from) = from.collect();
-        let access_token = format!("token of {}", request.get_ref().email);
-        let user::RefreshSessionResponse { expires_at, user_id, session_expires_at, .. } =
-            session();
-        let refresh_token = "the first".into();
-        let session = user::SignInResponse {
-            access_token,
-            expires_at,
-            user_id,
-            refresh_token,
-            session_expires_at,
-        };
-        Ok(Response::new(session))
-    }
-
-    async fn refresh_session(
-        &self,
-        request: Request<user::RefreshSessionRequest>,
-    ) -> Result<Response<user::RefreshSessionResponse>, Status> {
-        up(&self.0.is_user_down)?;
-        let refresh_token = format!("after {}", request.get_ref().refresh_token);
-        Ok(Response::new(user::RefreshSessionResponse { refresh_token, ..session() }))
-    }
-
-    async fn sign_out(
-        &self,
-        request: Request<user::SignOutRequest>,
-    ) -> Result<Response<user::SignOutResponse>, Status> {
-        up(&self.0.is_user_down)?;
-        lock(&self.0.signed_out).push(request.into_inner().refresh_token);
-        Ok(Response::new(user::SignOutResponse {}))
-    }
-
-    async fn list_public_keys(
-        &self,
-        _: Request<user::ListPublicKeysRequest>,
-    ) -> Result<Response<user::ListPublicKeysResponse>, Status> {
-        self.0.key_reads.fetch_add(1, Ordering::SeqCst);
-        up(&self.0.is_user_down)?;
-        let keys = lock(&self.0.keys).clone();
-        Ok(Response::new(user::ListPublicKeysResponse { keys, issuer: "seckill".into() }))
     }
 }

@@ -1,17 +1,20 @@
 //! Sales and their items over gRPC. Reads are open inside the house; each writing call proves first
-//! which operator asks.
+//! which operator asks, and that this one may run sales.
 
 use std::sync::Arc;
 
 use chassis::{Clock, token::bearer};
 use ids::{ItemId, SaleId, ShardNo};
-use proto::inventory::v1::{
-    self as v1, CreateSaleRequest, CreateSaleResponse, GetItemRequest, GetItemResponse,
-    GetSaleRequest, GetSaleResponse, ListSalesRequest, ListSalesResponse, PauseItemRequest,
-    PauseItemResponse, ResumeItemRequest, ResumeItemResponse, ScheduleSaleRequest,
-    ScheduleSaleResponse,
-    catalog_service_server::{CatalogService, CatalogServiceServer},
-    get_item_request::By,
+use proto::{
+    inventory::v1::{
+        self as v1, CreateSaleRequest, CreateSaleResponse, GetItemRequest, GetItemResponse,
+        GetSaleRequest, GetSaleResponse, ListSalesRequest, ListSalesResponse, PauseItemRequest,
+        PauseItemResponse, ResumeItemRequest, ResumeItemResponse, ScheduleSaleRequest,
+        ScheduleSaleResponse,
+        catalog_service_server::{CatalogService, CatalogServiceServer},
+        get_item_request::By,
+    },
+    user::v1::OperatorRight,
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
@@ -52,9 +55,10 @@ pub(crate) struct Handlers {
 }
 
 impl Handlers {
+    /// Whoever changes something needs the right to run sales.
     async fn operator(&self, metadata: &MetadataMap) -> Result<Operator, Status> {
         let token = bearer(metadata).unwrap_or_default();
-        let proven = self.operators.authenticate(token).await;
+        let proven = self.operators.authenticate(token, OperatorRight::RunSales).await;
         proven.map_err(|why| status::not_an_operator(&why))
     }
 

@@ -73,6 +73,13 @@ pub(crate) fn not_an_operator(why: &NotAnOperator) -> Status {
             "an operator token that holds is needed (authorization: Bearer …)",
         )
         .into_status(),
+        NotAnOperator::Lacks(right) => details(
+            Code::PermissionDenied,
+            ErrorReason::PermissionDenied,
+            "the operator's token lacks the right that this needs",
+        )
+        .meta("right", *right)
+        .into_status(),
         NotAnOperator::NoKeys => details(
             Code::Unavailable,
             ErrorReason::UpstreamUnavailable,

@@ -28,7 +28,7 @@ use ids::{Epoch, OrderId, ShardNo};
 use redis::{Cmd, ServerError, Value};
 use tokio::{runtime::Handle, time::timeout};
 
-pub use address::{BadAddress, check, shown};
+pub use address::{BadAddress, check, check_files, shown};
 pub use settings::RedisSettings;
 pub use setup::SetupError;
 

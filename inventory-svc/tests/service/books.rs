@@ -17,9 +17,11 @@ use journal::{Command, Journal, Record};
 use proto::{
     order::v1::{self as v1, OrderState, order_service_server::OrderService},
     user::v1::{
-        ListPublicKeysRequest, ListPublicKeysResponse, PublicKey, RefreshSessionRequest,
-        RefreshSessionResponse, RegisterRequest, RegisterResponse, SignInRequest, SignInResponse,
-        SignOutRequest, SignOutResponse, user_service_server::UserService,
+        ListPublicKeysRequest, ListPublicKeysResponse, ListRevocationsRequest,
+        ListRevocationsResponse, PublicKey, RefreshSessionRequest, RefreshSessionResponse,
+        RegisterRequest, RegisterResponse, Revocation, SignInRequest, SignInResponse,
+        SignOutRequest, SignOutResponse, token_service_server::TokenService,
+        user_service_server::UserService,
     },
 };
 use tonic::{Request, Response, Status};
@@ -54,13 +56,26 @@ struct Inner {
     uncommitted: Mutex<BTreeSet<u32>>,
     unread: Mutex<BTreeSet<u32>>,
     public_key: Mutex<Vec<u8>>,
+    /// Of operators' tokens; none while nobody is told.
+    revocations: Mutex<Option<Vec<Revocation>>>,
 }
 
 impl Books {
     pub(crate) fn with_key(public_key: [u8; 32]) -> Self {
         let books = Self::default();
         *books.0.public_key.lock().unwrap() = public_key.to_vec();
+        books.tell_revocations(Some(&[]));
         books
+    }
+
+    /// Names (empty: everyone), and before which second their tokens are void; or silence.
+    pub(crate) fn tell_revocations(&self, known: Option<&[(&str, i64)]>) {
+        let message = |(name, seconds): &(&str, i64)| Revocation {
+            name: (*name).to_owned(),
+            issued_before: Some(prost_types::Timestamp { seconds: *seconds, nanos: 0 }),
+        };
+        *self.0.revocations.lock().unwrap() =
+            known.map(|known| known.iter().map(message).collect());
     }
 
     /// What the books have of a shard.
@@ -334,6 +349,18 @@ impl UserService for Books {
         _: Request<SignOutRequest>,
     ) -> Result<Response<SignOutResponse>, Status> {
         Err(Status::unimplemented("not asked by inventory-svc"))
+    }
+}
+
+#[tonic::async_trait]
+impl TokenService for Books {
+    async fn list_revocations(
+        &self,
+        _: Request<ListRevocationsRequest>,
+    ) -> Result<Response<ListRevocationsResponse>, Status> {
+        let known = self.0.revocations.lock().unwrap().clone();
+        let revocations = known.ok_or_else(|| Status::unavailable("user-svc is down"))?;
+        Ok(Response::new(ListRevocationsResponse { revocations }))
     }
 }
 

@@ -27,7 +27,7 @@ use proto::{
         inventory_service_client::InventoryServiceClient,
     },
     order::v1::order_service_server::OrderServiceServer,
-    user::v1::user_service_server::UserServiceServer,
+    user::v1::{token_service_server::TokenServiceServer, user_service_server::UserServiceServer},
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -77,6 +77,7 @@ pub(crate) fn config(dir: &TempDir) -> Config {
     config.loading.compare_ms = 100;
     config.loading.loader_lease_ms = 1_000;
     config.roll_forward.interval_ms = 50;
+    config.upstream.revocations_interval_ms = 20;
     config
 }
 
@@ -85,7 +86,16 @@ impl House {
         Self::open_with(|_| ()).await
     }
 
+    /// A house where nobody says which operators' tokens are revoked.
+    pub(crate) async fn open_untold() -> Self {
+        Self::open_as(|_| (), |books| books.tell_revocations(None)).await
+    }
+
     pub(crate) async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::open_as(change, |_| ()).await
+    }
+
+    async fn open_as(change: impl FnOnce(&mut Config), set: impl FnOnce(&Books)) -> Self {
         let dir = TempDir::new().unwrap();
         let cores = Arc::new(Cores::start(1).unwrap());
         let broker = Broker::start(PARTITIONS).unwrap();
@@ -94,9 +104,11 @@ impl House {
         let others = TaskOwner::new("others", Stopper::new());
 
         let books = Books::with_key(public(&key));
+        set(&books);
         let listeners = Listeners::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
         let url = format!("http://{}", listeners.addr());
         let routes = Routes::new(OrderServiceServer::new(books.clone()))
+            .add_service(TokenServiceServer::new(books.clone()))
             .add_service(UserServiceServer::new(books.clone()));
         let tasks = others.tasks();
         let words = Words {
@@ -205,12 +217,18 @@ impl House {
         self.clock.wall_ms()
     }
 
-    /// A token that holds, for `audience`.
+    /// A token that holds, for `audience`, and may run sales.
     pub(crate) fn token(&self, audience: &str) -> String {
+        self.token_with(audience, "RUN_SALES")
+    }
+
+    /// The same with another claim `scope`.
+    pub(crate) fn token_with(&self, audience: &str, scope: &str) -> String {
         let now_s = self.now_ms() / 1_000;
         let claims = json!({
             "iss": "seckill", "aud": audience, "sub": "operator-1", "name": "Ann",
-            "iat": now_s, "nbf": now_s, "exp": now_s + 600,
+            "iat": now_s, "nbf": now_s, "exp": now_s + 600, "scope": scope,
+            "makers": ["Root"],
         });
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some("test".to_owned());

@@ -11,6 +11,7 @@ mod foreign;
 mod house;
 mod loading;
 mod on_redis;
+mod operators;
 mod pausing;
 mod readiness;
 mod rolling;

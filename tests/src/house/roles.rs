@@ -4,6 +4,7 @@ use std::{
     fmt::Display,
     fs,
     net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -107,8 +108,18 @@ pub(super) fn make_keys(data: &Path) -> PathBuf {
         let key: [u8; 32] = rand::random();
         let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         fs::write(data.join(name), text).expect("the directory is ours");
+        // Nobody but its owner may have access, or the gateway refuses it.
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(data.join(name), private).expect("the directory is ours");
     }
     signing
+}
+
+/// A token as the command line makes it.
+pub(super) fn operator_token(key: &Path, name: &str, rights: &user_svc::Rights) -> String {
+    let lifetime = Duration::from_secs(3600);
+    let token = user_svc::operator::issue(key, "seckill", name, lifetime, rights);
+    token.expect("the key is good").expose().to_owned()
 }
 
 impl House {

@@ -41,7 +41,7 @@ pub(crate) struct OpenSale {
 }
 
 /// With an operator's token in its head.
-pub(super) fn as_operator<T>(token: &str, message: T) -> Request<T> {
+pub(crate) fn as_operator<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     let value = format!("Bearer {token}").parse().expect("tokens are ASCII");
     request.metadata_mut().insert("authorization", value);

@@ -1,6 +1,6 @@
 //! The configuration files of all roles, as an operator would write them.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
 use testbed::Port;
 
@@ -115,4 +115,11 @@ fn save(path: &Path, text: &str) {
 /// As an argument of a command.
 pub(super) fn path(path: &Path) -> &str {
     path.to_str().expect("temporary directories have plain names")
+}
+
+/// Writes a file that nobody else can read: others are refused.
+pub(super) fn write_secret(path: &Path, text: &str) {
+    fs::write(path, text).expect("the test's own directory can be written");
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(path, private).expect("the file is the test's");
 }

@@ -13,7 +13,7 @@ const GROUND: [&str; 7] = ["ids", "law", "proto", "journal", "store", "chassis",
 fn allowed(package: &str) -> Vec<&'static str> {
     match package {
         "ids" | "proto" | "chassis" | "testbed" => vec![],
-        "store" => vec!["testbed"],
+        "store" => vec!["chassis", "testbed"],
         "law" => vec!["ids"],
         "journal" => vec!["ids", "law", "proto", "chassis", "testbed"],
         service if SERVICES.contains(&service) => GROUND.to_vec(),

@@ -1,5 +1,5 @@
-//! Who keeps the accounts and their sessions: the scheme of one URL says it, since both are in one
-//! place.
+//! Who keeps the accounts, their sessions and what became of operators' tokens: the scheme of one
+//! URL says it, since all are in one place.
 
 use std::sync::Arc;
 
@@ -13,11 +13,16 @@ use super::{
 };
 use crate::{
     BuildError, Config,
+    registry::{MySqlRegistry, Registry, SqliteRegistry},
     sessions::{MySqlSessions, Sessions, SqliteSessions},
 };
 
-/// Both rooms of one store.
-pub(crate) type Kept = (Arc<dyn Accounts>, Arc<dyn Sessions>);
+/// The rooms of one store.
+pub(crate) struct Kept {
+    pub(crate) accounts: Arc<dyn Accounts>,
+    pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) registry: Arc<dyn Registry>,
+}
 
 /// Makes or updates the schema.
 ///
@@ -48,12 +53,20 @@ pub(crate) async fn open(config: &Config, runtime: &Handle) -> Result<Kept, Buil
         Kind::Sqlite => {
             let db = store::sqlite::open(url, pool).await?;
             store::ready(&db.writer, &sqlite::MIGRATIONS, *may_change).await?;
-            Ok((Arc::new(SqliteAccounts::new(db.clone())), Arc::new(SqliteSessions::new(db))))
+            Ok(Kept {
+                accounts: Arc::new(SqliteAccounts::new(db.clone())),
+                sessions: Arc::new(SqliteSessions::new(db.clone())),
+                registry: Arc::new(SqliteRegistry::new(db)),
+            })
         }
         Kind::MySql => {
             let db = store::mysql::open(url, pool, runtime).await?;
             store::ready(&db.writer, &mysql::MIGRATIONS, *may_change).await?;
-            Ok((Arc::new(MySqlAccounts::new(db.clone())), Arc::new(MySqlSessions::new(db))))
+            Ok(Kept {
+                accounts: Arc::new(MySqlAccounts::new(db.clone())),
+                sessions: Arc::new(MySqlSessions::new(db.clone())),
+                registry: Arc::new(MySqlRegistry::new(db)),
+            })
         }
     }
 }

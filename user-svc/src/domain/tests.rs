@@ -1,6 +1,9 @@
 //! Tables of what is let in, and of what is said about the rest.
 
-use super::{Credentials, Email, OperatorGrant, OperatorName, Password, RehearsalGrant, Violation};
+use super::{
+    Credentials, Email, NO_RIGHTS, OperatorGrant, OperatorName, Password, RehearsalGrant, Right,
+    Rights, Violation,
+};
 
 /// `Ok` with the key, or the sentence that the client reads.
 fn email(text: &str) -> Result<String, String> {
@@ -83,10 +86,11 @@ fn all_that_is_wrong_is_said_at_once() {
         ]
     );
     assert_eq!(
-        OperatorGrant::parse("", 59).unwrap_err(),
+        OperatorGrant::parse("", 59, None).unwrap_err(),
         [
             violation("name", "must be 1 to 64 characters, not only spaces"),
             violation("lifetime_seconds", "must be 60 to 2592000"),
+            violation("rights", NO_RIGHTS),
         ]
     );
     assert_eq!(
@@ -101,12 +105,36 @@ fn all_that_is_wrong_is_said_at_once() {
 #[test]
 fn the_borders_of_the_grants_are_inside() {
     for lifetime_s in [60, 2_592_000] {
-        assert!(OperatorGrant::parse("Ann", lifetime_s).is_ok(), "{lifetime_s}");
+        assert!(
+            OperatorGrant::parse("Ann", lifetime_s, Some(Rights::all())).is_ok(),
+            "{lifetime_s}"
+        );
     }
+    assert!(OperatorGrant::parse("Ann", 60, Some(Rights::default())).is_err(), "no right");
     for (shoppers, lifetime_s) in [(1, 60), (1_000_000, 3_600)] {
         assert!(RehearsalGrant::parse(shoppers, lifetime_s).is_ok(), "{shoppers} {lifetime_s}");
     }
     assert!(RehearsalGrant::parse(0, 60).is_err());
+}
+
+#[test]
+fn rights_are_a_set_that_is_named_by_words() {
+    let named = |text: &str| Rights::named(text.split(' '));
+    assert_eq!(named("MAKE_OPERATORS READ READ").to_string(), "READ MAKE_OPERATORS");
+    assert_eq!(
+        named("RUN_SALES read ROOT").to_string(),
+        "RUN_SALES",
+        "unknown words allow nothing"
+    );
+    assert!(named("").is_empty());
+    for (wanted, of, lacks) in [
+        ("READ", "READ RUN_SALES", None),
+        ("", "", None),
+        ("READ RUN_SALES", "READ", Some(Right::RunSales)),
+        ("MAKE_OPERATORS", "READ RUN_SALES", Some(Right::MakeOperators)),
+    ] {
+        assert_eq!(named(wanted).beyond(&named(of)), lacks, "{wanted} of {of}");
+    }
 }
 
 #[test]

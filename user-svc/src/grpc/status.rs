@@ -77,6 +77,20 @@ pub(crate) fn of_refusal(refusal: Refusal) -> Status {
             "an operator token that holds is needed (authorization: Bearer …)",
         )
         .into_status(),
+        Refusal::Lacks(right) => details(
+            Code::PermissionDenied,
+            ErrorReason::PermissionDenied,
+            "the operator's token lacks the right that this needs",
+        )
+        .meta("right", right.text())
+        .into_status(),
+        Refusal::TooManyRevoked => details(
+            Code::FailedPrecondition,
+            ErrorReason::WrongState,
+            "too many names are revoked: revoke everyone's tokens of before a moment instead",
+        )
+        .meta("state", "TOO_MANY")
+        .into_status(),
         Refusal::RehearsalsOff => details(
             Code::PermissionDenied,
             ErrorReason::PermissionDenied,

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Holder, Signer};
-use crate::{domain::OperatorName, keys};
+use crate::{
+    domain::{OperatorName, Right, Rights},
+    keys,
+};
 
 fn signer(dir: &TempDir) -> (Signer, keys::PublicKey) {
     let key_file = dir.path().join("signing.pem");
@@ -31,11 +34,18 @@ fn every_claim_is_there_and_no_other() {
     let (signer, public) = signer(&dir);
     let user = UserId::random();
     let name = OperatorName::parse("Ann").unwrap();
+    let makers = ["Eve", "Bob"].map(|name| OperatorName::parse(name).unwrap());
+    let rights = Rights::from_iter([Right::MakeOperators, Right::Read]);
+    let operator = |makers| Holder::Operator { name: &name, rights: &rights, makers };
+    let named = json!({ "name": "Ann", "scope": "READ MAKE_OPERATORS" });
+    let mut made = named.clone();
+    made["makers"] = json!(["Eve", "Bob"]);
     let lifetime = Duration::from_secs(90);
     for (holder, audience, subject, more) in [
         (Holder::Buyer(user), "seckill", user.to_string(), json!({})),
         (Holder::Rehearsal(user), "seckill", user.to_string(), json!({ "rehearsal": true })),
-        (Holder::Operator(&name), "seckill-operator", "Ann".to_owned(), json!({ "name": "Ann" })),
+        (operator(&[]), "seckill-operator", "Ann".to_owned(), named.clone()),
+        (operator(&makers), "seckill-operator", "Ann".to_owned(), made),
     ] {
         let issued = signer.issue(holder, lifetime).unwrap();
         let [header, claims] = parts(issued.token.expose());
@@ -52,6 +62,7 @@ fn every_claim_is_there_and_no_other() {
         });
         expected.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         assert_eq!(claims, expected, "{holder:?}");
+        assert_eq!(claims["jti"], issued.id.as_str(), "{holder:?}");
     }
 }
 

@@ -5,11 +5,14 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chassis::{status::retry_after_of, token::TokenError};
 use futures::future::join_all;
-use proto::user::v1::{IssueOperatorTokenRequest, ListPublicKeysRequest};
+use proto::user::v1::ListPublicKeysRequest;
 use tonic::Code;
 use user_svc::{BUYERS, OPERATORS};
 
-use crate::house::{House, by, refused, said, violations};
+use crate::{
+    house::{House, by, refused, said, violations},
+    operators::wanted,
+};
 
 const EMAIL: &str = "ann@example.org";
 const PASSWORD: &str = "correct horse";
@@ -114,7 +117,7 @@ async fn a_key_about_to_be_used_is_listed_and_its_tokens_hold() {
     assert_ne!(signing.key_id, next.key_id);
 
     let token = house.operator_by("next.pem");
-    let request = IssueOperatorTokenRequest { name: "Bob".to_owned(), lifetime_seconds: 60 };
+    let request = wanted("Bob", 60);
     house.operators().issue_operator_token(by(&token, request)).await.unwrap();
 }
 

@@ -17,7 +17,7 @@ use proto::user::v1::{
 use tempfile::TempDir;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt as _;
-use user_svc::{BuildError, Config, OPERATORS, Seams};
+use user_svc::{BuildError, Config, OPERATORS, Rights, Seams};
 
 /// How long a test waits for what must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -151,6 +151,10 @@ impl House {
         verifier
     }
 
+    pub(crate) fn now_s(&self) -> i64 {
+        i64::try_from(self.clock.wall_ms() / 1_000).unwrap()
+    }
+
     /// A token as the command line makes it.
     pub(crate) fn first_operator(&self) -> String {
         self.operator_by("signing.pem")
@@ -158,9 +162,14 @@ impl House {
 
     /// The same by the key of another file.
     pub(crate) fn operator_by(&self, key_file: &str) -> String {
+        self.operator_named("Ann of ops", key_file, &Rights::all())
+    }
+
+    /// The same with a name and with rights.
+    pub(crate) fn operator_named(&self, name: &str, key_file: &str, rights: &Rights) -> String {
         let day = Duration::from_secs(86_400);
         let key_file = self.file(key_file);
-        let token = user_svc::operator::issue(&key_file, "seckill", "Ann of ops", day).unwrap();
+        let token = user_svc::operator::issue(&key_file, "seckill", name, day, rights).unwrap();
         token.expose().to_owned()
     }
 

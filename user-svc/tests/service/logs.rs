@@ -7,7 +7,8 @@ use std::{
 };
 
 use proto::user::v1::{
-    GrantRehearsalRequest, IssueOperatorTokenRequest, RefreshSessionRequest, SignOutRequest,
+    GrantRehearsalRequest, IssueOperatorTokenRequest, OperatorRight, RefreshSessionRequest,
+    SignOutRequest,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -31,6 +32,11 @@ impl MakeWriter<'_> for Captured {
     fn make_writer(&self) -> Self {
         self.clone()
     }
+}
+
+fn wanted(name: &str) -> IssueOperatorTokenRequest {
+    let rights = vec![OperatorRight::Read.into()];
+    IssueOperatorTokenRequest { name: name.to_owned(), lifetime_seconds: 60, rights }
 }
 
 #[tokio::test]
@@ -58,9 +64,9 @@ async fn no_secret_and_no_address_is_ever_logged() {
     house.sign_in(email, "canary-password-wrong").await.unwrap_err();
     house.sign_in("canary-address", "canary").await.unwrap_err();
     let first = house.first_operator();
-    let request = IssueOperatorTokenRequest { name: "Bob".to_owned(), lifetime_seconds: 60 };
+    let request = wanted("Bob");
     let issued = house.operators().issue_operator_token(by(&first, request)).await.unwrap();
-    let request = IssueOperatorTokenRequest { name: "Eve".to_owned(), lifetime_seconds: 60 };
+    let request = wanted("Eve");
     house.operators().issue_operator_token(by(&buyer, request)).await.unwrap_err();
     let request = GrantRehearsalRequest { shoppers: 1, lifetime_seconds: 60 };
     let mut granted =

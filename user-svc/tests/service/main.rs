@@ -10,6 +10,8 @@ mod lockout;
 mod logs;
 mod operators;
 mod rehearsal;
+mod revocations;
+mod rights;
 mod sessions;
 mod start;
 mod surface;

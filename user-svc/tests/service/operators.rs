@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use proto::user::v1::{GrantRehearsalRequest, IssueOperatorTokenRequest};
+use proto::user::v1::{GrantRehearsalRequest, IssueOperatorTokenRequest, OperatorRight};
 use tonic::{Code, Request};
+use user_svc::Rights;
 
 use crate::house::{House, by, refused, said, violations};
 
-fn wanted(name: &str, lifetime_seconds: u32) -> IssueOperatorTokenRequest {
-    IssueOperatorTokenRequest { name: name.to_owned(), lifetime_seconds }
+const ALL: [OperatorRight; 3] =
+    [OperatorRight::Read, OperatorRight::RunSales, OperatorRight::MakeOperators];
+
+pub(crate) fn wanted(name: &str, lifetime_seconds: u32) -> IssueOperatorTokenRequest {
+    let rights = ALL.map(i32::from).to_vec();
+    IssueOperatorTokenRequest { name: name.to_owned(), lifetime_seconds, rights }
 }
 
 #[tokio::test]
@@ -21,6 +26,10 @@ async fn an_operator_makes_the_next_one() {
     assert_eq!(claims.name.as_deref(), Some("Bob of ops"));
     let expires_at = issued.expires_at.unwrap();
     assert_eq!(u64::try_from(expires_at.seconds).unwrap(), claims.expires_at_s);
+    assert!(!issued.is_shortened);
+    assert_eq!(claims.id.as_deref(), Some(issued.token_id.as_str()));
+    assert_eq!(claims.scopes, ["READ", "RUN_SALES", "MAKE_OPERATORS"]);
+    assert_eq!(claims.makers, ["Ann of ops"]);
 
     let request = by(&issued.operator_token, wanted("Cat of ops", 60));
     house.operators().issue_operator_token(request).await.unwrap();
@@ -40,7 +49,8 @@ async fn nobody_else_gets_in() {
     user_svc::keys::generate(&other_key).unwrap();
     let day = Duration::from_secs(86_400);
     let issue = |key, issuer| {
-        user_svc::operator::issue(key, issuer, "Eve", day).unwrap().expose().to_owned()
+        let token = user_svc::operator::issue(key, issuer, "Eve", day, &Rights::all());
+        token.unwrap().expose().to_owned()
     };
     let foreign_key = issue(&other_key, "seckill");
     let foreign_issuer = issue(&house.config.signing_key_file, "bakery");
@@ -90,12 +100,17 @@ async fn bad_input_is_answered_with_every_field_that_is_wrong() {
     let token = house.first_operator();
     let name = ("name", "must be 1 to 64 characters, not only spaces");
     let lifetime = ("lifetime_seconds", "must be 60 to 2592000");
+    let must = "must name at least one of READ, RUN_SALES, MAKE_OPERATORS, and nothing else";
+    let rights = ("rights", must);
     for (request, expected) in [
         (wanted("", 60), said(&[name])),
         (wanted(&"x".repeat(65), 60), said(&[name])),
         (wanted("a\nb", 60), said(&[("name", "must not contain control characters")])),
         (wanted("Bob", 59), said(&[lifetime])),
         (wanted("Bob", 2_592_001), said(&[lifetime])),
+        (IssueOperatorTokenRequest { rights: vec![], ..wanted("Bob", 60) }, said(&[rights])),
+        (IssueOperatorTokenRequest { rights: vec![1, 0], ..wanted("Bob", 60) }, said(&[rights])),
+        (IssueOperatorTokenRequest { rights: vec![1, 9], ..wanted("Bob", 60) }, said(&[rights])),
         (wanted(" ", 0), said(&[name, lifetime])),
     ] {
         let answer = house.operators().issue_operator_token(by(&token, request)).await;

@@ -32,6 +32,7 @@ async fn reflection_lists_what_is_served_here_and_nothing_else() {
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "seckill.user.v1.OperatorService",
+        "seckill.user.v1.TokenService",
         "seckill.user.v1.UserService",
     ];
     assert_eq!(names, expected);

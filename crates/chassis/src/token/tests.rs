@@ -78,13 +78,32 @@ fn good_token_counts() {
     let (verifier, signer, _) = bakery();
     let good = good(&verifier);
     let claims = verifier.verify(&signer.sign("a", &good)).expect("it is good");
-    let expires_at_s = good["exp"].as_u64().expect("a number");
-    let plain = Claims { subject: "7".into(), name: None, rehearsal: false, expires_at_s };
+    let issued_at_s = good["iat"].as_u64().expect("a number");
+    let plain = Claims {
+        subject: "7".into(),
+        name: None,
+        rehearsal: false,
+        id: None,
+        scopes: vec![],
+        makers: vec![],
+        issued_at_s,
+        expires_at_s: issued_at_s + LIFE_S,
+    };
     assert_eq!(claims, plain);
 
     let special = with(&with(&good, "name", json!("Ann")), "rehearsal", json!(true));
+    let special = with(&with(&special, "jti", json!("id")), "scope", json!("KNEAD  BAKE"));
+    let special = with(&special, "makers", json!(["Eve"]));
     let claims = verifier.verify(&signer.sign("a", &special)).expect("it is good");
-    assert_eq!(claims, Claims { name: Some("Ann".into()), rehearsal: true, ..plain });
+    let special = Claims {
+        name: Some("Ann".into()),
+        rehearsal: true,
+        id: Some("id".into()),
+        scopes: vec!["KNEAD".into(), "BAKE".into()],
+        makers: vec!["Eve".into()],
+        ..plain
+    };
+    assert_eq!(claims, special);
 }
 
 #[test]
@@ -111,11 +130,68 @@ fn wrong_claims_are_refused() {
         ("nbf", json!(u64::MAX), TokenError::NotYet),
         ("iat", json!(now_s + 60), TokenError::NotYet),
         ("rehearsal", json!("yes"), TokenError::Malformed),
+        ("scope", json!(["BAKE"]), TokenError::Malformed),
+        ("makers", json!("Ann"), TokenError::Malformed),
     ];
     for (claim, value, refusal) in table {
         let token = signer.sign("a", &with(&good, claim, value.clone()));
         assert_eq!(verifier.verify(&token), Err(refusal), "{claim} = {value}");
     }
+}
+
+/// Who is revoked, before how many seconds after the token was made, and whether it falls.
+#[test]
+fn what_was_revoked_is_void_with_all_that_was_made_by_it() {
+    let (verifier, signer, _) = bakery();
+    let good = with(&good(&verifier), "makers", json!(["Ann", "Bob"]));
+    let token = signer.sign("a", &good);
+    let made_s = good["iat"].as_u64().expect("a number");
+    let verify_after = |subject: Option<&str>, before_s: u64| {
+        let mut told = Revocations::default();
+        match subject {
+            Some(subject) => told.of(subject.to_owned(), before_s),
+            None => told.of_everybody(before_s),
+        }
+        let verifier = Verifier::new("baker", "shop", verifier.clock.clone());
+        verifier.set_keys(vec![("a".into(), signer.public)]);
+        verifier.revoke(told);
+        verifier.revoke(Revocations::default());
+        verifier.verify(&token).map(drop)
+    };
+    for (subject, is_in_line) in [
+        (Some("7"), true),
+        (Some("Ann"), true),
+        (Some("Bob"), true),
+        (None, true),
+        (Some("8"), false),
+    ] {
+        assert_eq!(verify_after(subject, made_s), Ok(()), "{subject:?}: made at that moment");
+        let void = if is_in_line { Err(TokenError::Revoked) } else { Ok(()) };
+        assert_eq!(verify_after(subject, made_s + 1), void, "{subject:?}: made before");
+    }
+}
+
+#[test]
+fn a_revocation_is_never_taken_back_and_the_later_moment_counts() {
+    let mut known = Revocations::default();
+    known.of("Ann".into(), 20);
+    known.of("Ann".into(), 10);
+    known.of_everybody(5);
+    known.merge(Revocations::default());
+    let mut later = Revocations::default();
+    later.of("Bob".into(), 30);
+    known.merge(later);
+    let before = |line: &[&str]| known.made_before_s(line.iter().copied());
+    assert_eq!([before(&["Ann"]), before(&["Bob", "Ann"]), before(&["Cat"])], [20, 30, 5]);
+
+    let mut too_many = Revocations::default();
+    (0..20_000).for_each(|subject| too_many.of(subject.to_string(), 1));
+    known.merge(too_many);
+    let mut few = Revocations::default();
+    few.of("Ann".into(), 20);
+    known.merge(few.clone());
+    assert_eq!(known.made_before_s(["1"]), 5, "who tells is believed alone");
+    assert_eq!(known.made_before_s(["Ann"]), 20);
 }
 
 #[test]

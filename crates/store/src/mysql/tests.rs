@@ -243,6 +243,11 @@ async fn connections_outlive_the_runtime_that_used_them() {
     }
 }
 
+fn mode(file: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).expect("it is ours");
+}
+
 #[tokio::test]
 async fn passwords_come_from_files_and_are_not_shown() {
     for Bakery { url, db, .. } in bakeries().await {
@@ -263,8 +268,14 @@ async fn passwords_come_from_files_and_are_not_shown() {
         let settings = PoolSettings { password_file: Some(file.clone()), ..patient() };
 
         let missing = open(&theirs, &settings, &Handle::current()).await.expect_err("no file");
-        assert!(missing.to_string().contains("the password file"), "{missing}");
+        assert!(missing.to_string().contains("the secret file"), "{missing}");
         std::fs::write(&file, "\n").expect("a file");
+        mode(&file, 0o644);
+        let open_to_all = open(&theirs, &settings, &Handle::current()).await.expect_err("0644");
+        assert!(open_to_all.to_string().contains("it has mode 0644"), "{open_to_all}");
+        let checked = crate::check_secrets(&theirs, &settings).expect_err("0644");
+        assert_eq!(checked.to_string(), open_to_all.to_string());
+        mode(&file, 0o600);
         let empty = open(&theirs, &settings, &Handle::current()).await.expect_err("empty");
         assert!(empty.to_string().ends_with("it is empty"), "{empty}");
         std::fs::write(&file, "sour&dough\n").expect("a file");

@@ -75,6 +75,14 @@ pub fn check(url: &str) -> Result<(), BadAddress> {
     Place::parse(url).map(drop).ok_or_else(|| BadAddress(FORMS.to_owned()))
 }
 
+/// Whether the files that the settings name can be used, as far as that can be seen without Redis.
+///
+/// # Errors
+/// As opening the ledger would say.
+pub fn check_files(url: &str, settings: &RedisSettings) -> Result<(), BadAddress> {
+    Address::new(url, settings).map(drop)
+}
+
 impl Address {
     /// Reads the URL and the files that the settings name.
     pub(super) fn new(url: &str, settings: &RedisSettings) -> Result<Self, BadAddress> {

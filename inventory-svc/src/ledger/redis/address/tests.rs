@@ -80,3 +80,23 @@ fn a_file_that_is_not_there_is_named() {
         assert!(error.to_string().contains("/nowhere/"), "{error}");
     }
 }
+
+#[test]
+fn a_password_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    std::fs::write(&file, "secret").unwrap();
+    for (mode, is_good) in [(0o600, true), (0o400, true), (0o644, false)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        for spoil in [
+            (|settings, file| settings.password_file = file) as fn(&mut RedisSettings, _),
+            |settings, file| settings.sentinel_password_file = file,
+        ] {
+            let mut settings = settings();
+            spoil(&mut settings, file.clone());
+            let checked = check_files("redis+sentinel://a:26379/shop", &settings);
+            assert_eq!(checked.is_ok(), is_good, "{mode:04o}: {checked:?}");
+        }
+    }
+}

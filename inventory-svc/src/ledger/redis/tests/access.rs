@@ -34,6 +34,8 @@ fn url(redis: &testbed::Redis) -> String {
 fn signing_in(dir: &std::path::Path) -> RedisSettings {
     let file = dir.join("password");
     std::fs::write(&file, format!("{PASSWORD}\n")).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&file, private).unwrap();
     RedisSettings { username: "seckill".to_owned(), password_file: file, ..settings() }
 }
 
