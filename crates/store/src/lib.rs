@@ -16,6 +16,7 @@ pub use settings::{PoolSettings, Tls};
 pub use trouble::{Trouble, trouble};
 
 use chassis::secret_file::Unusable;
+use tokio::runtime::Handle;
 
 /// The kinds of stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,18 @@ pub fn check_secrets(url: &str, settings: &PoolSettings) -> Result<(), OpenError
     }
 }
 
+/// Opens the store at `url` and closes it again, for whoever waits until it is there.
+///
+/// # Errors
+/// As `open` of its kind.
+pub async fn reach(url: &str, settings: &PoolSettings, runtime: &Handle) -> Result<(), OpenError> {
+    match Kind::of(url)? {
+        Kind::Sqlite => sqlite::open(url, settings).await?.close().await,
+        Kind::MySql => mysql::open(url, settings, runtime).await?.close().await,
+    }
+    Ok(())
+}
+
 /// A store's connections at one moment, readers and writers together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connected {
@@ -88,4 +101,15 @@ pub enum OpenError {
         /// Why.
         source: sqlx::Error,
     },
+}
+
+impl OpenError {
+    /// Whether it may be otherwise in a moment: the server isn't up yet or is being replaced, the
+    /// disk is full. What is wrong with a URL, a name, a password or a certificate isn't, and
+    /// neither is a directory that isn't there.
+    pub fn is_passing(&self) -> bool {
+        let Self::Open { source, .. } = self else { return false };
+        let is_named_wrongly = matches!(source, sqlx::Error::Tls(_)) || trouble::is_no_file(source);
+        !is_named_wrongly && matches!(trouble(source), Trouble::Busy | Trouble::Lost)
+    }
 }

@@ -143,9 +143,7 @@ async fn first_look(
 ) -> Result<(), sqlx::Error> {
     let mut connection = options.connect().await?;
     session::prepare(&mut connection, &session::statements(Duty::Writer, settings)).await?;
-    if !session::is_primary(&mut connection).await? {
-        return Err(sqlx::Error::Configuration("the server is read-only".into()));
-    }
+    session::must_be_primary(&mut connection).await?;
     sqlx::Connection::close(connection).await
 }
 

@@ -1,20 +1,27 @@
 //! SQLite: one file, one writer connection, several readers.
 //!
 //! A commit is on disk before it is answered (WAL, `synchronous = FULL`), also after a loss of
-//! power: the books promise durability. Readers can't write, and see the last commit.
+//! power: the books promise durability. Readers can't write, and see the last commit. A connection
+//! whose transaction SQLite ended by itself (on a full disk, say) is closed and never lent again.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlitePool, Transaction};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool, Transaction};
 
-use crate::{Connected, OpenError, PoolSettings};
+use crate::{Connected, OpenError, PoolSettings, Trouble, trouble};
 
 /// Pages of the log that are copied into the file at a time, by the commit that is the next: 64 MiB
 /// instead of 4, so that a page which many commits change is copied once. A start after a crash
 /// reads that much.
 const CHECKPOINT_PAGES: u32 = 16_000;
+
+/// So many looks at a file that could be written pass until it is tried again: each is a commit.
+const LOOKS_BETWEEN_WRITES: u32 = 5;
 
 /// Readers and the one writer. Clones share the connections.
 #[derive(Debug, Clone)]
@@ -24,9 +31,45 @@ pub struct Sqlite {
     /// One connection, so that writers of this process queue here and not at SQLite's lock, where
     /// nobody is served in order.
     pub writer: SqlitePool,
+    /// Looks until the next one writes.
+    looks_left: Arc<AtomicU32>,
 }
 
 impl Sqlite {
+    /// Whether the file can be written: every few looks, and at each one after a failure, a page of
+    /// it is written that says what it said before. While somebody else writes nothing is done:
+    /// they find out by themselves.
+    ///
+    /// # Errors
+    /// The reason why it can't, such as a full disk.
+    pub async fn look(&self) -> Result<(), sqlx::Error> {
+        let is_in_use = self.writer.size() > 0 && self.writer.num_idle() == 0;
+        let left = self.looks_left.load(Ordering::Relaxed);
+        if is_in_use || left > 0 {
+            self.looks_left.store(left.saturating_sub(1), Ordering::Relaxed);
+            return Ok(());
+        }
+        match self.write_a_page().await {
+            Err(error) if trouble(&error) != Trouble::Busy => Err(error),
+            Err(_) | Ok(()) => {
+                self.looks_left.store(LOOKS_BETWEEN_WRITES - 1, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    async fn write_a_page(&self) -> Result<(), sqlx::Error> {
+        let mut writer = self.writer.acquire().await?;
+        // A number that SQLite keeps for its users, and we have no use for: setting it writes the
+        // first page, also to the same value.
+        let written = sqlx::query("PRAGMA user_version = 0").execute(&mut *writer).await;
+        if written.is_err() {
+            // Whatever is wrong with this connection goes with it.
+            writer.close_on_drop();
+        }
+        written.map(drop)
+    }
+
     /// Begins a transaction that has the write lock from its start: it can't find out later that
     /// what it read has changed. Dropped without a commit, it is rolled back.
     ///
@@ -78,6 +121,7 @@ pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenErro
             .max_lifetime(None)
             .idle_timeout(None)
             .test_before_acquire(false)
+            .after_release(|connection, _| is_out_of_transaction(connection))
     };
     // The writer first: it makes the file, and turns WAL on.
     let writing = options
@@ -92,7 +136,22 @@ pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenErro
         .pragma("cache_size", format!("-{}", settings.reader_cache_kib))
         .pragma("query_only", "ON");
     let reader = pool(settings.readers_max.max(1)).connect_with(reading).await.map_err(refused)?;
-    Ok(Sqlite { reader, writer })
+    Ok(Sqlite { reader, writer, looks_left: Arc::default() })
+}
+
+/// Whether a connection that was given back is as it was lent. SQLite rolls back by itself on a
+/// full disk, an I/O error or too little memory; sqlx then can't roll back, believes in a
+/// transaction that isn't there, and would begin none on this connection any more.
+fn is_out_of_transaction(
+    connection: &mut SqliteConnection,
+) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    Box::pin(async move {
+        if connection.is_in_transaction() {
+            // Behind the roll back of a transaction that was dropped, which may be on its way.
+            connection.ping().await?;
+        }
+        Ok(!connection.is_in_transaction())
+    })
 }
 
 /// The file that a `sqlite:` URL names.

@@ -37,15 +37,28 @@ pub fn trouble(error: &sqlx::Error) -> Trouble {
     }
 }
 
-/// By SQLite's primary result code, which is the low byte of the extended one.
+const CANTOPEN: u32 = 14;
+
+/// Whether SQLite could not open its file.
+pub(crate) fn is_no_file(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    error.is_some_and(|error| {
+        let is_of_server = error.try_downcast_ref::<MySqlDatabaseError>().is_some();
+        !is_of_server && primary_code(error) == Some(CANTOPEN)
+    })
+}
+
+/// SQLite's primary result code, which is the low byte of the extended one.
+fn primary_code(error: &dyn DatabaseError) -> Option<u32> {
+    error.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff)
+}
+
 fn of_sqlite(error: &dyn DatabaseError) -> Trouble {
     const BUSY: u32 = 5;
     const LOCKED: u32 = 6;
     const IOERR: u32 = 10;
     const FULL: u32 = 13;
-    const CANTOPEN: u32 = 14;
-    let code = error.code().and_then(|code| code.parse::<u32>().ok());
-    match code.map(|code| code & 0xff) {
+    match primary_code(error) {
         Some(BUSY | LOCKED) => Trouble::Busy,
         Some(IOERR | FULL | CANTOPEN) => Trouble::Lost,
         _ => Trouble::Other,

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -45,6 +46,25 @@ pub struct Connections {
     pool: MySqlPool,
     runtime: Handle,
     call_max: Duration,
+    obstacle: Obstacle,
+}
+
+/// Why no connection could be had lately, in the server's own words: the pool only says that it has
+/// waited. Clones are the same.
+#[derive(Debug, Clone, Default)]
+struct Obstacle(Arc<Mutex<Option<String>>>);
+
+impl Obstacle {
+    fn set(&self, why: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// In place of a time-out that has it as its reason.
+    fn explain(&self, pool: &MySqlPool) -> sqlx::Error {
+        let why = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let why = why.or_else(|| (pool.size() == 0).then(|| "it takes no connections".to_owned()));
+        why.map_or(sqlx::Error::PoolTimedOut, |why| sqlx::Error::Io(io::Error::other(why)))
+    }
 }
 
 impl Connections {
@@ -59,6 +79,8 @@ impl Connections {
             Duty::Writer => settings.writers_max,
         };
         let statements = session::statements(duty, settings);
+        let obstacle = Obstacle::default();
+        let (met, met_again) = (obstacle.clone(), obstacle.clone());
         let pool = MySqlPoolOptions::new()
             .max_connections(connections_max.max(1))
             .acquire_timeout(Duration::from_millis(settings.acquire_ms_max))
@@ -68,16 +90,30 @@ impl Connections {
             // What is asked below is more than whether it answers.
             .test_before_acquire(false)
             .after_connect(move |connection, _| {
-                let statements = statements.clone();
+                let (statements, met) = (statements.clone(), met.clone());
                 Box::pin(async move {
-                    session::prepare(connection, &statements).await?;
-                    match duty == Duty::Replica || session::is_primary(connection).await? {
-                        true => Ok(()),
-                        false => Err(sqlx::Error::Configuration("the server is read-only".into())),
-                    }
+                    let prepared = async {
+                        session::prepare(connection, &statements).await?;
+                        if duty == Duty::Replica {
+                            return Ok(());
+                        }
+                        session::must_be_primary(connection).await
+                    };
+                    let prepared = prepared.await;
+                    met.set(prepared.as_ref().err().map(ToString::to_string));
+                    prepared
                 })
             })
-            .before_acquire(move |connection, _| is_usable(connection, duty))
+            .before_acquire(move |connection, _| {
+                let met = met_again.clone();
+                Box::pin(async move {
+                    let is_usable = is_usable(connection, duty).await?;
+                    if is_usable {
+                        met.set(None);
+                    }
+                    Ok(is_usable)
+                })
+            })
             // The pool's own look at a returned connection has no deadline.
             .after_release(|connection, _| is_usable(connection, Duty::Replica));
         let _context = runtime.enter();
@@ -85,6 +121,7 @@ impl Connections {
             pool: pool.connect_lazy_with(options.clone()),
             runtime: runtime.clone(),
             call_max: Duration::from_millis(settings.call_ms_max),
+            obstacle,
         }
     }
 
@@ -92,10 +129,15 @@ impl Connections {
     /// transaction, each of its statements is one.
     ///
     /// # Errors
-    /// [`crate::Trouble::Busy`] if there is none within `acquire_ms_max`.
+    /// [`crate::Trouble::Busy`] if all are lent for `acquire_ms_max`; [`crate::Trouble::Lost`] with
+    /// the reason if the server takes none, or may not be written.
     pub async fn lend(&self) -> Result<Lent, sqlx::Error> {
         // Boxed, for it is large and part of every call's future.
-        let connection = on(&self.runtime, Box::pin(self.pool.acquire())).await?;
+        let connection = on(&self.runtime, Box::pin(self.pool.acquire())).await;
+        let connection = connection.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => self.obstacle.explain(&self.pool),
+            error => error,
+        })?;
         let runtime = self.runtime.clone();
         Ok(Lent { connection: Some(connection), is_done: false, runtime })
     }

@@ -1,6 +1,8 @@
 //! What every session is told before anybody uses it, so that MySQL 8, 9 and MariaDB behave alike
 //! and a server's defaults don't matter; and how a primary is told from what was one.
 
+use std::io;
+
 use sqlx::{AssertSqlSafe, MySqlConnection};
 
 use super::lent::Duty;
@@ -50,4 +52,13 @@ pub(super) async fn is_primary(connection: &mut MySqlConnection) -> Result<bool,
     // A number, or a word in later MariaDBs.
     let query = sqlx::query_scalar("SELECT @@global.read_only IN ('0', 'OFF')");
     query.fetch_one(connection).await
+}
+
+/// An error unless the server may be written.
+pub(super) async fn must_be_primary(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    if is_primary(connection).await? {
+        return Ok(());
+    }
+    let read_only = io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "the server is read-only");
+    Err(sqlx::Error::Io(read_only))
 }

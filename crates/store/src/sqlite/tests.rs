@@ -176,6 +176,57 @@ async fn closed_pool_full_disk_and_missing_directory_are_lost() {
     assert_eq!((place, trouble(&source)), (nowhere, Trouble::Lost));
 }
 
+/// As a full disk does: a file that may not grow.
+async fn fill(db: &Sqlite) {
+    let mut writer = db.writer.acquire().await.expect("lent");
+    let pages: i64 =
+        sqlx::query_scalar("PRAGMA max_page_count = 1").fetch_one(&mut *writer).await.expect("set");
+    assert!(pages > 0);
+}
+
+#[tokio::test]
+async fn connection_whose_transaction_ended_by_itself_is_not_lent_again() {
+    let (_dir, db) = bakery().await;
+    fill(&db).await;
+    let mut tx = db.begin_write().await.expect("begun");
+    let big = sqlx::query("INSERT INTO loaf (baker) VALUES (hex(zeroblob(1000000)))");
+    let refused = big.execute(&mut *tx).await.expect_err("there is no room");
+    assert_eq!(trouble(&refused), Trouble::Lost, "{refused}");
+    drop(tx);
+    // The bound was that connection's own.
+    for _ in 0..2 {
+        let mut tx = db.begin_write().await.expect("begun, on another connection");
+        let insert = sqlx::query("INSERT INTO loaf (name) VALUES (hex(randomblob(8)))");
+        insert.execute(&mut *tx).await.expect("written");
+        tx.commit().await.expect("committed");
+    }
+    assert_eq!(loaves(&db.reader).await, 2);
+}
+
+#[tokio::test]
+async fn a_look_tells_whether_the_file_can_be_written_and_writes_only_now_and_then() {
+    let (dir, db) = bakery().await;
+    let log = || std::fs::metadata(dir.path().join("bakery.db-wal")).expect("a log").len();
+    db.look().await.expect("it can");
+    let before = log();
+    for _ in 1..LOOKS_BETWEEN_WRITES {
+        db.look().await.expect("it could a moment ago");
+    }
+    assert_eq!(log(), before, "nothing was written");
+    while db.writer.num_idle() == 0 {
+        // It is given back by a task.
+        tokio::task::yield_now().await;
+    }
+    db.look().await.expect("it still can");
+    assert!(log() > before, "a page was written");
+
+    let tx = db.begin_write().await.expect("begun");
+    for _ in 0..2 * LOOKS_BETWEEN_WRITES {
+        db.look().await.expect("who writes will find out");
+    }
+    drop(tx);
+}
+
 #[tokio::test]
 async fn file_that_is_no_database_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -81,7 +81,9 @@ async fn what_was_the_primary_is_neither_written_nor_read() {
     };
     by_hand("SET GLOBAL read_only = ON").await;
     for at in [&db.reader, &db.writer] {
-        assert_eq!(write(at, "SELECT 1").await, Err(Trouble::Busy), "there is no primary");
+        assert_eq!(write(at, "SELECT 1").await, Err(Trouble::Lost), "there is no primary");
+        let says = at.lend().await.expect_err("as before").to_string();
+        assert!(says.ends_with("the server is read-only"), "not only that it waited: {says}");
     }
     assert_eq!(loaves(&replica).await, 0, "and a replica is one");
     let refused = open(database.url(), &hasty, &Handle::current()).await;
