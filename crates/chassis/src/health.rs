@@ -1,15 +1,16 @@
 //! Health over `grpc.health.v1`, for one App.
 //!
-//! The service named "" is readiness: the App's own stores answer, and it isn't stopping. It says
-//! nothing about other roles, or they would wait for each other. The service named "liveness" is
-//! SERVING as long as the process turns. A watch ends when its server is asked to stop.
+//! The service named "" is readiness: the App's own stores answer, and it is neither leaving nor
+//! stopping. It says nothing about other roles, or they would wait for each other. The service
+//! named "liveness" is SERVING as long as the process turns. A watch ends when its server is asked
+//! to stop.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{BoxStream, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
@@ -27,6 +28,8 @@ pub const LIVENESS: &str = "liveness";
 pub struct Health {
     reporter: HealthReporter,
     is_ready: Arc<watch::Sender<bool>>,
+    /// Whether it has left. Locked while something is said, or two could say it in either order.
+    has_left: Arc<Mutex<bool>>,
 }
 
 impl Health {
@@ -42,11 +45,23 @@ impl Health {
         }
         let service = HealthService::from_health_reporter(reporter.clone());
         let service = HealthServer::new(EndingHealth { service });
-        (Self { reporter, is_ready: Arc::default() }, service)
+        (Self { reporter, is_ready: Arc::default(), has_left: Arc::default() }, service)
     }
 
-    /// From now on the App is ready, or isn't. Watchers are told.
+    /// From now on the App is ready, unless it has left; or isn't. Watchers are told.
     pub async fn set_ready(&self, ready: bool) {
+        let has_left = self.has_left.lock().await;
+        self.tell(ready && !*has_left).await;
+    }
+
+    /// The App isn't ready any more, whatever is said of it later.
+    pub async fn leave(&self) {
+        let mut has_left = self.has_left.lock().await;
+        *has_left = true;
+        self.tell(false).await;
+    }
+
+    async fn tell(&self, ready: bool) {
         self.is_ready.send_replace(ready);
         let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.reporter.set_service_status("", status).await;

@@ -27,9 +27,13 @@ pub struct LogSettings {
     /// JSON for machines, text for a terminal.
     pub format: LogFormat,
     /// Directives as `info,gateway=debug`. Default `info`: every line is worth reading in
-    /// production.
+    /// production. Of libraries that are in [`MUTE`] nothing is, unless it names them.
     pub filter: String,
 }
+
+/// Libraries that log each error which they also return: in an outage of a database thousands of
+/// lines, beside the one in which who asked says what it means.
+pub const MUTE: &str = "sqlx=off";
 
 /// The shape of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -70,7 +74,7 @@ impl Default for LogSettings {
 /// If the filter is malformed, or logging had begun before.
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     let LogSettings { format, filter } = settings;
-    let filter = EnvFilter::try_new(filter)
+    let filter = EnvFilter::try_new(format!("{MUTE},{filter}"))
         .map_err(|source| LogError::Filter { filter: filter.clone(), source })?;
     let begun = match format {
         LogFormat::Json => json(filter, std::io::stderr).try_init(),
@@ -172,6 +176,23 @@ mod tests {
         assert_eq!(lines[1]["loaves"], 4);
         assert_eq!(lines[1]["trace_id"], "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(lines[1]["span_id"], "b7ad6b7169203331");
+    }
+
+    #[test]
+    fn libraries_that_only_repeat_are_mute_unless_they_are_named() {
+        for (wanted, expected) in [("info", 0), ("info,sqlx=warn", 1)] {
+            let lines = Lines::default();
+            let destination = lines.clone();
+            let filter = EnvFilter::new(format!("{MUTE},{wanted}"));
+            let subscriber = json(filter, move || destination.clone());
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::error!(target: "sqlx_core::pool::inner", "error returned from a callback");
+                tracing::info!("a loaf");
+            });
+            let text = String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("text");
+            assert_eq!(text.lines().filter(|line| line.contains("sqlx")).count(), expected);
+            assert!(text.contains("a loaf"));
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Servers of gRPC, and of HTTP/1.1 where it is wanted, one per serving core, all on one port.
 //!
 //! Each core has a listener of its own and shares nothing with the others but the count of
-//! connections by address. A stop ends the accepting at once, says GOAWAY and lets calls finish; a
-//! stream that has no end of its own ends by [`crate::Stopper::of`] its request, or it would hold
-//! it up. A dropped [`crate::TaskOwner`] severs connections and drops handlers at their next await.
+//! connections by address. A leave takes readiness back at once, and nothing else. A stop ends the
+//! accepting at once, says GOAWAY and lets calls finish; a stream that has no end of its own ends
+//! by [`crate::Stopper::of`] its request, or it would hold it up. A dropped [`crate::TaskOwner`]
+//! severs connections and drops handlers at their next await.
 //! Whatever a peer can make us keep or wait for has a bound in [`ServerSettings`].
 
 use std::net::TcpListener;
@@ -55,6 +56,13 @@ pub fn serve(
     let tally = Tally::new(telemetry, listeners.addr());
     let handles = cores.serving();
     let neighbours = Arc::new(Neighbours::new(settings));
+    let (stopper, seen) = (tasks.stopper().clone(), telemetry.clone());
+    tasks.spawn_on(cores.background(), Kind::Drained, "leave", async move {
+        stopper.leaving().await;
+        for health in seen.shown() {
+            health.leave().await;
+        }
+    });
     for (number, listener) in listeners.listeners.into_iter().enumerate() {
         let core = number % handles.len();
         let stopper = tasks.stopper().child();

@@ -25,7 +25,7 @@ pub(crate) use serving::SightLayer;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -108,9 +108,14 @@ impl Telemetry {
         Self { tracer: self.tracer.at_the_edge(), ..self.clone() }
     }
 
-    /// From now on the process is ready only if this is.
+    /// From now on the process is ready if this is.
     pub fn show(&self, health: &Health) {
         self.readiness.add(self.service, health.clone());
+    }
+
+    /// What was shown of this service.
+    pub(crate) fn shown(&self) -> Vec<Health> {
+        self.readiness.of(self.service)
     }
 }
 
@@ -177,6 +182,7 @@ impl TelemetryOwner {
     /// What a service of that name is given.
     pub fn of(&self, service: &'static str) -> Telemetry {
         let (metrics, readiness) = (self.metrics.clone(), self.readiness.clone());
+        readiness.expect(service);
         let outlet = self.collector.clone().and_then(|collector| {
             let tasks = self.tasks.tasks();
             export::outlet(service, self.version, collector, &tasks, &self.background, &metrics)
@@ -200,21 +206,50 @@ impl TelemetryOwner {
     }
 }
 
+/// The name of a service, and its health once that is shown.
+type Shown = (&'static str, Option<Health>);
+
 /// Whether all services of a process are ready. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
-    shown: Arc<Mutex<Vec<(&'static str, Health)>>>,
+    /// One that has no health yet is still starting: it may wait for its stores.
+    shown: Arc<Mutex<Vec<Shown>>>,
 }
 
 impl Readiness {
-    fn add(&self, service: &'static str, health: Health) {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).push((service, health));
+    fn lock(&self) -> MutexGuard<'_, Vec<Shown>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The name of a service that isn't ready.
+    /// From now on the process isn't ready until a health of `service` is added.
+    fn expect(&self, service: &'static str) {
+        self.lock().push((service, None));
+    }
+
+    fn add(&self, service: &'static str, health: Health) {
+        let mut shown = self.lock();
+        let expected = shown.iter_mut().find(|one| one.0 == service && one.1.is_none());
+        match expected {
+            Some(expected) => expected.1 = Some(health),
+            None => shown.push((service, Some(health))),
+        }
+    }
+
+    fn of(&self, service: &'static str) -> Vec<Health> {
+        let shown = self.lock();
+        let of_it = shown.iter().filter(|(name, _)| *name == service);
+        of_it.filter_map(|(_, health)| health.clone()).collect()
+    }
+
+    /// The name of a service that isn't ready; of the process, as long as nothing is known of any.
     pub fn first_unready(&self) -> Option<&'static str> {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.iter().find(|(_, health)| !health.is_ready()).map(|(service, _)| *service)
+        let shown = self.lock();
+        let is_unready = |health: &Option<Health>| !health.as_ref().is_some_and(Health::is_ready);
+        match shown.iter().find(|(_, health)| is_unready(health)) {
+            Some((service, _)) => Some(*service),
+            None if shown.is_empty() => Some("the process"),
+            None => None,
+        }
     }
 }
 

@@ -72,6 +72,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether it may be otherwise in a moment, as brokers may start later than we do.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+}
+
 /// What a [`Journal::flush`] left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flushed {

@@ -41,6 +41,17 @@ async fn readiness_is_what_was_set_last() {
 }
 
 #[tokio::test]
+async fn who_has_left_is_never_ready_again() {
+    let (health, _service) = Health::new();
+    health.set_ready(true).await;
+    health.leave().await;
+    assert_eq!(ask(&health, "").await, Ok(Answer::NotServing));
+    health.set_ready(true).await;
+    assert_eq!(ask(&health, "").await, Ok(Answer::NotServing));
+    assert!(!health.is_ready());
+}
+
+#[tokio::test]
 async fn watching_follows_the_stores_and_ends_not_ready() {
     static ANSWERS: AtomicBool = AtomicBool::new(true);
     static ASKED: AtomicUsize = AtomicUsize::new(0);

@@ -34,13 +34,16 @@ fn a_ratio_is_from_none_to_all() {
 #[tokio::test]
 async fn a_process_is_ready_when_all_of_its_services_are() {
     let readiness = Readiness::default();
-    assert_eq!(readiness.first_unready(), None);
+    assert_eq!(readiness.first_unready(), Some("the process"));
+    readiness.expect("bakery");
+    assert_eq!(readiness.first_unready(), Some("bakery"), "it may wait for its store");
     let (bakery, _service) = Health::new();
     let (mill, _service) = Health::new();
     readiness.add("bakery", bakery.clone());
     readiness.add("mill", mill.clone());
     bakery.set_ready(true).await;
     assert_eq!(readiness.first_unready(), Some("mill"));
+    assert_eq!(readiness.of("bakery").len(), 1, "the one that was expected");
     mill.set_ready(true).await;
     assert_eq!(readiness.first_unready(), None);
 }
