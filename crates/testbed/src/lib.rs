@@ -15,6 +15,7 @@ mod port;
 mod process;
 mod proxy;
 mod redis_server;
+mod small_disk;
 
 pub use database::Database;
 pub use kafka::Kafka;
@@ -23,3 +24,4 @@ pub use port::Port;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use redis_server::{Dump, Redis};
+pub use small_disk::SmallDisk;

@@ -34,7 +34,15 @@ impl MariaDb {
     /// # Panics
     /// If it isn't ready within 60 s, or `make stores` hasn't run.
     pub async fn start() -> Self {
-        let dir = tempfile::tempdir().expect("the temporary directory can be written");
+        Self::start_in(&std::env::temp_dir()).await
+    }
+
+    /// As [`MariaDb::start`], with its data on the disk of that directory.
+    ///
+    /// # Panics
+    /// The same.
+    pub async fn start_in(place: &Path) -> Self {
+        let dir = tempfile::tempdir_in(place).expect("the directory can be written");
         let port = Port::claim();
         let data = dir.path().join("data");
         copy(&installed("SECKILL_TEST_MARIADB_TEMPLATE"), &data);
