@@ -9,12 +9,13 @@ mod hop;
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use chassis::{
     Clock, Kind, PausePoints, Tasks, Traced as _,
+    logs::Lasting,
     telemetry::{Members, SpanKind, Tracer, names},
 };
 use futures::FutureExt as _;
@@ -254,7 +255,14 @@ impl Road {
                 Ok(_offset) => Recorded::Unsure,
                 Err(error) => {
                     // The holds stay open; a retry or the roll-forward publishes them.
-                    tracing::warn!(shard = %shard.no, %error, "holds were not recorded");
+                    static APPENDS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
+                    if let Some(unsaid) = APPENDS.again() {
+                        let shard = shard.no;
+                        tracing::warn!(
+                            %shard, %error, unsaid,
+                            "holds were not recorded: their buyers are told PROCESSING"
+                        );
+                    }
                     Recorded::Unsure
                 }
             }

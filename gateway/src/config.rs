@@ -32,6 +32,8 @@ pub struct Config {
     /// Where operators' calls are taken. None (`""`): nowhere.
     #[serde(deserialize_with = "chassis::config::address_or_empty")]
     pub operator_listen: Option<SocketAddr>,
+    /// How long it goes on after a stop was asked for, for whoever asks.
+    pub grace_ms: u64,
     /// How long a stop waits for calls and batches, in milliseconds.
     pub drain_ms_max: u64,
     /// Calls that one serving core works on at once.

@@ -93,7 +93,7 @@ pub trait Catalog: Send + Sync + 'static {
     /// How many connections to it there are, without those that read leases.
     fn connected(&self) -> store::Connected;
 
-    /// Whether it can be asked.
+    /// Whether it can be asked, and written as far as that is known.
     async fn ping(&self) -> Result<(), Error>;
 }
 

@@ -34,6 +34,8 @@ pub struct Config {
     pub ledger_url: String,
     /// The `iss` of operators' tokens.
     pub issuer: String,
+    /// How long it goes on after a stop was asked for, for whoever asks.
+    pub grace_ms: u64,
     /// How long a stop waits for calls, in milliseconds.
     pub drain_ms_max: u64,
     /// Other services.

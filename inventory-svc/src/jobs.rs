@@ -61,6 +61,7 @@ impl Jobs {
             catalog: Arc::clone(&self.rooms.catalog),
             view: self.inventory.leases.clone(),
             interval_max: self.config.lease.refresh_max(),
+            trouble: Lasting::default(),
         }
     }
 
@@ -168,9 +169,18 @@ impl Spawn<'_> {
 
 /// Reads the operators' keys, soon again until that has worked once.
 async fn read_keys(operators: Arc<Operators>, interval: Duration, stopper: Stopper) {
+    let trouble = Lasting::default();
     while !stopper.is_stopped() {
-        if let Err(error) = operators.read_keys().await {
-            tracing::warn!(%error, "operators' keys could not be read");
+        match operators.read_keys().await {
+            Ok(()) => drop(trouble.over()),
+            Err(error) => {
+                if let Some(unsaid) = trouble.again() {
+                    tracing::warn!(
+                        %error, unsaid,
+                        "operators' keys could not be read: who signs with a new one is refused"
+                    );
+                }
+            }
         }
         let wait = if operators.has_keys() { interval } else { KEYS_AGAIN.min(interval) };
         tokio::select! {

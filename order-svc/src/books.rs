@@ -35,10 +35,10 @@ pub trait Books: Send + Sync {
     /// How many connections to it there are.
     fn connected(&self) -> store::Connected;
 
-    /// Whether the store answers.
+    /// Whether the store answers, and can be written as far as that is known.
     ///
     /// # Errors
-    /// If it doesn't.
+    /// If it doesn't, or can't.
     async fn ping(&self) -> Result<(), Error>;
 
     /// Where to go on in a partition; its beginning if the books never heard of it.

@@ -25,6 +25,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `http://HOST:PORT` of each instance of inventory-svc, with commas between.
     pub inventory_url: String,
+    /// How long it goes on after a stop was asked for, for whoever asks.
+    pub grace_ms: u64,
     /// How long a stop may take.
     pub drain_ms_max: u64,
     /// How often readiness is looked at.

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use chassis::{Clock, PausePoints, Stopper, TraceContext, Traced as _, job::Backoff};
+use chassis::{
+    Clock, PausePoints, Stopper, TraceContext, Traced as _, job::Backoff, logs::Lasting,
+};
 use journal::{Command, PartitionReader, Raw, ReadError};
 use serde::Deserialize;
 
@@ -57,7 +59,8 @@ pub struct ConsumerSettings {
     pub retry_max_ms: u64,
 }
 
-/// Partitions that have halted, since the journal lost what the books had not read. Clones share.
+/// Partitions that have halted, since the journal lost what the books had not read; or those whose
+/// records the books don't take. Clones share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Halted(Arc<Mutex<BTreeSet<u32>>>);
 
@@ -88,6 +91,8 @@ pub(crate) struct Consumer {
     pub looks: Looks,
     /// Where this consumer left the books; none before it has read a position.
     pub left: Option<Position>,
+    /// Names this partition from a failed write to the books until one works, or none is due.
+    pub unwritten: Halted,
     /// For the time of new rows.
     pub clock: Clock,
     /// Has `order.after_commit`.
@@ -96,6 +101,12 @@ pub(crate) struct Consumer {
     pub sight: Sight,
     /// See there.
     pub settings: ConsumerSettings,
+}
+
+/// What follows from setbacks, until something works again.
+struct Recovery {
+    backoff: Backoff,
+    trouble: Lasting,
 }
 
 /// Why reading has to begin anew from the books' position.
@@ -119,17 +130,18 @@ impl Consumer {
     pub(crate) async fn run(mut self, stopper: Stopper) {
         let first = Duration::from_millis(self.settings.retry_first_ms);
         let longest = Duration::from_millis(self.settings.retry_max_ms);
-        let mut backoff = Backoff::new(first, longest);
+        let backoff = Backoff::new(first, longest);
+        let mut recovery = Recovery { backoff, trouble: Lasting::default() };
         while !stopper.is_stopped() {
-            let Err(setback) = self.follow(&stopper, &mut backoff).await else { break };
+            let Err(setback) = self.follow(&stopper, &mut recovery).await else { break };
             let wait = match setback {
                 Setback::UnreadGone { .. } => longest,
                 Setback::PositionMoved
                 | Setback::StoodStill { .. }
                 | Setback::Books(_)
-                | Setback::Journal(_) => backoff.next_wait(),
+                | Setback::Journal(_) => recovery.backoff.next_wait(),
             };
-            self.log(&setback);
+            self.note(&setback, &recovery.trouble);
             tokio::select! {
                 biased;
                 () = stopper.stopped() => {}
@@ -138,28 +150,57 @@ impl Consumer {
         }
         // Whoever reads it next will see for itself.
         self.halted.set(self.reader.partition(), false);
+        self.unwritten.set(self.reader.partition(), false);
     }
 
-    fn log(&self, setback: &Setback) {
+    fn note(&self, setback: &Setback, trouble: &Lasting) {
         let partition = self.reader.partition();
         match setback {
             // What it means shows when the position is read again.
             Setback::PositionMoved => {
-                tracing::info!(partition, "the books are not where they were left");
+                if let Some(unsaid) = trouble.again() {
+                    tracing::info!(partition, unsaid, "the books are not where they were left");
+                }
             }
             Setback::UnreadGone { .. } => {
                 if self.halted.set(partition, true) {
                     tracing::error!(partition, error = %setback, "the partition halts");
                 }
             }
-            Setback::StoodStill { .. } | Setback::Books(_) | Setback::Journal(_) => {
-                tracing::warn!(partition, error = %setback, "reading begins anew");
+            Setback::Books(error) => {
+                // Somebody else's transaction, if that is all, ends by itself.
+                let is_busy = matches!(error, books::Error::Busy(_));
+                if !is_busy {
+                    self.unwritten.set(partition, true);
+                }
+                if let Some(unsaid) = trouble.again() {
+                    tracing::warn!(
+                        partition, %error, unsaid,
+                        "the books take no records: orders stay PROCESSING until they do"
+                    );
+                }
+            }
+            Setback::StoodStill { .. } | Setback::Journal(_) => {
+                if let Some(unsaid) = trouble.again() {
+                    tracing::warn!(partition, error = %setback, unsaid, "reading begins anew");
+                }
             }
         }
     }
 
+    /// The books have all that could be read, or take it again.
+    fn recovered(&self, recovery: &mut Recovery) {
+        let partition = self.reader.partition();
+        recovery.backoff.reset();
+        self.unwritten.set(partition, false);
+        if let Some(after) = recovery.trouble.over() {
+            let seconds = after.as_secs();
+            tracing::info!(partition, seconds, "records go into the books again");
+        }
+    }
+
     /// Returns on a stop; anything else is a setback.
-    async fn follow(&mut self, stopper: &Stopper, backoff: &mut Backoff) -> Result<(), Setback> {
+    async fn follow(&mut self, stopper: &Stopper, recovery: &mut Recovery) -> Result<(), Setback> {
         let position = self.books.position(self.reader.partition()).await?;
         self.compare(&position);
         let mut position = self.verified(position).await?;
@@ -189,6 +230,9 @@ impl Consumer {
                 } => batch?,
             };
             gathered_at = self.clock.now() + gather;
+            if batch.is_empty() {
+                self.recovered(recovery);
+            }
             let appended: Vec<_> = batch
                 .iter()
                 .filter_map(|raw| raw.appended_at.map(|place| (raw.offset, place)))
@@ -198,7 +242,7 @@ impl Consumer {
                 position = self.commit(&position, batch, &appended).await?;
                 committed_at = self.clock.now();
                 self.left = Some(position.clone());
-                backoff.reset();
+                self.recovered(recovery);
                 // The partition may have a new reader already, which would have to fight for it.
                 if stopper.is_stopped() {
                     return Ok(());

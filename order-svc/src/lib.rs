@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, Stopper, TaskOwner, Tasks, Telemetry,
-    channel, config::ConfigError, reflection,
+    channel, config::ConfigError, logs::Lasting, reflection,
 };
 use journal::{Journal, Membership};
 use tokio::{runtime::Handle, sync::watch};
@@ -176,8 +176,9 @@ impl App {
         tasks.spawn_on(background, Kind::Drained, "settle", telling);
 
         let log = journal.clone();
-        let halted = Halted::default();
-        let (folded, marks, settings) = (Arc::clone(&books), halted.clone(), config.consumer);
+        let (halted, unwritten) = (Halted::default(), Halted::default());
+        let (folded, settings) = (Arc::clone(&books), config.consumer);
+        let marks = (halted.clone(), unwritten.clone());
         let looks = look_again(&books, &clock, &settings, tasks, background);
         let consumers = Consumers {
             journal,
@@ -188,7 +189,8 @@ impl App {
                     books: Arc::clone(&folded),
                     reader,
                     settles: settles.clone(),
-                    halted: marks.clone(),
+                    halted: marks.0.clone(),
+                    unwritten: marks.1.clone(),
                     looks: looks.clone(),
                     left: None,
                     clock: clock.clone(),
@@ -214,7 +216,7 @@ impl App {
 
         let (health, health_service) = Health::new();
         telemetry.show(&health);
-        let every = Duration::from_millis(config.health_every_ms);
+        let (every, trouble) = (Duration::from_millis(config.health_every_ms), Lasting::default());
         let (stopper, asked) = (tasks.stopper().clone(), Arc::clone(&books));
         tasks.spawn_on(background, Kind::Essential, "health", async move {
             let look = async || {
@@ -222,7 +224,7 @@ impl App {
                 let store::Connected { open, idle } = asked.connected();
                 connections.with(["open"]).set(open.into());
                 connections.with(["idle"]).set(idle.into());
-                is_ready(&*asked, &halted, every).await
+                !halted.any() && !unwritten.any() && answers(&*asked, every, &trouble).await
             };
             health.watch(every, &stopper, look).await;
         });
@@ -250,10 +252,30 @@ fn look_again(
     looks
 }
 
-/// Its own store answers, and no partition has halted.
-async fn is_ready(books: &dyn Books, halted: &Halted, within: Duration) -> bool {
+/// Whether its own store answers. Says when that changes.
+async fn answers(books: &dyn Books, within: Duration, trouble: &Lasting) -> bool {
     let answer = tokio::time::timeout(within, books.ping()).await;
-    matches!(answer, Ok(Ok(()))) && !halted.any()
+    let answer = match answer {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
+    };
+    match &answer {
+        Ok(()) => {
+            if let Some(after) = trouble.over() {
+                tracing::info!(seconds = after.as_secs(), "the books can be used again");
+            }
+        }
+        Err(error) => {
+            if let Some(unsaid) = trouble.again() {
+                tracing::warn!(
+                    error,
+                    unsaid,
+                    "not ready: the books can't be used; orders stay PROCESSING until they can"
+                );
+            }
+        }
+    }
+    answer.is_ok()
 }
 
 #[cfg(test)]

@@ -77,6 +77,6 @@ pub(crate) trait Accounts: Send + Sync {
     /// The account of an address.
     async fn find(&self, email: &Email) -> Result<Option<Login>, AccountsError>;
 
-    /// Whether the store answers at all.
+    /// Whether the store answers at all, and can be written as far as that is known.
     async fn ping(&self) -> Result<(), AccountsError>;
 }

@@ -44,6 +44,8 @@ pub struct Config {
     pub access_token_lifetime_s: u32,
     /// Whether operators may grant rehearsals.
     pub rehearsal_allowed: bool,
+    /// How long it goes on after a stop was asked for, for whoever asks.
+    pub grace_ms: u64,
     /// How long a stop waits for calls, in milliseconds.
     pub drain_ms_max: u64,
     /// Sessions and their refresh tokens.

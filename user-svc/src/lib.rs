@@ -31,7 +31,8 @@ use std::{error::Error, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Dur
 
 use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
-    Telemetry, config::ConfigError, job::Beat, reflection::BadDescriptors, token::Verifier,
+    Telemetry, config::ConfigError, job::Beat, logs::Lasting, reflection::BadDescriptors,
+    token::Verifier,
 };
 use tonic::service::Routes;
 
@@ -216,18 +217,27 @@ impl App {
 /// Keeps readiness true to whether the accounts answer, and logs when that changes.
 async fn watch_accounts(accounts: Arc<dyn Accounts>, health: Health, stopper: Stopper) {
     let mut beat = Beat::new(HEALTH_INTERVAL, &stopper);
-    let mut was_ready = true;
+    let trouble = Lasting::default();
     while beat.next().await {
         let answer = accounts.ping().await;
         match &answer {
-            Ok(()) if !was_ready => tracing::info!("the accounts answer again"),
-            Err(error) if was_ready => {
-                tracing::warn!(error = error as &dyn Error, "not ready");
+            Ok(()) => {
+                if let Some(after) = trouble.over() {
+                    tracing::info!(seconds = after.as_secs(), "the accounts can be used again");
+                }
             }
-            Ok(()) | Err(_) => {}
+            Err(error) => {
+                if let Some(unsaid) = trouble.again() {
+                    let error = error as &dyn Error;
+                    tracing::warn!(
+                        error,
+                        unsaid,
+                        "not ready: the accounts can't be used; nobody signs up or in here"
+                    );
+                }
+            }
         }
-        was_ready = answer.is_ok();
-        health.set_ready(was_ready && !stopper.is_stopped()).await;
+        health.set_ready(answer.is_ok() && !stopper.is_stopped()).await;
     }
     health.set_ready(false).await;
 }

@@ -2,10 +2,10 @@
 //! call that isn't a read: whatever goes wrong after it was sent is [`ReserveOutcome::Unknown`].
 //! It goes to a second instance only if the first says that it could do nothing at all.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use bytes::Bytes;
-use chassis::{Clock, channel::Balanced};
+use chassis::{Clock, channel::Balanced, logs::Lasting};
 use futures::{Stream, StreamExt as _};
 use ids::{Epoch, ItemId, OrderId, SaleId, ShardNo, UserId};
 use proto::inventory::v1 as wire;
@@ -101,7 +101,14 @@ impl Inventory {
                 ReserveOutcome::Malformed
             }
             Err(status) => {
-                tracing::warn!(%shard, code = ?status.code(), "a Reserve call has no answer");
+                static CALLS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
+                if let Some(unsaid) = CALLS.again() {
+                    let code = status.code();
+                    tracing::warn!(
+                        %shard, ?code, unsaid,
+                        "a Reserve call has no answer: its buyers are told PROCESSING"
+                    );
+                }
                 ReserveOutcome::Unknown
             }
         }

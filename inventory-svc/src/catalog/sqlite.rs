@@ -338,7 +338,7 @@ impl Catalog for SqliteCatalog {
 
     async fn ping(&self) -> Result<(), Error> {
         sqlx::query("SELECT 1").execute(&self.db.reader).await?;
-        Ok(())
+        Ok(self.db.look().await?)
     }
 }
 

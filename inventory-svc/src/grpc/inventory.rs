@@ -33,7 +33,7 @@ use crate::{
     upstream::books::Books,
 };
 
-/// The service, ready to be routed. Streams end when `stopper` stops or `health` isn't ready.
+/// The service, ready to be routed. Streams end when `stopper` leaves or `health` isn't ready.
 pub(crate) fn service(
     inventory: Inventory,
     catalog: Arc<dyn Catalog>,
@@ -104,7 +104,8 @@ impl InventoryService for Handlers {
         if !self.health.is_ready() {
             return Err(status::not_ready());
         }
-        let news = self.stock.watch(shards, self.stopper.clone());
+        // Another instance has the same news, and is there for longer.
+        let news = self.stock.watch(shards, self.stopper.of_leaving());
         let news = news.map_err(|TooManyStreams| status::too_many_streams())?;
         let news = news.map(|(shard, left)| Ok(tell::left(shard, left)));
         Ok(Response::new(Box::pin(news.take_until(unready))))

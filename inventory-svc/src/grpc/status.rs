@@ -2,9 +2,9 @@
 //! is logged here, once, and the client learns only that it happened. STALE_EPOCH and FENCED have
 //! no status: they never leave this service.
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, sync::LazyLock, time::Duration};
 
-use chassis::{Words, status::Refusal as Details};
+use chassis::{Words, logs::Lasting, status::Refusal as Details};
 use proto::{ERROR_DOMAIN, error::v1::ErrorReason, reason_text};
 use rand::RngExt as _;
 use tonic::{Code, Status};
@@ -116,7 +116,11 @@ pub(crate) fn of_sale(refused: Refused) -> Status {
 }
 
 pub(crate) fn of_catalog(error: &catalog::Error) -> Status {
-    tracing::error!(%error, "the catalog failed");
+    // Every caller meets it, and they are many.
+    static CALLS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
+    if let Some(unsaid) = CALLS.again() {
+        tracing::error!(%error, unsaid, "the catalog gave no answer; who asked is told so");
+    }
     details(
         Code::Unavailable,
         ErrorReason::UpstreamUnavailable,

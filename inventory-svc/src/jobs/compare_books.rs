@@ -94,7 +94,8 @@ impl Seen {
     /// The shards of a round, from behind the last one on.
     fn round(&mut self, mut open: Vec<Open>) -> Vec<Open> {
         open.sort_unstable_by_key(|(shard, ..)| *shard);
-        let is_open = |shard: &ShardNo| open.binary_search_by_key(shard, |(open, ..)| *open).is_ok();
+        let is_open =
+            |shard: &ShardNo| open.binary_search_by_key(shard, |(open, ..)| *open).is_ok();
         self.highest.retain(|shard, _| is_open(shard));
         let begin = open.partition_point(|(shard, ..)| Some(*shard) <= self.last);
         let count = open.len().max(1);

@@ -1,9 +1,9 @@
 //! Keeps the epoch lease: reads all shards from the catalog's primary, often enough that an answer
 //! or two may be late.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
-use chassis::Stopper;
+use chassis::{Stopper, logs::Lasting};
 
 use crate::{catalog::Catalog, lease::LeaseView};
 
@@ -13,6 +13,8 @@ pub(crate) struct RefreshLease {
     pub(crate) view: LeaseView,
     /// The longest time between two reads.
     pub(crate) interval_max: Duration,
+    /// Reads that fail, one after the other.
+    pub(crate) trouble: Lasting,
 }
 
 impl RefreshLease {
@@ -23,7 +25,7 @@ impl RefreshLease {
             // A read that takes as long as the shortest lease is of no use any more.
             let limit = (interval * 8).max(Duration::from_millis(200));
             if tokio::time::timeout(limit, self.step()).await.is_err() {
-                tracing::warn!("the catalog was too slow for the epoch lease");
+                self.warn(&"no answer in time");
             }
             tokio::select! {
                 biased;
@@ -34,8 +36,22 @@ impl RefreshLease {
     }
 
     pub(crate) async fn step(&self) {
-        if let Err(error) = self.view.refresh(self.catalog.lease_rows()).await {
-            tracing::warn!(%error, "the epoch lease was not refreshed");
+        match self.view.refresh(self.catalog.lease_rows()).await {
+            Ok(()) => {
+                if let Some(after) = self.trouble.over() {
+                    tracing::info!(seconds = after.as_secs(), "the epoch lease is read again");
+                }
+            }
+            Err(error) => self.warn(&error),
+        }
+    }
+
+    fn warn(&self, error: &dyn Display) {
+        if let Some(unsaid) = self.trouble.again() {
+            tracing::warn!(
+                %error, unsaid,
+                "the epoch lease was not read: if that lasts, it lapses and nobody buys here"
+            );
         }
     }
 

@@ -111,7 +111,7 @@ impl Books for SqliteBooks {
         sqlx::query("SELECT 1 FROM journal_position LIMIT 1")
             .fetch_optional(&self.store.reader)
             .await?;
-        Ok(())
+        Ok(self.store.look().await?)
     }
 
     async fn position(&self, partition: u32) -> Result<Position, Error> {

@@ -24,6 +24,7 @@ struct Story {
     embedded: Option<Broker>,
     journal: Journal,
     halted: Halted,
+    unwritten: Halted,
     /// The stage's tasks; dropping it is a crash.
     owner: Option<TaskOwner>,
     settled: Option<mpsc::Receiver<Settle>>,
@@ -49,11 +50,13 @@ impl Story {
         let (owner, settled) = (None, None);
         let instruments = crate::metrics::Instruments::new(&chassis::Metrics::new());
         let (embedded, gather_ms, look_again_ms) = (None, 0, 20);
+        let unwritten = Halted::default();
         Self {
             fixture,
             embedded,
             journal,
             halted,
+            unwritten,
             owner,
             settled,
             gather_ms,
@@ -85,6 +88,7 @@ impl Story {
             halted: self.halted.clone(),
             looks,
             left: None,
+            unwritten: self.unwritten.clone(),
             clock,
             pause: self.fixture.pause.clone(),
             sight: Sight {

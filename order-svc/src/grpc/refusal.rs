@@ -1,8 +1,8 @@
 //! Every status that this service answers with, but for those of the chassis.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
-use chassis::{Words, job::jittered, status::Refusal};
+use chassis::{Words, job::jittered, logs::Lasting, status::Refusal};
 use ids::Epoch;
 use proto::error::v1::ErrorReason;
 use tonic::{Code, Status};
@@ -53,7 +53,11 @@ pub(super) fn behind(message: &str) -> Status {
 
 /// The books could not be read. What they said is logged and stays here.
 pub(super) fn unanswered(error: books::Error) -> Status {
-    tracing::warn!(%error, "a read of the books failed");
+    // Every reader meets it, and they are many.
+    static READS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
+    if let Some(unsaid) = READS.again() {
+        tracing::warn!(%error, unsaid, "the books could not be read; who asked is told so");
+    }
     let is_lost = matches!(error, books::Error::Lost(_));
     let (code, reason, message) = match error {
         books::Error::Busy(_) | books::Error::Lost(_) => {

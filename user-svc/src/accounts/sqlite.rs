@@ -59,7 +59,7 @@ impl Accounts for SqliteAccounts {
 
     async fn ping(&self) -> Result<(), AccountsError> {
         sqlx::query("SELECT user_id FROM account LIMIT 1").fetch_optional(&self.db.reader).await?;
-        Ok(())
+        Ok(self.db.look().await?)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The one place where refusals and faults become statuses. A refusal is told precisely; a fault
 //! is logged here, once, and the client learns only that it happened.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::LazyLock, time::Duration};
 
-use chassis::{Words, status::Refusal as Details};
+use chassis::{Words, logs::Lasting, status::Refusal as Details};
 use proto::{ERROR_DOMAIN, error::v1::ErrorReason, reason_text};
 use rand::RngExt as _;
 use tonic::{Code, Status};
@@ -101,7 +101,11 @@ pub(crate) fn of_refusal(refusal: Refusal) -> Status {
 }
 
 fn of_fault(fault: &Fault) -> Status {
-    tracing::error!(error = fault as &dyn Error, "a command failed");
+    // Every caller meets it, and they are many.
+    static CALLS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
+    if let Some(unsaid) = CALLS.again() {
+        tracing::error!(error = fault as &dyn Error, unsaid, "a command failed");
+    }
     match fault {
         Fault::Accounts(AccountsError::Lost(_)) => details(
             Code::Unavailable,

@@ -8,8 +8,8 @@ use super::{
     shop::{buy, epoch, hold, load_with, order, placed, shard, until},
 };
 use crate::ledger::{
-    ActivateError, Activation, EntryAnswer, Found, Ledger as _, OpenHold, Peek, Settled, Settlement,
-    StageError, Terms,
+    ActivateError, Activation, EntryAnswer, Found, Ledger as _, OpenHold, Peek, Settled,
+    Settlement, StageError, Terms,
     redis::{RedisLedger, library::LIBRARY},
 };
 
