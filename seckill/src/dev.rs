@@ -24,15 +24,21 @@ use self::{
 };
 use crate::{
     failure::Failure,
-    screen::say,
+    screen::{complain, counted, say},
     signals::{self, Signals},
     target::{Bearer, connect},
 };
 
 /// A day: as long as the demo sale is open.
 const OPERATOR_TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// For all services together, after a first signal.
+/// For all services together, after a first signal and once the books have what was accepted.
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
+/// So soon the user hears of what the books don't have yet. 3 s: they need some milliseconds.
+const UNREAD_SAID_AFTER: Duration = Duration::from_secs(3);
+/// So long the books get for it: time to make room on a disk, say. What they don't take is lost.
+const UNREAD_WITHIN: Duration = Duration::from_secs(600);
+/// How often a drain is looked at.
+const DRAIN_LOOK: Duration = Duration::from_secs(1);
 /// For the last spans: a collector that is there takes milliseconds.
 const TELEMETRY_DRAINS_WITHIN: Duration = Duration::from_secs(2);
 /// For runtimes that have nothing left to do.
@@ -133,9 +139,9 @@ async fn open_and_serve(args: &DevArgs, data: &DataDir, cores: &Arc<Cores>) -> R
         failure = running.ended() => Err(failure),
         () = signals.next() => Ok(()),
     };
-    drain(running, &mut signals, data).await;
+    let drained = drain(running, &mut signals, data).await;
     telemetry.drain(TELEMETRY_DRAINS_WITHIN).await;
-    ended
+    ended.and(drained)
 }
 
 /// Makes the demo sale and tells the visitor what there is.
@@ -190,22 +196,60 @@ async fn wait_for_end(running: &mut RunningShop, signals: &mut Signals) -> Resul
 }
 
 /// Lets what was begun come to its end; a further signal ends the process at once.
-async fn drain(mut running: RunningShop, signals: &mut Signals, data: &DataDir) {
+async fn drain(
+    mut running: RunningShop,
+    signals: &mut Signals,
+    data: &DataDir,
+) -> Result<(), Failure> {
     say("draining; once more to end at once");
-    tokio::select! {
-        drained = tokio::time::timeout(DRAIN_WITHIN, running.drain()) => {
-            if drained.is_err() {
-                let (seconds, unread) = (DRAIN_WITHIN.as_secs(), running.unread());
-                crate::screen::complain(format!(
-                    "not everything had ended within {seconds} s; {unread} records of the journal \
-                     are lost to the books"
-                ));
+    let (clock, mut has_said) = (Clock::system(), false);
+    let began = clock.now();
+    let mut last_unread = began;
+    loop {
+        tokio::select! {
+            drained = tokio::time::timeout(DRAIN_LOOK, running.drain()) => {
+                if drained.is_ok() {
+                    return Ok(());
+                }
+            }
+            () = signals.next() => {
+                if running.unread() > 0 {
+                    complain(lost(running.unread()));
+                }
+                data.forget_addresses();
+                data.remove_if_temporary();
+                signals::end_at_once();
             }
         }
-        () = signals.next() => {
-            data.forget_addresses();
-            data.remove_if_temporary();
-            signals::end_at_once();
+        let (now, unread) = (clock.now(), running.unread());
+        if unread == 0 {
+            if now.saturating_sub(last_unread) >= DRAIN_WITHIN {
+                complain(format!("not everything had ended within {} s", DRAIN_WITHIN.as_secs()));
+                return Ok(());
+            }
+            continue;
+        }
+        last_unread = now;
+        let lasts = now.saturating_sub(began);
+        if lasts >= UNREAD_WITHIN {
+            return Err(Failure::Machine(lost(unread)));
+        }
+        if lasts >= UNREAD_SAID_AFTER && !has_said {
+            has_said = true;
+            let minutes = UNREAD_WITHIN.as_secs() / 60;
+            complain(format!(
+                "{} of the journal, with accepted orders, can't be written into the books (is the \
+                 disk full?); waiting up to {minutes} minutes until they can be; once more to end \
+                 at once and lose them",
+                counted(unread, "record"),
+            ));
         }
     }
+}
+
+fn lost(unread: u64) -> String {
+    format!(
+        "{} of the journal, with orders that were accepted, are lost to the books",
+        counted(unread, "record"),
+    )
 }

@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     process::Command,
     time::timeout,
 };
@@ -93,13 +93,11 @@ async fn a_role_that_can_not_start_says_why_in_one_sentence() {
          \"{0}/keys/order-id.key\"\n",
         dir.path().display()
     );
-    let nobody = "[journal]\nbrokers = \"127.0.0.1:9\"\nquery_timeout_ms = 500\n";
     for (role, text, code, why) in [
         ("gateway", "no_such_knob = 1\n", 64, "no_such_knob"),
         ("gateway", &keys, 69, "brokers"),
-        ("gateway", &format!("{keys}{nobody}"), 69, "127.0.0.1:9"),
         ("inventory", "", 69, "memory"),
-        ("order", nobody, 69, "127.0.0.1:9"),
+        ("order", "", 69, "brokers"),
         ("user", "", 64, "signing_key_file"),
     ] {
         let config = dir.path().join("role.toml");
@@ -111,5 +109,61 @@ async fn a_role_that_can_not_start_says_why_in_one_sentence() {
         assert_eq!(said.status.code(), Some(code), "{role} with {text}: {error}");
         assert!(error.contains(why), "{role} with {text}: {error}");
         assert_eq!(error.trim().lines().count(), 1, "{role} with {text}: {error}");
+    }
+}
+
+/// What a probe hears at the operators' port.
+async fn probe(port: u16, path: &str) -> Option<String> {
+    let mut io = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    io.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.ok()?;
+    Some(answer)
+}
+
+#[tokio::test]
+async fn a_role_whose_stores_are_not_there_waits_for_them_alive_and_not_ready() {
+    let dir = TempDir::new().unwrap();
+    make_keys(&dir.path().join("keys")).await;
+    let port = testbed::Port::claim();
+    let nobody = "[journal]\nbrokers = \"127.0.0.1:9\"\nquery_timeout_ms = 100\n";
+    for (role, text) in [
+        ("order", "[books]\nurl = \"mysql://nobody@127.0.0.1:9/books\"\n".to_owned()),
+        (
+            "gateway",
+            format!(
+                "[tickets]\nkey_file = \"{0}/keys/ticket.key\"\norder_id_key_file = \
+                 \"{0}/keys/order-id.key\"\n",
+                dir.path().display()
+            ),
+        ),
+    ] {
+        let config = dir.path().join("role.toml");
+        let seen = format!("[telemetry]\nlisten = \"127.0.0.1:{}\"\n", port.number());
+        fs::write(&config, format!("{text}{nobody}{seen}")).unwrap();
+        let mut command = seckill(&[role, "--config", path(&config)]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+
+        let unready = async {
+            loop {
+                let answer = probe(port.number(), "/readyz").await;
+                if let Some(answer) = answer {
+                    break answer;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let unready = timeout(PATIENCE, unready).await.expect("it answers");
+        assert!(unready.starts_with("HTTP/1.1 503"), "{role}: {unready}");
+        let alive = probe(port.number(), "/livez").await.expect("it answers still");
+        assert!(alive.starts_with("HTTP/1.1 200"), "{role}: {alive}");
+
+        let pid = child.id().unwrap().try_into().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+        let said = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap();
+        assert_eq!(said.status.code(), Some(0), "{role}");
+        let log = String::from_utf8(said.stderr).unwrap();
+        assert!(log.matches("isn't there yet").count() <= 1, "{role}: {log}");
     }
 }

@@ -4,6 +4,7 @@
 //! They measure seconds, so they run alone: `scripts/test` runs them one after the other.
 
 mod clocks_apart;
+mod disk_full;
 mod gateway_killed;
 mod journal_silent;
 mod kafka_stopped;
@@ -11,6 +12,7 @@ mod mariadb_killed;
 mod one_apart;
 mod orders_stopped;
 mod redis_lost;
+mod stores_later;
 mod two_gateways;
 
 use std::time::Duration;

@@ -135,7 +135,7 @@ impl Shop {
             role(&owner, cores, "inventory-svc", |stopper| inventory.run(stopper)),
             role(&owner, cores, "user-svc", |stopper| user.run(stopper)),
         ]);
-        RunningShop { _owner: owner, broker, roles }
+        RunningShop { _owner: owner, broker, roles, is_draining: false }
     }
 }
 
@@ -145,6 +145,8 @@ pub(super) struct RunningShop {
     broker: Broker,
     /// In the order in which they are stopped.
     roles: VecDeque<Role>,
+    /// Whether one has ended: nothing more is accepted.
+    is_draining: bool,
 }
 
 struct Role {
@@ -171,16 +173,20 @@ impl RunningShop {
     /// Stops one after the other, each with all the time that it takes; bound it from outside.
     ///
     /// The first is the gateway, so that nothing more is accepted. Then the books get all that was:
-    /// what the journal still holds goes with this process.
+    /// what the journal still holds goes with this process. Cancel safe: the next call goes on.
     pub(super) async fn drain(&mut self) {
-        while let Some(role) = self.roles.pop_front() {
+        while !self.roles.is_empty() {
+            if self.is_draining && self.unread() > 0 {
+                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+                continue;
+            }
+            let Some(role) = self.roles.front_mut() else { return };
             role.stopper.stop();
-            if let Ok(Err(why)) = role.ended.await {
+            if let Ok(Err(why)) = (&mut role.ended).await {
                 complain(format!("{}: {why}", role.name));
             }
-            while self.unread() > 0 && !self.roles.is_empty() {
-                tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-            }
+            self.roles.pop_front();
+            self.is_draining = true;
         }
     }
 

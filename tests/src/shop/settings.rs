@@ -9,6 +9,9 @@ use super::{Stores, role::RoleConfig};
 /// A prober asks far more often than a buyer would, to see the moment in which it is sold again.
 const RATES: &str = "[rates]\nuser = { per_s = 1000, burst = 1000 }\n";
 
+/// Everybody who calls a role hears in time that it leaves, and no story waits long for that.
+const GRACE_MS: u64 = 2_000;
+
 /// Several of a role are on this machine, and nobody looks at the metrics of most.
 const TELEMETRY: &str = "[telemetry]\nlisten = \"\"\n";
 
@@ -81,7 +84,7 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
         save(&dir.join(format!("{service}.toml")), &text);
         for addr in addresses {
             let file = dir.join(format!("{name}-{}.toml", addr.port()));
-            let mut text = format!("listen = \"{addr}\"\n{text}");
+            let mut text = format!("listen = \"{addr}\"\ngrace_ms = {GRACE_MS}\n{text}");
             let seen = inventories.iter().position(|at| *at == addr).map(|place| seen[place]);
             if let Some(seen) = seen {
                 text = text.replace(TELEMETRY, &format!("[telemetry]\nlisten = \"{seen}\"\n"));
