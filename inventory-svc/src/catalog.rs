@@ -150,8 +150,6 @@ pub struct LeaseRow {
     pub paused: bool,
     /// L of the protocol.
     pub lease: Duration,
-    /// The item that it is a part of.
-    pub item: ItemId,
     /// The item's price per unit, in minor units of its currency.
     pub unit_price: i64,
 }

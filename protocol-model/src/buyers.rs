@@ -88,7 +88,7 @@ impl World {
         let Purchase::Held { epoch, hold, lease, was_lapsed } = purchase else { return None };
         let (ticket, _) = *settings.purchases.get(index)?;
         let holds = vec![placed(&hold)];
-        let item = Some(names::item());
+        let item = Some(names::item_of(ticket));
         self.log.append(Command::HoldsPlaced { epoch, item, holds });
         let is_in_time = !lease.is_lapsed || settings.is_removed(Removed::AcceptedLease);
         let recorded = if is_in_time { Recorded::InsideLease } else { Recorded::Unsure };

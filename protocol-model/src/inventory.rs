@@ -299,8 +299,7 @@ impl World {
 /// A record of one hold. Records of several have the same effect as one for each.
 pub(crate) fn hold_command(epoch: Epoch, hold: &Hold) -> journal::Command {
     let holds = std::slice::from_ref(hold);
-    let item = names::item();
-    roll_forward::record(names::command(), names::shard(), item, epoch, holds).command
+    roll_forward::record(names::command(), names::shard(), names::ITEM, epoch, holds).command
 }
 
 fn in_ledger(found: Option<&Found>) -> InLedger {

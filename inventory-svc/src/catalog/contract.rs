@@ -254,7 +254,7 @@ async fn finds_what_is_due_to_open(catalog: &dyn Catalog) {
     // was ever loaded.
     for opens_ms in [now_ms + LONG_MS, now_ms + 59_000, now_ms - 500, now_ms - LONG_MS] {
         let new = draft(&opens_ms.to_string(), &["mug"]);
-        let sale = catalog.create_sale(&new, "ann", NOW_MS).await.unwrap();
+        let sale = catalog.create_sale(&new, "ann", NOW_MS, 0).await.unwrap();
         shards.push(sale.items[0].shards[0].no);
         assert!(!due().await.contains(&shards[shards.len() - 1]), "a draft is never due");
         let schedule = Schedule { closes_ms: opens_ms + LONG_MS / 2, ..window(opens_ms) };

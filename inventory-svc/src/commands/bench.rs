@@ -75,7 +75,6 @@ impl Bench {
     pub(crate) fn show(&self, phase: Phase, number: i64) {
         self.show_row(LeaseRow {
             shard: shard(1),
-            item: ids::ItemId::from_bytes([1; 16]),
             epoch: Some(epoch(number)),
             phase,
             paused: false,

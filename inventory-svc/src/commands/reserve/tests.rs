@@ -63,7 +63,6 @@ async fn a_pause_reaches_the_ledger() {
     let bench = Bench::open(9).await;
     let row = crate::catalog::LeaseRow {
         shard: shard(1),
-        item: ids::ItemId::from_bytes([1; 16]),
         epoch: Some(epoch(1)),
         phase: Phase::Open,
         paused: true,

@@ -178,7 +178,11 @@ async fn no_answer_of_the_ledger_is_unavailable_and_unreachable_is_not() {
 async fn only_what_this_instance_alone_cannot_do_is_noted_in_the_head() {
     let is_noted = |head: &MetadataMap| head.contains_key("instance-unable");
     let reserve = async |bench: &Bench| {
-        let request = Request::new(ReserveRequest { shard_no: 1, entries: vec![entry(1)] });
+        let request = Request::new(ReserveRequest {
+            shard_no: 1,
+            entries: vec![entry(1)],
+            ..ReserveRequest::default()
+        });
         match handlers(bench).await.reserve(request).await {
             Ok(answer) => is_noted(answer.metadata()),
             Err(status) => is_noted(status.metadata()),
