@@ -1,7 +1,9 @@
-# Sourced by the commands whose last report is kept in the tree. Not a command of its own.
+# shellcheck shell=bash
+# Promises, to the scripts that source it: the last report of a command that isn't part of `make test`
+# is kept in the tree, if KEEP=1 asks for that.
 
-# keep_report NAME FILE: with KEEP=1, what FILE says becomes docs/proof/NAME.txt, under a head that says
-# of which commit and on what machine.
+# keep_report NAME FILE: what FILE says becomes docs/proof/NAME.txt, under a head that says of which
+# commit and on what machine.
 keep_report() {
   [ -n "${KEEP:-}" ] || return 0
   local commit

@@ -204,15 +204,7 @@ impl App {
             background: background.clone(),
         };
         tasks.spawn_on(background, Kind::Essential, "consumers", consumers.run());
-        // A stop leaves the group at once: the others take over while we finish.
-        let stopper = tasks.stopper().clone();
-        tasks.spawn_on(background, Kind::Essential, "membership", async move {
-            tokio::select! {
-                biased;
-                () = stopper.stopped() => {}
-                _ = membership.run() => {}
-            }
-        });
+        stay_a_member(tasks, background, membership);
 
         let (health, health_service) = Health::new();
         telemetry.show(&health);
@@ -250,6 +242,18 @@ fn look_again(
     let looking = consumer::look_again(books, clock, every, looked, stopper);
     tasks.spawn_on(background, Kind::Essential, "look_again", looking);
     looks
+}
+
+/// A stop leaves the group at once: the others take over while we finish.
+fn stay_a_member(tasks: &Tasks, background: &Handle, membership: Membership) {
+    let stopper = tasks.stopper().clone();
+    tasks.spawn_on(background, Kind::Essential, "membership", async move {
+        tokio::select! {
+            biased;
+            () = stopper.stopped() => {}
+            _ = membership.run() => {}
+        }
+    });
 }
 
 /// Whether its own store answers. Says when that changes.

@@ -1,7 +1,7 @@
-//! How strictly figures are judged that depend on what else the machine does: tails, rates, and how
-//! they compare. A shared machine is never quiet, so `make test` refuses only what is grossly wrong,
-//! by a factor of three; `make overload` judges by the bounds themselves, on a machine that is
-//! asked to be quiet. Invariants and what a caller is told are judged alike in both.
+//! How strictly figures are judged that depend on what else the machine does: tails, rates, and
+//! how they compare. A shared machine is never quiet, so `make test` refuses only what is grossly
+//! wrong, by a factor of three; `make overload` judges by the bounds themselves, on a machine that
+//! is asked to be quiet. Invariants and what a caller is told are judged alike in both.
 
 /// By so much a bound may be missed where the machine may have other work.
 const GROSS: f64 = 3.0;

@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use crate::{
     accounts::AccountsError,
     commands::{Fault, NotDone, Refusal},
+    domain::Violation,
     lockout::TooMany,
 };
 
@@ -27,17 +28,7 @@ pub(crate) fn of(not_done: NotDone) -> Status {
 
 pub(crate) fn of_refusal(refusal: Refusal) -> Status {
     match refusal {
-        Refusal::InvalidInput(violations) => violations
-            .into_iter()
-            .fold(
-                details(
-                    Code::InvalidArgument,
-                    ErrorReason::InvalidInput,
-                    "the request has fields that are not allowed",
-                ),
-                |details, broken| details.field(broken.field, broken.description),
-            )
-            .into_status(),
+        Refusal::InvalidInput(violations) => invalid_input(violations),
         Refusal::EmailTaken => details(
             Code::AlreadyExists,
             ErrorReason::AlreadyExists,
@@ -98,6 +89,15 @@ pub(crate) fn of_refusal(refusal: Refusal) -> Status {
         )
         .into_status(),
     }
+}
+
+fn invalid_input(violations: Vec<Violation>) -> Status {
+    let message = "the request has fields that are not allowed";
+    let refusal = details(Code::InvalidArgument, ErrorReason::InvalidInput, message);
+    let fields = violations.into_iter();
+    fields
+        .fold(refusal, |refusal, broken| refusal.field(broken.field, broken.description))
+        .into_status()
 }
 
 fn of_fault(fault: &Fault) -> Status {
