@@ -73,9 +73,9 @@ pub trait Catalog: Send + Sync + 'static {
     /// further ahead than `lease_most` (the store's clock jumped back).
     async fn abandoned(&self, lease_most: Duration, count: u32) -> Result<Vec<ShardNo>, Error>;
 
-    /// (LOADING, `claim.to`) for `claim.lasts` from now on, if the shard still is what was `seen`, its
-    /// item included: in a catalog that was restored the number may be another's. False: it isn't,
-    /// nothing was changed.
+    /// (LOADING, `claim.to`) for `claim.lasts` from now on, if the shard still is what was `seen`,
+    /// its item included: in a catalog that was restored the number may be another's. False: it
+    /// isn't, nothing was changed.
     async fn begin_loading(&self, seen: Seen, claim: Claim<'_>) -> Result<bool, Error>;
 
     /// The loader's lease lasts for `lasts` from now on, while (LOADING, `to`).

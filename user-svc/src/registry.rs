@@ -1,5 +1,6 @@
 //! The room where it is written what became of operators' tokens: who made which, who revoked
-//! whose. What was done and that it was done are one step. Events stay; a revocation is only ever raised.
+//! whose. What was done and that it was done are one step. Events stay; a revocation is only ever
+//! raised.
 //! Does not know tokens, nor who may do what.
 
 use async_trait::async_trait;

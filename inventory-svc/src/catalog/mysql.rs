@@ -332,7 +332,8 @@ impl Catalog for MySqlCatalog {
         let query = sqlx::query(concat!(
             "UPDATE shard SET phase = 'LOADING', epoch = ?, loader_until_ms = ",
             now_ms!(),
-            " + ?, ledger_address = ? WHERE shard_no = ? AND item_id = ? AND phase = ? AND epoch = ?",
+            " + ?, ledger_address = ? ",
+            "WHERE shard_no = ? AND item_id = ? AND phase = ? AND epoch = ?",
         ))
         .bind(claim.to.get())
         .bind(columns::millis(claim.lasts))

@@ -1,8 +1,8 @@
-//! Finds shards that are OPEN in an epoch that the books don't have open, whose books have gone back
-//! in that epoch, or whose number the books know as another item's: a catalog or books restored from
-//! an older copy. Nobody is refused there, yet what is admitted may not count, or counts as something
-//! else. One shard's silence says nothing of the others: several are asked at once, a round ends in
-//! time, and the next one begins where it ended.
+//! Finds shards that are OPEN in an epoch that the books don't have open, whose books have gone
+//! back in that epoch, or whose number the books know as another item's: a catalog or books that
+//! were restored from an older copy. Nobody is refused there, yet what is admitted may not count,
+//! or counts as something else. One shard's silence says nothing of the others: several are asked
+//! at once, a round ends in time, and the next one begins where it ended.
 
 use std::{
     collections::HashMap,

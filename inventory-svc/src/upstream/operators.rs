@@ -1,7 +1,7 @@
 //! Who an operator is, and may do what: tokens of the audience `seckill-operator`, checked by the
-//! public keys of user-svc and by what it says was revoked. Both are kept, so that operators outlive
-//! a user-svc that is down; until both were read once, nobody is one. A token that names an unknown
-//! key has the keys read again, at most once in a while.
+//! public keys of user-svc and by what it says was revoked. Both are kept, so that operators
+//! outlive a user-svc that is down; until both were read once, nobody is one. A token that names an
+//! unknown key has the keys read again, at most once in a while.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
