@@ -7,7 +7,7 @@ pub mod turns;
 
 use std::collections::HashMap;
 
-use ids::{CommandId, ItemId, OrderId, ShardNo};
+use ids::{CommandId, OrderId, ShardNo};
 use journal::{Command, PlacedHold, Record};
 
 use crate::{
@@ -87,15 +87,9 @@ fn in_records(open: Vec<OpenHold>) -> Vec<Group> {
     groups
 }
 
-/// The journal's record of holds that were taken in `epoch`, of the item that the catalog shows for
-/// the shard.
-pub fn record(
-    id: CommandId,
-    shard: ShardNo,
-    item: ItemId,
-    epoch: ids::Epoch,
-    holds: &[Hold],
-) -> Record {
+/// The journal's record of holds that were taken in `epoch`. It doesn't say of which item they are:
+/// the ledger doesn't know, and a catalog that was restored may show another one for the number.
+pub fn record(id: CommandId, shard: ShardNo, epoch: ids::Epoch, holds: &[Hold]) -> Record {
     let holds = holds
         .iter()
         .map(|hold| PlacedHold {
@@ -107,7 +101,7 @@ pub fn record(
             traceparent: hold.traceparent.clone(),
         })
         .collect();
-    let command = Command::HoldsPlaced { epoch, item: Some(item), holds };
+    let command = Command::HoldsPlaced { epoch, item: None, holds };
     Record { command_id: id, shard, command }
 }
 

@@ -52,8 +52,13 @@ impl World {
     }
 
     pub(crate) fn check_lease(&mut self, settings: &Settings, index: usize) -> Option<()> {
-        let (_, service) = *settings.purchases.get(index)?;
+        let (ticket, service) = *settings.purchases.get(index)?;
         let view = self.services[usize::from(service)].leased()?;
+        let is_blind = settings.is_removed(Removed::ItemInReserve);
+        if view.item != names::item_of(ticket) && !is_blind {
+            self.purchases[index] = Purchase::Done;
+            return Some(());
+        }
         self.purchases[index] = Purchase::Leased { epoch: view.epoch, lease: view.lease };
         Some(())
     }

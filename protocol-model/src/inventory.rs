@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use gateway::answers::{Became, InLedger, Next, after_ledger};
-use ids::{Epoch, OrderId};
+use ids::{Epoch, ItemId, OrderId};
 use inventory_svc::{
     domain::{Found, Hold, Holds, Settled, Settlement},
     roll_forward,
@@ -43,6 +43,8 @@ pub(crate) struct Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     pub(crate) epoch: Epoch,
+    /// The item of that row: a purchase of another one is refused before the ledger.
+    pub(crate) item: ItemId,
     pub(crate) lease: Lease,
 }
 
@@ -112,8 +114,9 @@ impl World {
 
     /// The lease is stamped, the catalog is asked.
     pub(crate) fn ask_catalog(&mut self, settings: &Settings, index: usize) -> Option<()> {
-        let answer = self.catalog.row().open_epoch();
-        let view = answer.map(|epoch| View { epoch, lease: Lease::default() });
+        let row = self.catalog.row();
+        let lease = Lease::default();
+        let view = row.open_epoch().map(|epoch| View { epoch, item: row.item, lease });
         let service = &mut self.services[index];
         if settings.has_slow_leases {
             // What isn't open entitles to nothing, whenever it is heard.
@@ -299,7 +302,7 @@ impl World {
 /// A record of one hold. Records of several have the same effect as one for each.
 pub(crate) fn hold_command(epoch: Epoch, hold: &Hold) -> journal::Command {
     let holds = std::slice::from_ref(hold);
-    roll_forward::record(names::command(), names::shard(), names::ITEM, epoch, holds).command
+    roll_forward::record(names::command(), names::shard(), epoch, holds).command
 }
 
 fn in_ledger(found: Option<&Found>) -> InLedger {

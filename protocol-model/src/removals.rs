@@ -125,6 +125,11 @@ fn of_numbers() -> Vec<Row> {
             purchases: vec![LATER],
             ..base
         }),
+        // A lease of the first item outlives the catalog that showed it.
+        row(&[Removed::ItemInReserve], again, REFUSED, |base| Settings {
+            purchases: vec![LATER],
+            ..base
+        }),
     ]
 }
 

@@ -138,6 +138,8 @@ pub enum Removed {
     ItemOfTheGuard,
     /// A claim doesn't look whose item the catalog's row of the shard is.
     ItemInTheClaim,
+    /// Reserve doesn't look whose item the row is that its lease was read from.
+    ItemInReserve,
 }
 
 /// A search.

@@ -2,7 +2,7 @@
 //! call that isn't a read: whatever goes wrong after it was sent is [`ReserveOutcome::Unknown`].
 //! It goes to a second instance only if the first says that it could do nothing at all.
 
-use std::{sync::LazyLock, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chassis::{Clock, channel::Balanced, logs::Lasting};
@@ -47,6 +47,7 @@ pub(crate) struct Inventory {
     catalog: wire::catalog_service_client::CatalogServiceClient<Balanced>,
     channel: Balanced,
     clock: Clock,
+    unanswered: Lasting,
 }
 
 impl Inventory {
@@ -57,6 +58,7 @@ impl Inventory {
             catalog: wire::catalog_service_client::CatalogServiceClient::new(channel.clone()),
             channel,
             clock,
+            unanswered: Lasting::default(),
         }
     }
 
@@ -101,8 +103,7 @@ impl Inventory {
                 ReserveOutcome::Malformed
             }
             Err(status) => {
-                static CALLS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
-                if let Some(unsaid) = CALLS.again() {
+                if let Some(unsaid) = self.unanswered.again() {
                     let code = status.code();
                     tracing::warn!(
                         %shard, ?code, unsaid,

@@ -296,7 +296,7 @@ impl RollForward {
                 return Err(Stop::Journal(format!("partition {partition} takes no record")));
             }
             let id = CommandId::random();
-            let record = roll_forward::record(id, shard, row.item, epoch, &group.holds);
+            let record = roll_forward::record(id, shard, epoch, &group.holds);
             match self.journal.append(partition, &record).await {
                 Ok(_) => {}
                 // Nobody can say whether they are written: they stay due, and wait no longer.

@@ -193,8 +193,8 @@ impl<'a> Steps<'a> {
             if !self.rooms.journal.has_room(self.shard.partition) {
                 return self.silent("open holds wait", &"the shard's partition has no room");
             }
-            let (id, shard, item) = (CommandId::random(), self.shard.no, self.item.id);
-            let record = roll_forward::record(id, shard, item, from, &holds);
+            let (id, shard) = (CommandId::random(), self.shard.no);
+            let record = roll_forward::record(id, shard, from, &holds);
             let append = self.rooms.journal.append(self.shard.partition, &record);
             if let Err(error) = append.await {
                 return self.silent("open holds were not acknowledged", &error);

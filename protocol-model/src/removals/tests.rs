@@ -83,4 +83,5 @@ table! {
     the_books_that_have_the_last_epoch_open: BooksOfTheLastEpoch,
     whose_item_the_books_row_is: ItemOfTheGuard,
     whose_item_the_catalogs_row_is: ItemInTheClaim,
+    whose_item_the_lease_was_read_for: ItemInReserve,
 }
