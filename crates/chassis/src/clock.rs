@@ -50,10 +50,15 @@ impl Clock {
 
     /// Milliseconds since 1970-01-01 UTC. May jump in both directions: never measure with it.
     pub fn wall_ms(&self) -> u64 {
+        self.wall_us() / 1000
+    }
+
+    /// The same in microseconds.
+    pub fn wall_us(&self) -> u64 {
         #[expect(clippy::disallowed_methods, reason = "this is the clock that others ask")]
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let shift = self.shift.as_ref().map_or(0, |shift| shift.wall_ms.load(Ordering::SeqCst));
-        millis(wall).saturating_add_signed(shift)
+        micros(wall).saturating_add_signed(shift.saturating_mul(1000))
     }
 }
 
@@ -62,6 +67,11 @@ impl ClockShift {
     pub fn jump(&self, by: Duration) {
         let ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         self.shift.monotonic_ns.fetch_add(ns, Ordering::SeqCst);
+        self.shift.wall_ms.fetch_add(signed_millis(by), Ordering::SeqCst);
+    }
+
+    /// The wall time alone jumps ahead: what a wrong system clock looks like.
+    pub fn jump_wall_ahead(&self, by: Duration) {
         self.shift.wall_ms.fetch_add(signed_millis(by), Ordering::SeqCst);
     }
 
@@ -78,8 +88,8 @@ pub(crate) fn boot_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn signed_millis(time: Duration) -> i64 {

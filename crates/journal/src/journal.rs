@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    AppendError, Membership, PartitionReader, ReadError, Record, Settings,
+    AppendError, Appended, Membership, PartitionReader, ReadError, Record, Settings,
     client::{Access, FetchWait},
     codec, embedded,
     producer::Producer,
@@ -169,6 +169,18 @@ impl Journal {
     /// # Errors
     /// See [`AppendError`]; only [`AppendError::Unknown`] leaves open whether it was written.
     pub async fn append(&self, partition: u32, record: &Record) -> Result<u64, AppendError> {
+        self.append_timed(partition, record).await.map(|appended| appended.offset)
+    }
+
+    /// As [`Journal::append`], and says when it was written, by the broker's clock.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn append_timed(
+        &self,
+        partition: u32,
+        record: &Record,
+    ) -> Result<Appended, AppendError> {
         if partition >= self.inner.partitions {
             return Err(AppendError::Refused(format!("there is no partition {partition}")));
         }
@@ -176,7 +188,7 @@ impl Journal {
         if let Some(host) = &self.inner.embedded
             && host.losses().take(record)
         {
-            return Ok(host.unread().end(partition));
+            return Ok(Appended { offset: host.unread().end(partition), at_ms: None });
         }
         let bytes = codec::encode(record);
         if bytes.len() > RECORD_BYTES_MAX {

@@ -24,7 +24,7 @@ mod topic;
 pub use codec::{Undecodable, decode, encode};
 pub use journal::{Error, Flushed, Journal};
 pub use membership::{Assignment, Membership};
-pub use producer::AppendError;
+pub use producer::{AppendError, Appended};
 pub use reader::{PartitionReader, Raw, ReadError};
 pub use record::{Command, ItemOpened, PlacedHold, Record};
 pub use settings::{Sasl, SaslMechanism, Settings, TOPIC, Tls};

@@ -11,7 +11,7 @@ use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    message::Message,
+    message::{Message, Timestamp},
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext},
 };
 use tokio::sync::oneshot;
@@ -49,7 +49,16 @@ pub enum AppendError {
     Unknown(String),
 }
 
-type Answer = Result<u64, AppendError>;
+/// Where a record stands, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Its place in the partition.
+    pub offset: u64,
+    /// By the broker's clock, in milliseconds since the Unix epoch, if the broker says so.
+    pub at_ms: Option<i64>,
+}
+
+type Answer = Result<Appended, AppendError>;
 
 /// Travels with a record through librdkafka.
 pub(crate) struct InFlight {
@@ -81,15 +90,25 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, in_flight: Box<InFlight>) {
         let InFlight { answer, partition, payload_len } = *in_flight;
         let outcome = match result {
-            Ok(message) => u64::try_from(message.offset())
-                .map_err(|_| AppendError::Unknown("acknowledged without an offset".to_owned())),
+            Ok(message) => match u64::try_from(message.offset()) {
+                Ok(offset) => Ok(Appended { offset, at_ms: appended_at(message.timestamp()) }),
+                Err(_) => Err(AppendError::Unknown("acknowledged without an offset".to_owned())),
+            },
             Err((error, _)) => Err(AppendError::Unknown(error.to_string())),
         };
         if let Some(unread) = &self.unread {
-            unread.landed(partition, payload_len, outcome.as_ref().ok().copied());
+            unread.landed(partition, payload_len, outcome.as_ref().ok().map(|at| at.offset));
         }
         // Whoever asked may have gone away.
         drop(answer.send(outcome));
+    }
+}
+
+/// A time that the sender made says nothing.
+fn appended_at(timestamp: Timestamp) -> Option<i64> {
+    match timestamp {
+        Timestamp::LogAppendTime(at_ms) => Some(at_ms),
+        Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
     }
 }
 
