@@ -62,6 +62,7 @@ pub(crate) fn entry(shard: ShardNo) -> ReserveEntry {
         quantity: 1,
         unit_price: 990,
         ticket_expires_ms: u64::MAX,
+        placed_us: inventory_svc::domain::PLACED_NOBODY_SAYS,
         traceparent: String::new(),
     }
 }

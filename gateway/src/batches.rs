@@ -20,7 +20,7 @@ use chassis::{
 };
 use futures::FutureExt as _;
 use ids::{CommandId, ItemId, ShardNo};
-use journal::{Command, Journal, PlacedHold, Record};
+use journal::{Appended, Command, Journal, PlacedHold, Record};
 use tokio::sync::oneshot;
 
 use self::hop::Hop;
@@ -31,13 +31,16 @@ use crate::{
     concurrency::Ended,
     domain::{
         admission::Admitted,
+        append_time::Lags,
         item::Shard,
         purchase::{Answer, Entry, EntryAnswer, Hold, Recorded, ReserveOutcome, Reserved, answers},
     },
     layers::adaptive::Limiter,
+    ledger_time::Reading,
     metrics::Instruments,
+    stock::StockView,
     under_way::{Mark, UnderWay},
-    upstream::Inventory,
+    upstream::{Inventory, Until},
 };
 
 /// Turns of the core that a carrier lets pass before it leaves. In the first one connections are
@@ -86,7 +89,11 @@ struct Depot {
 #[derive(Debug)]
 pub(crate) struct Road {
     pub(crate) inventory: Inventory,
+    /// Knows the ledger's time.
+    pub(crate) stock: Arc<StockView>,
     pub(crate) journal: Journal,
+    /// How much later than holds were taken their records are written, by partition.
+    pub(crate) lags: Mutex<HashMap<u32, Lags>>,
     pub(crate) clock: Clock,
     pub(crate) pause: PausePoints,
     /// Are told how each call fares.
@@ -204,7 +211,7 @@ impl Road {
         let before = self.clock.now();
         let reserve = Hop::begin(self, SpanKind::Client, "reserve");
         let limit = reserve_limit(shard.lease);
-        let asking = self.inventory.reserve(shard.no, shard.item, entries, limit);
+        let asking = self.reserve(shard, entries, limit);
         let is_answer = |outcome: &_| !matches!(outcome, ReserveOutcome::Unknown);
         let outcome = self.breakers.watch(Store::Inventory, limit, asking, is_answer).await;
         reserve.end(self, &self.instruments.reserve, members, |_| {});
@@ -223,6 +230,40 @@ impl Road {
         }
     }
 
+    /// Takes units, within `limit`. Once more if the ledger's time was not known, or was another
+    /// one's: an attempt that can't say when it was placed takes nothing, and the answer tells the
+    /// time.
+    async fn reserve(&self, shard: Shard, entries: &[Entry], limit: Duration) -> ReserveOutcome {
+        let until = Until::within(&self.clock, limit);
+        let cell = self.stock.known(shard.no);
+        let known = cell.as_ref().and_then(|cell| cell.time.reading(self.clock.now()));
+        let ask = async |time, limit| {
+            self.inventory.reserve(shard.no, shard.item, entries, time, limit).await
+        };
+        let outcome = ask(known, limit).await;
+        let ReserveOutcome::Answered(reserved) = &outcome else { return outcome };
+        let now = self.clock.now();
+        let Some(heard) = Reading::heard(reserved.epoch, reserved.now_us, now) else {
+            return outcome;
+        };
+        let is_news = known.is_none_or(|known| heard.corrects(&known, now));
+        if let Some(cell) = cell {
+            cell.time.hear(heard, now);
+        }
+        let left = until.left(&self.clock);
+        if !reserved.has_too_late() || !is_news || left.is_zero() {
+            return outcome;
+        }
+        match ask(Some(heard), left).await {
+            again @ (ReserveOutcome::Answered(_) | ReserveOutcome::Unknown) => again,
+            // It has taken nothing, and the first may have.
+            ReserveOutcome::Loading
+            | ReserveOutcome::Unable
+            | ReserveOutcome::Retired
+            | ReserveOutcome::Malformed => outcome,
+        }
+    }
+
     async fn told(
         &self,
         shard: Shard,
@@ -230,7 +271,7 @@ impl Road {
         reserved: Reserved,
         members: &Members,
     ) -> Vec<Answer> {
-        let Reserved { epoch, lease_lapsed, answers: stored } = reserved;
+        let Reserved { epoch, lease_lapsed, answers: stored, now_us } = reserved;
         let holds: Vec<_> = stored.iter().filter_map(placed).collect();
         let journal = Store::Journal(shard.partition);
         let recorded = if holds.is_empty() {
@@ -240,7 +281,7 @@ impl Road {
             let command = Command::HoldsPlaced { epoch, item: Some(shard.item), holds };
             let record = Record { command_id: CommandId::random(), shard: shard.no, command };
             let append = Hop::begin(self, SpanKind::Producer, "append");
-            let appending = self.journal.append(shard.partition, &record);
+            let appending = self.journal.append_timed(shard.partition, &record);
             let appended =
                 self.breakers.watch(journal, Duration::MAX, appending, Result::is_ok).await;
             append.end(self, &self.instruments.append, members, |span| {
@@ -251,8 +292,12 @@ impl Road {
             });
             self.pause.reach("gateway.after_produce").await;
             match appended {
-                Ok(_offset) if self.since(before) < shard.lease => Recorded::InsideLease,
-                Ok(_offset) => Recorded::Unsure,
+                Ok(Appended { at_ms, .. })
+                    if self.since(before) < shard.lease && self.is_within(shard, now_us, at_ms) =>
+                {
+                    Recorded::InsideLease
+                }
+                Ok(_) => Recorded::Unsure,
                 Err(error) => {
                     // The holds stay open; a retry or the roll-forward publishes them.
                     static APPENDS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
@@ -268,6 +313,19 @@ impl Road {
             }
         };
         answers(&stored, lease_lapsed, recorded)
+    }
+
+    /// What the clocks of ledger and broker say about the lease.
+    fn is_within(&self, shard: Shard, taken_us: u64, appended_ms: Option<i64>) -> bool {
+        let Some(appended_ms) = appended_ms.filter(|_| taken_us > 0) else { return true };
+        let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
+        let lags = lags.entry(shard.partition).or_default();
+        let now = self.clock.now();
+        let is_within = lags.is_within(shard.lease, taken_us / 1000, appended_ms, now);
+        if !is_within {
+            tracing::warn!(shard = %shard.no, "holds were recorded long after they were taken");
+        }
+        is_within
     }
 
     fn since(&self, moment: Duration) -> Duration {

@@ -3,6 +3,7 @@
 //! ledger does.
 
 pub(crate) mod admission;
+pub(crate) mod append_time;
 pub(crate) mod item;
 pub(crate) mod order;
 pub(crate) mod purchase;

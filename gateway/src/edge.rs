@@ -34,7 +34,7 @@ use crate::{
     config::Config,
     domain::refusal::Refusal,
     identity::Identity,
-    items::Items,
+    items::{Items, KnownItem},
     layers::adaptive::Class,
     metrics::Instruments,
     orders::Inquiry,
@@ -114,6 +114,10 @@ impl Edge {
     }
 }
 
+/// A ledger that doesn't tell its time within this is waited for no longer: few have to, since one
+/// in a while asks for all.
+const LEARN_WITHIN: Duration = Duration::from_millis(250);
+
 /// The longest message that is decoded: ten times what a ticket needs.
 const REQUEST_LEN_MAX: usize = 4 * 1024;
 
@@ -149,6 +153,26 @@ impl Shop {
             self.instruments.refusals.with([reason]).inc();
             status
         })
+    }
+
+    /// The time that a word about an item's window rests on, in milliseconds since the Unix epoch:
+    /// the ledger's, which is asked if it isn't known. If it can't tell, ours opens the sale, and
+    /// doesn't close it.
+    pub(crate) async fn time_of(&self, item: &KnownItem) -> Result<u64, Refusal> {
+        let (shard, cell) = item.first();
+        let (time, closes_ms) = (&cell.time, item.facts.window.closes_ms);
+        let now = self.clock.now();
+        if time.now_ms(now).is_none() && !time.is_over() && time.may_ask(now) {
+            let until = Until::within(&self.clock, LEARN_WITHIN);
+            self.inquiry.learn_time(shard.no, until).await;
+        }
+        let ours_ms = self.clock.wall_ms();
+        match time.now_ms(self.clock.now()) {
+            _ if time.is_over() => Ok(closes_ms.max(ours_ms)),
+            Some(ledger_ms) => Ok(ledger_ms),
+            None if closes_ms <= ours_ms => Err(Refusal::NO_ANSWER),
+            None => Ok(ours_ms),
+        }
     }
 
     /// When a read on behalf of the caller must be over.

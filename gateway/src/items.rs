@@ -37,6 +37,16 @@ impl KnownItem {
         (self.facts.shards[place], self.cells[place].heard(now, fresh))
     }
 
+    /// What is heard of the shard that serves a user.
+    pub(crate) fn cell_for(&self, user: UserId) -> &Cell {
+        &self.cells[self.facts.place_for(user)]
+    }
+
+    /// The first shard, and what is heard of it: any of them knows when the sale is over.
+    pub(crate) fn first(&self) -> (Shard, &Cell) {
+        (self.facts.shards[0], &self.cells[0])
+    }
+
     /// Units left over all shards; `None` if one of them wasn't heard of lately.
     pub(crate) fn units_left(&self, now: Duration, fresh: Duration) -> Option<u32> {
         let mut levels = self.cells.iter().map(|cell| cell.level(now, fresh));

@@ -22,6 +22,7 @@ mod expiry;
 mod identity;
 mod items;
 mod layers;
+mod ledger_time;
 mod metrics;
 mod orders;
 mod pace;
@@ -52,7 +53,11 @@ pub mod answers {
     };
 }
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner, Tasks,
@@ -76,10 +81,12 @@ use crate::{
     sales::Sales,
     sent::Sent,
     stack::{Senses, Stack},
-    stock::StockView,
-    under_way::UnderWay,
+    stock::{ClockWatch, StockView},
     upstream::{Inventory, Office, Orders, Users},
 };
+
+/// A clock that is set wrong stays so for longer than this.
+const COMPARE_CLOCKS: Duration = Duration::from_secs(1);
 
 /// What a caller may put in the place of the real thing.
 #[derive(Debug, Clone)]
@@ -203,7 +210,7 @@ pub async fn build(
         tickets,
         items,
         sales,
-        inquiry: Inquiry { books, inventory, under_way: Arc::new(UnderWay::new()) },
+        inquiry: Inquiry::new(books, inventory, Arc::clone(&stock), seams.clock.clone()),
         order_watchers: watch::orders::Watchers::new(config.watch.order_room()),
         item_watchers: watch::items::Watchers::new(config.watch.item_room()),
         sent: Sent::new(config.purchase.sent_orders_max, config.tickets.lifetime()),
@@ -287,7 +294,9 @@ impl App {
             let senses = senses[core].clone();
             let road = Road {
                 inventory: inventories[core].clone(),
+                stock: Arc::clone(&shop.inquiry.stock),
                 journal: seams.journal.clone(),
+                lags: Mutex::default(),
                 clock: seams.clock.clone(),
                 pause: seams.pause.clone(),
                 breakers: Arc::clone(&senses.breakers),
@@ -329,6 +338,16 @@ impl App {
             every(interval, &until, async || shop.rates.forget()).await;
         };
         tasks.spawn_on(background, Kind::Disposable, "forget allowances", forget);
+
+        let (shop, until) = (Arc::clone(&self.shop), stopper.clone());
+        let compare = async move {
+            let (watch, slack_ms) = (ClockWatch::new(), shop.config.purchase.clock_slack_ms);
+            every(COMPARE_CLOCKS, &until, async || {
+                watch.look(&shop.inquiry.stock, &shop.clock, slack_ms);
+            })
+            .await;
+        };
+        tasks.spawn_on(background, Kind::Disposable, "compare clocks", compare);
 
         let (shop, until) = (Arc::clone(&self.shop), stopper.clone());
         let poll = async move {

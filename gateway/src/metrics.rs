@@ -73,7 +73,14 @@ pub(crate) fn show_limits(metrics: &Metrics, cores: Vec<Senses>, shop: Arc<Shop>
         "Open streams that tell of orders and of what is left of items",
         ["of"],
     );
+    let ahead = metrics.gauge(
+        "seckill_gateway_ledger_clock_ahead_seconds",
+        "How far a ledger's clock is ahead of this machine's: the one that is furthest",
+    );
     metrics.before_reading(move || {
+        if let Some(ahead_ms) = shop.inquiry.stock.clock_ahead_ms(&shop.clock) {
+            ahead.set(ahead_ms as f64 / 1000.0);
+        }
         for (core, Senses { limiter, breakers }) in cores.iter().enumerate() {
             let core = core.to_string();
             places.with([core.clone()]).set(limiter.places() as f64);

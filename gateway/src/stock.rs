@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::{
     domain::admission::{Heard, Level},
+    ledger_time::LedgerTime,
     upstream::{Inventory, inventory::WATCH_LEN_MAX},
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct Cell {
     heard_at_ms: AtomicU64,
     /// A [`Heard`] in one word, so that no reader sees half of one: 0 for nothing yet.
     word: AtomicU64,
+    /// What its ledger's clock shows.
+    pub(crate) time: LedgerTime,
 }
 
 const IS_HEARD: u64 = 1 << 63;
@@ -108,6 +111,11 @@ impl StockView {
         cell
     }
 
+    /// The cell of a shard that somebody listens for.
+    pub(crate) fn known(&self, shard: ShardNo) -> Option<Arc<Cell>> {
+        self.lock().get(&shard).and_then(|watched| watched.cell.upgrade())
+    }
+
     /// Takes news in. Older news of the same epoch than was heard already is dropped.
     fn hear(&self, news: &News, now: Duration) {
         let mut watched = self.lock();
@@ -122,8 +130,21 @@ impl StockView {
             watched.heard = (news.epoch, news.version);
         }
         if let Some(cell) = watched.cell.upgrade() {
+            if news.level.is_some() {
+                cell.time.epoch_is(news.epoch);
+            }
             cell.hear(news.level, now);
         }
+    }
+
+    /// How far the ledgers' clocks are ahead of ours, in milliseconds: of the one that is furthest.
+    pub(crate) fn clock_ahead_ms(&self, clock: &Clock) -> Option<i64> {
+        let (now, ours_ms) = (clock.now(), clock.wall_ms());
+        let watched = self.lock();
+        let cells = watched.values().filter_map(|watched| watched.cell.upgrade());
+        let told = cells.filter_map(|cell| cell.time.now_ms(now));
+        let ahead = told.map(|told_ms| told_ms.cast_signed().saturating_sub_unsigned(ours_ms));
+        ahead.max_by_key(|ahead_ms| ahead_ms.unsigned_abs())
     }
 
     /// Who is to be listened for: the newest shards, if there are too many.
@@ -143,6 +164,32 @@ impl StockView {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ShardNo, Watched>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says so when our clock and a ledger's come apart, and when they agree again.
+pub(crate) struct ClockWatch {
+    is_apart: AtomicBool,
+}
+
+impl ClockWatch {
+    /// They agree, as far as is known.
+    pub(crate) fn new() -> Self {
+        Self { is_apart: AtomicBool::new(false) }
+    }
+
+    /// One look.
+    pub(crate) fn look(&self, view: &StockView, clock: &Clock, slack_ms: u64) {
+        let Some(ahead_ms) = view.clock_ahead_ms(clock) else { return };
+        let is_apart = ahead_ms.unsigned_abs() > slack_ms;
+        match (self.is_apart.swap(is_apart, Ordering::Relaxed), is_apart) {
+            (false, true) => tracing::warn!(
+                ahead_ms,
+                "the ledger's clock and this machine's are apart: sales go by the ledger's"
+            ),
+            (true, false) => tracing::info!(ahead_ms, "the ledger's clock and ours agree again"),
+            (false, false) | (true, true) => {}
+        }
     }
 }
 
@@ -241,6 +288,28 @@ mod tests {
         assert_eq!(cell.heard(at(1504), FRESH), None, "silence says nothing, not even that");
         view.hear(&news(8, 1, 9), at(1004));
         assert_eq!(units(&cell, 1004), Some(9));
+    }
+
+    #[test]
+    fn the_ledger_that_is_furthest_from_our_clock_is_seen() {
+        use ids::Epoch;
+
+        use crate::ledger_time::Reading;
+
+        let (clock, view) = (Clock::system(), StockView::default());
+        let cell = view.cell(shard());
+        assert_eq!(view.clock_ahead_ms(&clock), None, "nothing was heard");
+        let now = clock.now();
+        let theirs_us = clock.wall_us() - 3_600_000_000;
+        let reading = Reading::heard(Epoch::new(7).unwrap(), theirs_us, now).unwrap();
+        cell.time.hear(reading, now);
+        let ahead_ms = view.clock_ahead_ms(&clock).unwrap();
+        assert!((-3_600_100..-3_599_900).contains(&ahead_ms), "{ahead_ms}");
+        let watch = ClockWatch::new();
+        watch.look(&view, &clock, 1_000);
+        assert!(watch.is_apart.load(Ordering::Relaxed));
+        watch.look(&view, &clock, 7_200_000);
+        assert!(!watch.is_apart.load(Ordering::Relaxed));
     }
 
     #[test]

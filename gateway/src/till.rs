@@ -98,7 +98,11 @@ impl Till {
         let (shard, verdict) = judge(shop, &call);
         let stands = match verdict {
             Verdict::Refuse(refusal) => return Err(refusal),
-            Verdict::Expired(entry) => expired(shop, facts, &entry, shop.until(extensions)).await?,
+            Verdict::Expired(entry) => {
+                let is_closed =
+                    ledger_ms(shop, &call).is_some_and(|ms| facts.window.closes_ms <= ms);
+                expired(shop, is_closed, &entry, shop.until(extensions)).await?
+            }
             Verdict::Admit(admitted) => {
                 match self.ask(shard, admitted, room, shop.remaining(extensions)).await? {
                     Answer::Accepted => Stands::Accepted,
@@ -160,16 +164,23 @@ fn judge(shop: &Shop, call: &Known<Wanted>) -> (Shard, Verdict) {
         quantity,
         unit_price,
         ticket_expires_ms: expires_ms,
+        placed_at: shop.clock.now(),
         traceparent: traceparent(),
     };
     let view = View {
-        now_ms: shop.clock.wall_ms(),
+        ledger_ms: ledger_ms(shop, call),
         window: item.facts.window,
         clock_slack_ms: shop.config.purchase.clock_slack_ms,
         is_first_attempt: *is_first && !shop.sent.has(order),
         heard,
     };
     (shard, look(entry, &view))
+}
+
+/// What the clock of the buyer's ledger shows, at most.
+fn ledger_ms(shop: &Shop, call: &Known<Wanted>) -> Option<u64> {
+    let Wanted { ticket, item, .. } = &call.message;
+    item.cell_for(ticket.terms().user).time.now_ms(shop.clock.now())
 }
 
 /// The place of this call in its trace, if that is recorded. It stays with the hold, through the
@@ -180,12 +191,17 @@ fn traceparent() -> String {
 }
 
 /// An authentic ticket past its end: the order's state, if an order came of it in time.
-async fn expired(shop: &Shop, item: &Item, entry: &Entry, until: Until) -> Result<Stands, Refusal> {
+async fn expired(
+    shop: &Shop,
+    is_closed: bool,
+    entry: &Entry,
+    until: Until,
+) -> Result<Stands, Refusal> {
     match shop.inquiry.became(entry.order, entry.user, until).await {
         Became::Recorded(row) if row.state.is_live() => Ok(Stands::Accepted),
         Became::Recorded(_) => Err(Refusal::Rejected),
         Became::Processing => Ok(Stands::Processing),
-        Became::NotPlaced if shop.clock.wall_ms() >= item.window.closes_ms => Err(Refusal::Closed),
+        Became::NotPlaced if is_closed => Err(Refusal::Closed),
         Became::NotPlaced => Err(Refusal::TicketExpired),
     }
 }
@@ -208,5 +224,7 @@ fn refusal(why: EntryRefusal, item: &Item) -> Refusal {
         EntryRefusal::Paused => Refusal::Paused,
         EntryRefusal::LimitReached => Refusal::LimitReached { limit: item.limit_per_user },
         EntryRefusal::SoldOut => Refusal::SoldOut,
+        // It is told apart before this.
+        EntryRefusal::TooLate => Refusal::Loading,
     }
 }

@@ -37,7 +37,7 @@ impl Until {
         Self(clock.now() + limit)
     }
 
-    fn left(self, clock: &Clock) -> Duration {
+    pub(crate) fn left(self, clock: &Clock) -> Duration {
         self.0.saturating_sub(clock.now())
     }
 }

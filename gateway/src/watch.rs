@@ -152,6 +152,11 @@ impl<K: Clone + Eq + Hash, N: News, H: Clone + Eq + Hash> Watchers<K, N, H> {
         unfinished.map(|(key, _)| key.clone()).collect()
     }
 
+    /// What is known of something that is watched.
+    fn last(&self, key: &K) -> Option<N> {
+        self.lock().by_key.get(key).map(|told| told.last.borrow().clone())
+    }
+
     fn tell(&self, key: &K, news: N) {
         if let Some(told) = self.lock().by_key.get(key) {
             tell(&told.last, news);

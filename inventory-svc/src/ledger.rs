@@ -14,8 +14,8 @@ use ids::{Epoch, OrderId, ShardNo};
 use tokio::runtime::Handle;
 
 pub use crate::domain::{
-    Activation, Count, EntryAnswer, Found, Hold, Holds, Identity, OpenHold, Peek, Place, Refusal,
-    ReserveEntry, Reserved, Settled, Settlement, StagedOrder, Terms,
+    Activation, Count, EntryAnswer, Found, Hold, Holds, Identity, Look, OpenHold, Peek, Place,
+    Refusal, ReserveEntry, Reserved, Settled, Settlement, StagedOrder, Terms,
 };
 pub use memory::MemoryLedger;
 
@@ -38,6 +38,9 @@ pub enum Error {
         /// The one that is.
         loaded: Epoch,
     },
+    /// Nothing was done: the ledger's clock went back. A load goes on from what it shows then.
+    #[error("the ledger's clock went back by more than a second")]
+    ClockBack,
     /// Nothing was done: the keeper could not be asked.
     #[error("the ledger can't be reached")]
     Unreachable,
@@ -99,6 +102,7 @@ impl From<Shut> for Error {
         match shut {
             Shut::Fenced => Self::Fenced,
             Shut::StaleEpoch { loaded } => Self::StaleEpoch { loaded },
+            Shut::ClockBack => Self::ClockBack,
         }
     }
 }
@@ -176,7 +180,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// known one is answered with what is stored. `paused` refuses new holds, not known ids.
     ///
     /// # Errors
-    /// [`Error::Fenced`], then [`Error::StaleEpoch`].
+    /// [`Error::Fenced`], then [`Error::StaleEpoch`], then [`Error::ClockBack`].
     async fn reserve(
         &self,
         shard: ShardNo,
@@ -265,16 +269,18 @@ pub trait Ledger: Send + Sync + 'static {
     /// None of its own.
     async fn peek(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error>;
 
-    /// What is known of each of the orders, in their order.
+    /// What is known of each of the orders, in their order. With `bars`, no attempt that was placed
+    /// up to now takes a hold for an order of which there is nothing.
     ///
     /// # Errors
-    /// [`Error::Fenced`], then [`Error::StaleEpoch`].
+    /// [`Error::Fenced`], then [`Error::StaleEpoch`], then [`Error::ClockBack`].
     async fn find(
         &self,
         shard: ShardNo,
         epoch: Epoch,
+        bars: bool,
         orders: &[OrderId],
-    ) -> Result<Vec<Found>, Error>;
+    ) -> Result<Look, Error>;
 
     /// Open holds that have waited long enough for the books, the longest overdue first: 5 s after
     /// they were taken, then as [`Ledger::postpone`] says. One whose time lies in the future (the

@@ -8,6 +8,7 @@ use inventory_svc::domain;
 use journal::{Command, PlacedHold};
 
 use crate::{
+    inventory::LookUp,
     lease::Lease,
     names,
     settings::{Fault, Removed, Settings},
@@ -20,9 +21,9 @@ pub(crate) enum Purchase {
     /// Not sent yet.
     #[default]
     Idle,
-    /// inventory-svc has looked at its epoch lease, and not yet asked the ledger. The lease on
-    /// ACCEPTED ends with it.
-    Leased { epoch: Epoch, lease: Lease },
+    /// It was placed then, inventory-svc has looked at its epoch lease, and not yet asked the
+    /// ledger. The lease on ACCEPTED ends with it.
+    Leased { epoch: Epoch, lease: Lease, placed_us: u64 },
     /// The gateway has the ledger's answer.
     Held { epoch: Epoch, hold: Hold, lease: Lease, was_lapsed: bool },
     /// It is answered, or its gateway has died.
@@ -42,6 +43,10 @@ impl World {
         self.purchases[index] == Purchase::Idle && is_leased && may_come && has_ticket
     }
 
+    fn placed_us(&self) -> u64 {
+        names::LOOK_US + u64::from(self.look_up == LookUp::Done)
+    }
+
     /// Whether the books have decided it, and the ledger has no open hold of it.
     fn is_settled(&self, order: ids::OrderId) -> bool {
         let process = &self.redis.now;
@@ -59,23 +64,26 @@ impl World {
             self.purchases[index] = Purchase::Done;
             return Some(());
         }
-        self.purchases[index] = Purchase::Leased { epoch: view.epoch, lease: view.lease };
+        self.purchases[index] =
+            Purchase::Leased { epoch: view.epoch, lease: view.lease, placed_us: self.placed_us() };
         Some(())
     }
 
     pub(crate) fn reserve(&mut self, settings: &Settings, index: usize) -> Option<()> {
-        let Purchase::Leased { epoch, lease } = self.purchases[index] else { return None };
+        let Purchase::Leased { epoch, lease, placed_us } = self.purchases[index] else {
+            return None;
+        };
         let (ticket, service) = *settings.purchases.get(index)?;
         let connection = self.services[usize::from(service)].connection;
         let (me, shard) = self.redis.at_mut(connection).shard_mut();
-        let entries = vec![names::entry(ticket)];
-        let reserved = shard.reserve(me, epoch, names::NOW_MS, false, entries);
+        let entries = vec![names::entry(ticket, placed_us)];
+        let reserved = shard.reserve(me, epoch, names::LOOK_US, false, entries);
         let Some(answer) = reserved.ok().and_then(|mut reserved| reserved.answers.pop()) else {
             self.purchases[index] = Purchase::Done;
             return Some(());
         };
         if let domain::EntryAnswer::Held(_) = answer {
-            self.told.hold_taken(ticket);
+            self.told.hold_taken(ticket, placed_us);
         }
         let was_lapsed = lease.is_lapsed;
         self.purchases[index] = match heard(answer) {
@@ -144,6 +152,7 @@ fn heard(answer: domain::EntryAnswer) -> EntryAnswer {
             domain::Refusal::Paused => EntryRefusal::Paused,
             domain::Refusal::LimitReached => EntryRefusal::LimitReached,
             domain::Refusal::SoldOut => EntryRefusal::SoldOut,
+            domain::Refusal::TooLate => EntryRefusal::TooLate,
         }),
     }
 }

@@ -193,17 +193,18 @@ impl World {
             (None, Some(last)) => InLedger::Retired(last),
             (None, None) => InLedger::CannotTell,
             (Some(view), _) => {
-                let process = self.redis.at(service.connection);
+                let bars = !settings.is_removed(Removed::NotPlacedBars);
+                let (me, shard) = self.redis.at_mut(service.connection).shard_mut();
                 let orders = [names::order(ticket)];
-                match process.shard().find(&process.me, view.epoch, &orders) {
-                    Ok(found) => in_ledger(found.first()),
+                match shard.find(me, view.epoch, names::LOOK_US, bars, &orders) {
+                    Ok(look) => in_ledger(look.found.first()),
                     Err(_) if settings.is_removed(Removed::FenceInGetOrder) => InLedger::Nothing,
                     Err(_) => InLedger::CannotTell,
                 }
             }
         };
-        // Another gateway has the batch, if there is one.
-        self.look_up = match after_ledger(known, false) {
+        // Another gateway has the batch, if there is one: the ledger bars it.
+        self.look_up = match after_ledger(known, false, true) {
             Next::AskBooksOf { last } if !settings.is_removed(Removed::BooksAfterRetired) => {
                 LookUp::Retired(last)
             }
@@ -212,7 +213,7 @@ impl World {
                 LookUp::Done
             }
             // PROCESSING, or the row.
-            Next::Say(_) | Next::AskBooksAgain => LookUp::Done,
+            Next::Say(_) | Next::Nothing | Next::AskBooksAgain => LookUp::Done,
         };
         Some(())
     }
@@ -310,6 +311,6 @@ fn in_ledger(found: Option<&Found>) -> InLedger {
         Some(Found::Open) => InLedger::Open,
         Some(Found::Settled(_)) => InLedger::Settled,
         Some(Found::Nothing) => InLedger::Nothing,
-        None => InLedger::CannotTell,
+        Some(Found::Unsure) | None => InLedger::CannotTell,
     }
 }

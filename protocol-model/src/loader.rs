@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use ids::{Epoch, ItemId};
 use inventory_svc::{
-    domain::{Activation, Identity, sale::Phase},
+    domain::{Activation, Identity, Peek, sale::Phase},
     loading::{
         Cause, Why,
         attempt::{Action, Answer, Attempt, End, Pace, Plan},
@@ -128,10 +128,12 @@ impl World {
     fn sickness(&self, settings: &Settings, index: usize, open: Epoch) -> Option<Why> {
         let process = self.redis.at(self.services[index].connection);
         let looks_away = settings.is_removed(Removed::LoadFromStaleEpoch);
-        match process.shard().find(&process.me, open, &[]) {
-            Err(inventory_svc::domain::Shut::Fenced) => return Some(Why::Fenced(open)),
-            Err(_) if !looks_away => return Some(Why::StaleEpoch(open)),
-            Err(_) | Ok(_) => {}
+        match process.shard().peek(&process.me) {
+            Peek::Fenced | Peek::Closed { .. } => return Some(Why::Fenced(open)),
+            Peek::Open { epoch, .. } if epoch != open && !looks_away => {
+                return Some(Why::StaleEpoch(open));
+            }
+            Peek::Open { .. } => {}
         }
         if self.requests.rejected == Some(open) {
             return Some(Why::Rejected(open));

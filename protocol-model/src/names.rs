@@ -12,6 +12,9 @@ pub(crate) const LIMIT_PER_USER: u32 = 1;
 /// When everything happens, by the ledger's clock.
 pub(crate) const NOW_MS: u64 = 1;
 
+/// The same, of looks and attempts; an attempt that is placed after GetOrder was answered is later.
+pub(crate) const LOOK_US: u64 = NOW_MS * 1000;
+
 /// No epoch has this number: both are hashed as an `i64` (see [`crate::fingerprint`]).
 const PRICE: i64 = 4_999;
 
@@ -51,14 +54,15 @@ pub(crate) fn command() -> CommandId {
     CommandId::from_bytes([0; 16])
 }
 
-/// What the gateway sends for a ticket.
-pub(crate) fn entry(ticket: u8) -> ReserveEntry {
+/// What the gateway sends for a ticket, for an attempt that was placed then.
+pub(crate) fn entry(ticket: u8, placed_us: u64) -> ReserveEntry {
     ReserveEntry {
         order: order(ticket),
         user: UserId::from_bytes([ticket; 16]),
         quantity: 1,
         unit_price: PRICE,
         ticket_expires_ms: u64::MAX,
+        placed_us,
         traceparent: String::new(),
     }
 }

@@ -53,6 +53,10 @@ fn of_admission() -> Vec<Row> {
             look_up: Some(FIRST),
             ..one_buyer(base)
         }),
+        row(&[Removed::NotPlacedBars], &[], not_placed, |base| Settings {
+            look_up: Some(RETRY),
+            ..one_buyer(base)
+        }),
         row(&[Removed::BooksAfterRetired], &[], not_placed, |base| Settings {
             look_up: Some(FIRST),
             is_over: true,

@@ -128,6 +128,8 @@ pub enum Removed {
     FenceInGetOrder,
     /// GetOrder asks a ledger outside of the epoch lease.
     LeaseInGetOrder,
+    /// GetOrder leaves attempts alone that are under way through another gateway.
+    NotPlacedBars,
     /// GetOrder of a retired shard says NOT_PLACED without a second look at the books.
     BooksAfterRetired,
     /// It doesn't look whether these books have the shard's last epoch open.

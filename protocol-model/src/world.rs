@@ -64,7 +64,7 @@ pub(crate) struct Requests {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Told {
     accepted: u8,
-    /// NOT_PLACED, and no hold was taken since.
+    /// NOT_PLACED, and no attempt that was placed later has taken a hold.
     not_placed: u8,
     /// Books that refused a hold of the open epoch without an excuse.
     pub(crate) is_alarmed: bool,
@@ -79,8 +79,11 @@ impl Told {
         self.not_placed |= 1 << ticket;
     }
 
-    pub(crate) fn hold_taken(&mut self, ticket: u8) {
-        self.not_placed &= !(1 << ticket);
+    /// By an attempt that was placed then. One from before a NOT_PLACED belies that.
+    pub(crate) fn hold_taken(&mut self, ticket: u8, placed_us: u64) {
+        if placed_us > names::LOOK_US {
+            self.not_placed &= !(1 << ticket);
+        }
     }
 
     pub(crate) fn accepted(self) -> impl Iterator<Item = u8> {

@@ -1,5 +1,7 @@
 //! Scripts in text through one `check`, then seeded walks against a model ledger that end in law.
 
+use std::time::Duration;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ids::{OrderId, ShardNo, UserId};
@@ -21,6 +23,7 @@ fn entry(number: u8) -> Entry {
         quantity: 1,
         unit_price: 100,
         ticket_expires_ms: 1000,
+        placed_at: Duration::ZERO,
         traceparent: String::new(),
     }
 }

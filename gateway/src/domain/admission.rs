@@ -1,6 +1,6 @@
 //! What the door can say by itself before it asks the ledger. It may send a buyer on too often,
 //! never too seldom: a hold that exists must be found (a retry goes on), and the ledger's clock,
-//! not ours, decides about the window.
+//! not ours, decides about the window and the ticket's end.
 
 use ids::OrderId;
 
@@ -24,10 +24,10 @@ pub(crate) enum Heard {
 /// What the local view shows of a first attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Glimpse {
-    /// By this gateway's wall clock.
-    pub(crate) now_ms: u64,
+    /// What the ledger's clock shows, at most; `None` if that isn't known.
+    pub(crate) ledger_ms: Option<u64>,
     pub(crate) window: Window,
-    /// The clock of another machine may be ahead of ours, or behind, by this much.
+    /// The ledger's clock may be ahead of what we know by this much.
     pub(crate) clock_slack_ms: u64,
     pub(crate) ticket_expires_ms: u64,
     /// Units.
@@ -39,18 +39,19 @@ pub(crate) struct Glimpse {
 /// What may be said to a first attempt at once, in this order: NOT_OPEN, CLOSED, LOADING, PAUSED,
 /// SOLD_OUT. An expired ticket isn't cut: what came of it is to be looked up.
 pub(crate) fn cut(glimpse: &Glimpse) -> Option<Refusal> {
-    let Glimpse { now_ms, window, clock_slack_ms, .. } = *glimpse;
-    if now_ms.saturating_add(clock_slack_ms) < window.opens_ms {
+    let Glimpse { ledger_ms, window, clock_slack_ms, .. } = *glimpse;
+    if ledger_ms.is_some_and(|now_ms| now_ms.saturating_add(clock_slack_ms) < window.opens_ms) {
         return Some(Refusal::NotOpen { opens_ms: window.opens_ms });
     }
-    if window.closes_ms.saturating_add(clock_slack_ms) <= now_ms {
+    // The ledger's clock is there already.
+    if ledger_ms.is_some_and(|now_ms| window.closes_ms <= now_ms) {
         return Some(Refusal::Closed);
     }
-    if glimpse.ticket_expires_ms <= now_ms {
+    if ledger_ms.is_some_and(|now_ms| glimpse.ticket_expires_ms <= now_ms) {
         return None;
     }
-    // Near the edges of the window the ledger's clock has the word.
-    let is_open = window.opens_ms <= now_ms && now_ms < window.closes_ms;
+    // Near the opening the ledger itself has the word.
+    let is_open = ledger_ms.is_none_or(|now_ms| window.opens_ms <= now_ms);
     match glimpse.heard? {
         Heard::Loading => Some(Refusal::Loading),
         Heard::Open(_) if !is_open => None,
@@ -62,8 +63,8 @@ pub(crate) fn cut(glimpse: &Glimpse) -> Option<Refusal> {
 /// Everything that the door looks at for one purchase.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
-    /// By this gateway's wall clock.
-    pub(crate) now_ms: u64,
+    /// See [`Glimpse`].
+    pub(crate) ledger_ms: Option<u64>,
     pub(crate) window: Window,
     /// See [`Glimpse`].
     pub(crate) clock_slack_ms: u64,
@@ -93,7 +94,8 @@ impl Admitted {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Admit(Admitted),
-    /// The ticket is past its end: an order that came of it in time is still to be told of.
+    /// The ticket is past its end, by the ledger's clock: an order that came of it in time is
+    /// still to be told of.
     Expired(Entry),
     Refuse(Refusal),
 }
@@ -101,15 +103,15 @@ pub(crate) enum Verdict {
 /// Looks at one purchase whose ticket is authentic. A retry is never cut: it may be of a hold that
 /// the ledger took by its own clock, or of the last unit.
 pub(crate) fn look(entry: Entry, view: &View) -> Verdict {
-    let View { now_ms, window, clock_slack_ms, heard, .. } = *view;
+    let View { ledger_ms, window, clock_slack_ms, heard, .. } = *view;
     let (ticket_expires_ms, wanted) = (entry.ticket_expires_ms, entry.quantity);
-    let glimpse = Glimpse { now_ms, window, clock_slack_ms, ticket_expires_ms, wanted, heard };
+    let glimpse = Glimpse { ledger_ms, window, clock_slack_ms, ticket_expires_ms, wanted, heard };
     if view.is_first_attempt
         && let Some(refusal) = cut(&glimpse)
     {
         return Verdict::Refuse(refusal);
     }
-    if ticket_expires_ms <= now_ms {
+    if ledger_ms.is_some_and(|now_ms| ticket_expires_ms <= now_ms) {
         return Verdict::Expired(entry);
     }
     Verdict::Admit(Admitted(entry))

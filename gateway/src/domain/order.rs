@@ -36,7 +36,8 @@ pub enum InLedger {
     Open,
     /// The books decided it: they must be asked again.
     Settled,
-    /// It was never taken, or in an epoch that doesn't count.
+    /// It was never taken, or in an epoch that doesn't count; and if it was asked so, it was
+    /// barred: no attempt that was placed before takes a hold of it any more.
     Nothing,
     /// Its shard is retired, with this last epoch: all that will ever count is in the books, if
     /// they have it open. Others are an older copy.
@@ -61,6 +62,8 @@ pub enum Became {
 pub enum Next {
     /// This, for now.
     Say(Became),
+    /// Nothing new: the attempts so far were not barred, so nobody may be told.
+    Nothing,
     /// Without a row there, it is still PROCESSING.
     AskBooksAgain,
     /// Without a row there, see [`Became::without_row`].
@@ -72,15 +75,18 @@ pub enum Next {
 
 /// Follows the books' "no row", which must have been read before the ledger was asked: a hold that
 /// became a row in between is then found settled. For the same reason `is_under_way` (this gateway
-/// has a batch with the order) must have been looked at before the ledger was asked.
-pub fn after_ledger(known: InLedger, is_under_way: bool) -> Next {
+/// has a batch with the order) must have been looked at before the ledger was asked. With `bars`
+/// the ledger was asked to let nothing come of attempts so far, in whatever gateway they hang:
+/// only then NOT_PLACED is true a moment later.
+pub fn after_ledger(known: InLedger, is_under_way: bool, bars: bool) -> Next {
     match known {
         InLedger::Open | InLedger::CannotTell => Next::Say(Became::Processing),
         InLedger::Settled => Next::AskBooksAgain,
         // It may become a hold at any moment, or be answered as one that was one.
         InLedger::Nothing | InLedger::Retired(_) if is_under_way => Next::Say(Became::Processing),
         InLedger::Retired(last) => Next::AskBooksOf { last },
-        InLedger::Nothing => Next::Say(Became::NotPlaced),
+        InLedger::Nothing if bars => Next::Say(Became::NotPlaced),
+        InLedger::Nothing => Next::Nothing,
     }
 }
 
@@ -119,18 +125,19 @@ mod tests {
     #[test]
     fn only_a_ledger_that_can_tell_says_not_placed() {
         for is_under_way in [false, true] {
-            let says = |known| after_ledger(known, is_under_way);
+            let says = |known| after_ledger(known, is_under_way, true);
             assert_eq!(says(InLedger::Open), Next::Say(Became::Processing));
             assert_eq!(says(InLedger::CannotTell), Next::Say(Became::Processing));
             assert_eq!(says(InLedger::Settled), Next::AskBooksAgain);
         }
         let last = Epoch::new(7).unwrap();
-        let retired = |is_under_way| after_ledger(InLedger::Retired(last), is_under_way);
+        let retired = |is_under_way| after_ledger(InLedger::Retired(last), is_under_way, true);
         assert_eq!(retired(false), Next::AskBooksOf { last });
         assert_eq!(retired(true), Next::Say(Became::Processing));
-        let not_under_way = after_ledger(InLedger::Nothing, false);
-        assert_eq!(not_under_way, Next::Say(Became::NotPlaced));
-        let under_way = after_ledger(InLedger::Nothing, true);
+        let barred = after_ledger(InLedger::Nothing, false, true);
+        assert_eq!(barred, Next::Say(Became::NotPlaced));
+        assert_eq!(after_ledger(InLedger::Nothing, false, false), Next::Nothing);
+        let under_way = after_ledger(InLedger::Nothing, true, false);
         assert_eq!(under_way, Next::Say(Became::Processing));
     }
 

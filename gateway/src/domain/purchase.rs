@@ -3,6 +3,8 @@
 //! lease, under an epoch that its keeper could still vouch for. Everything else that may have taken
 //! a hold is PROCESSING.
 
+use std::time::Duration;
+
 use ids::{Epoch, OrderId, UserId};
 
 /// One wish to buy, as it goes to the ledger.
@@ -14,6 +16,8 @@ pub(crate) struct Entry {
     /// Per unit, as the ticket fixed it.
     pub(crate) unit_price: i64,
     pub(crate) ticket_expires_ms: u64,
+    /// When this attempt was placed, by our clock that never goes back.
+    pub(crate) placed_at: Duration,
     /// W3C; may be empty.
     pub(crate) traceparent: String,
 }
@@ -50,6 +54,8 @@ pub enum EntryRefusal {
     LimitReached,
     /// Fewer units are left.
     SoldOut,
+    /// The attempt was under way for too long, or nobody could say since when: another may go well.
+    TooLate,
 }
 
 /// What the ledger remembers of an order that the books decided.
@@ -83,6 +89,15 @@ pub(crate) struct Reserved {
     pub(crate) lease_lapsed: bool,
     /// One for each entry, in their order.
     pub(crate) answers: Vec<EntryAnswer>,
+    /// By the ledger's clock, in microseconds since the Unix epoch; 0 if it doesn't say.
+    pub(crate) now_us: u64,
+}
+
+impl Reserved {
+    /// Whether attempts were refused only for what was known of the time.
+    pub(crate) fn has_too_late(&self) -> bool {
+        self.answers.contains(&EntryAnswer::Refused(EntryRefusal::TooLate))
+    }
 }
 
 /// What came of a Reserve call.
@@ -121,7 +136,8 @@ pub enum Answer {
     Refused(EntryRefusal),
     /// The books refused the order or gave its units back; final.
     Rejected,
-    /// The shard is being loaded or can't be asked; nothing was taken that counts.
+    /// The shard is being loaded or can't be asked, or the attempt came too late; nothing was taken
+    /// that counts.
     Loading,
     /// The books alone answer.
     Retired,
@@ -148,6 +164,9 @@ fn tell(answer: &EntryAnswer, lease_lapsed: bool, recorded: Recorded) -> Answer 
         // The row is there already: no lease is needed to say so.
         EntryAnswer::Settled(Settled::Placed) => Answer::Accepted,
         EntryAnswer::Settled(Settled::Rejected | Settled::Released) => Answer::Rejected,
+        // Somebody may have been told that nothing was placed: this attempt's hold would belie
+        // that.
+        EntryAnswer::Refused(EntryRefusal::TooLate) => Answer::Loading,
         EntryAnswer::Refused(why) => Answer::Refused(*why),
     }
 }
@@ -182,6 +201,7 @@ mod tests {
             (placed, true, InsideLease, Answer::Processing),
             (EntryAnswer::Settled(Settled::Rejected), false, InsideLease, Answer::Rejected),
             (EntryAnswer::Settled(Settled::Released), false, InsideLease, Answer::Rejected),
+            (EntryAnswer::Refused(EntryRefusal::TooLate), false, Unsure, Answer::Loading),
             (sold_out.clone(), false, Unsure, Answer::Refused(EntryRefusal::SoldOut)),
             (sold_out, true, InsideLease, Answer::Processing),
         ];

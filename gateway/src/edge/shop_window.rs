@@ -52,7 +52,8 @@ pub(super) async fn watch_item(
 ) -> Result<Stream, Refusal> {
     let id = input::id("item_id", &call.message.item_id)?;
     let item = shop.items.get(id).await.map_err(|error| no_result(error, "item"))?;
-    let open_ms = item.facts.window.closes_ms.saturating_sub(shop.clock.wall_ms());
+    let now_ms = shop.time_of(&item).await?;
+    let open_ms = item.facts.window.closes_ms.saturating_sub(now_ms);
     if open_ms == 0 {
         // An answer of no event would make clients come back for more, for ever.
         return Err(Refusal::Closed);

@@ -30,7 +30,7 @@ pub(super) async fn issue_ticket(
         return Err(Refusal::field("quantity", says));
     }
     let lifetime_ms = u64::from(shop.config.tickets.lifetime_s) * 1000;
-    let life = life(facts.window, shop.clock.wall_ms(), lifetime_ms)?;
+    let life = life(facts.window, shop.time_of(&item).await?, lifetime_ms)?;
     let Unchallenged { buyer } = challenge(buyer);
 
     let user = buyer.user();

@@ -62,7 +62,7 @@ impl<S> LocalView<S> {
         let fresh = self.shop.config.stock.fresh();
         let (_shard, heard) = item.shard_for(terms.user, self.shop.clock.now(), fresh);
         let refusal = cut(&Glimpse {
-            now_ms: self.shop.clock.wall_ms(),
+            ledger_ms: item.cell_for(terms.user).time.now_ms(self.shop.clock.now()),
             window: item.facts.window,
             clock_slack_ms: self.shop.config.purchase.clock_slack_ms,
             ticket_expires_ms: terms.expires_ms,

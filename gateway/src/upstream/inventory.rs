@@ -19,6 +19,7 @@ use crate::{
         order::InLedger,
         purchase::{Entry, EntryAnswer, EntryRefusal, Hold, ReserveOutcome, Reserved, Settled},
     },
+    ledger_time::Reading,
     stock::News,
 };
 
@@ -38,6 +39,15 @@ pub(crate) struct Sale {
     pub(crate) window: Window,
     /// Empty in a list of sales.
     pub(crate) items: Vec<Item>,
+}
+
+/// What the ledger knows of orders.
+#[derive(Debug)]
+pub(crate) struct Look {
+    /// One for each order, in their order.
+    pub(crate) known: Vec<InLedger>,
+    /// The epoch, and the ledger's clock in microseconds since the Unix epoch.
+    pub(crate) time: Option<(Epoch, u64)>,
 }
 
 /// A client of inventory-svc.
@@ -62,21 +72,23 @@ impl Inventory {
         }
     }
 
-    /// Takes units for a batch of one shard, which is part of `item`. An instance that is cut off
-    /// from its stores has taken nothing, so another is asked, once; never after
-    /// [`ReserveOutcome::Unknown`].
+    /// Takes units for a batch of one shard, which is part of `item`. `time` is what was last heard
+    /// of the ledger's: without it, the batch takes nothing and learns that. An instance that is
+    /// cut off from its stores has taken nothing, so another is asked, once, for the same attempts;
+    /// never after [`ReserveOutcome::Unknown`].
     pub(crate) async fn reserve(
         &self,
         shard: ShardNo,
         item: ItemId,
         entries: &[Entry],
+        time: Option<Reading>,
         limit: Duration,
     ) -> ReserveOutcome {
         let until = Until::within(&self.clock, limit);
-        let outcome = self.reserve_once(shard, item, entries, limit).await;
+        let outcome = self.reserve_once(shard, item, entries, time, limit).await;
         let left = until.left(&self.clock);
         if outcome == ReserveOutcome::Unable && !left.is_zero() && self.channel.has_an_able_one() {
-            self.reserve_once(shard, item, entries, left).await
+            self.reserve_once(shard, item, entries, time, left).await
         } else {
             outcome
         }
@@ -87,12 +99,13 @@ impl Inventory {
         shard: ShardNo,
         item: ItemId,
         entries: &[Entry],
+        time: Option<Reading>,
         limit: Duration,
     ) -> ReserveOutcome {
         let mut client = self.ledger.clone();
         let request = wire::ReserveRequest {
             shard_no: shard.get(),
-            entries: entries.iter().map(reserve_entry).collect(),
+            entries: entries.iter().map(|entry| reserve_entry(entry, time)).collect(),
             item_id: id_bytes(item.as_bytes()),
         };
         match call(limit, request, |request| async move { client.reserve(request).await }).await {
@@ -115,17 +128,20 @@ impl Inventory {
         }
     }
 
-    /// What the ledger knows of orders of one shard, in their order. At most [`FIND_LEN_MAX`].
+    /// What the ledger knows of orders of one shard, in their order. At most [`FIND_LEN_MAX`]. With
+    /// `bars` nothing comes any more of attempts so far, at those of which it knows nothing.
     pub(crate) async fn find(
         &self,
         shard: ShardNo,
         orders: &[OrderId],
+        bars: bool,
         until: Until,
-    ) -> Vec<InLedger> {
+    ) -> Look {
         let mut client = self.ledger.clone();
         let request = wire::FindRequest {
             shard_no: shard.get(),
             order_ids: orders.iter().map(|order| id_bytes(order.as_bytes())).collect(),
+            bars,
         };
         let limit = until.left(&self.clock);
         let answer = call(limit, request, |request| async move { client.find(request).await });
@@ -141,9 +157,16 @@ impl Inventory {
             }
         };
         let last = Epoch::from_wire(answer.retired_epoch).ok().flatten();
+        // One that doesn't tell the time is of the version before, and bars nothing.
+        let time = Epoch::from_wire(answer.epoch).ok().flatten().map(|in_| (in_, answer.now_us));
+        let time = time.filter(|(_, now_us)| *now_us > 0);
         let state = |place| answer.states.get(place);
         let known = |place| state(place).map_or(InLedger::CannotTell, |state| found(*state, last));
-        (0..orders.len()).map(known).collect()
+        let known = |place| match known(place) {
+            InLedger::Nothing if time.is_none() => InLedger::CannotTell,
+            known => known,
+        };
+        Look { known: (0..orders.len()).map(known).collect(), time }
     }
 
     /// News of the stock of shards, until the stream breaks.
@@ -214,7 +237,11 @@ fn id_bytes(id: &[u8; 16]) -> Bytes {
     Bytes::copy_from_slice(id)
 }
 
-fn reserve_entry(entry: &Entry) -> wire::ReserveEntry {
+fn reserve_entry(entry: &Entry, time: Option<Reading>) -> wire::ReserveEntry {
+    let placed_at = time.map_or(wire::PlacedAt { epoch: 0, us: 0 }, |time| wire::PlacedAt {
+        epoch: time.epoch.get(),
+        us: time.us_at(entry.placed_at),
+    });
     wire::ReserveEntry {
         order_id: id_bytes(entry.order.as_bytes()),
         user_id: id_bytes(entry.user.as_bytes()),
@@ -222,6 +249,7 @@ fn reserve_entry(entry: &Entry) -> wire::ReserveEntry {
         unit_price: entry.unit_price,
         ticket_expires_ms: entry.ticket_expires_ms,
         traceparent: entry.traceparent.clone(),
+        placed_at: Some(placed_at),
     }
 }
 
@@ -272,6 +300,7 @@ fn reserved(entries: &[Entry], batch: wire::ReservedBatch) -> Result<Reserved, &
         epoch,
         lease_lapsed: batch.lease_lapsed,
         answers: answers.collect::<Result<_, _>>()?,
+        now_us: batch.now_us,
     })
 }
 
@@ -308,6 +337,7 @@ fn refusal(why: wire::EntryRefusal) -> Option<EntryRefusal> {
         wire::EntryRefusal::Paused => Some(EntryRefusal::Paused),
         wire::EntryRefusal::LimitReached => Some(EntryRefusal::LimitReached),
         wire::EntryRefusal::SoldOut => Some(EntryRefusal::SoldOut),
+        wire::EntryRefusal::TooLate => Some(EntryRefusal::TooLate),
     }
 }
 

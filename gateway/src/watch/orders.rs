@@ -43,8 +43,15 @@ pub(crate) async fn poll(watchers: &Watchers, inquiry: &Inquiry, clock: &Clock, 
             }
         }
         for (shard, keys) in rowless {
-            for keys in keys.chunks(inventory::FIND_LEN_MAX) {
-                ask_ledger(watchers, inquiry, shard, keys, Until::within(clock, limit)).await;
+            // Who was told so already is told nothing new: to bar their orders again and again
+            // would let nothing come of their next attempts.
+            let is_told = |key: &Key| watchers.last(key) == Some(Became::NotPlaced);
+            let (told, untold): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_told);
+            for (keys, bars) in [(told, false), (untold, true)] {
+                for keys in keys.chunks(inventory::FIND_LEN_MAX) {
+                    let until = Until::within(clock, limit);
+                    ask_ledger(watchers, inquiry, (shard, bars), keys, until).await;
+                }
             }
         }
     }
@@ -58,16 +65,17 @@ async fn find(inquiry: &Inquiry, keys: &[Key], until: Until) -> Result<orders::F
 async fn ask_ledger(
     watchers: &Watchers,
     inquiry: &Inquiry,
-    shard: ShardNo,
+    (shard, bars): (ShardNo, bool),
     keys: &[Key],
     until: Until,
 ) {
     let ids: Vec<_> = keys.iter().map(|(order, _)| *order).collect();
-    let says = inquiry.beyond_books(shard, &ids, until).await;
+    let says = inquiry.beyond_books(shard, &ids, bars, until).await;
     let mut retired = Vec::new();
     for (key, next) in keys.iter().zip(says) {
         match next {
             Next::Say(became) => watchers.tell(key, became),
+            Next::Nothing => {}
             // The next poll does, soon enough.
             Next::AskBooksAgain => watchers.tell(key, Became::Processing),
             Next::AskBooksOf { last } => retired.push((*key, last)),

@@ -1,18 +1,21 @@
 //! Two inventory-svc, one of which is cut off: nobody is sent away for its sake, nothing is asked
 //! twice that may have been done, and news come from who has some.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use chassis::{Cores, Stopper, TaskOwner};
 use proto::{
     gateway::v1::PurchaseState::{Accepted, Processing},
-    inventory::v1::{ReserveResponse, ShardRefusal, WatchStockResponse, reserve_response::Answer},
+    inventory::v1::{
+        EntryAnswer, ReserveResponse, ShardRefusal, WatchStockResponse, entry_answer,
+        reserve_response::Answer,
+    },
 };
 use tonic::{Response, Status};
 
 use crate::{
     stage::{Buyer, Plan, Stage, serve_stubs},
-    stubs::{World, lock},
+    stubs::{World, batch, held, lock},
 };
 
 /// A gateway in front of two instances.
@@ -61,6 +64,38 @@ async fn who_could_do_nothing_sends_no_buyer_away() {
     futures::future::join_all(buyers).await;
     let (well, cut_off) = two.asked();
     assert!(cut_off < well, "it keeps its turn: {cut_off} batches, and {well} elsewhere");
+}
+
+#[tokio::test]
+async fn whoever_is_asked_second_hears_when_the_attempt_was_placed() {
+    let two = Two::open().await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    for (world, is_able) in [(&two.stage.world, true), (&two.other, false)] {
+        let asked = Arc::clone(&asked);
+        world.reserve_with(move |request| {
+            let [entry] = &request.entries[..] else { panic!("one buyer, one batch") };
+            lock(&asked).push((entry.order_id.clone(), entry.placed_at, is_able));
+            let held = entry_answer::Answer::Held(held(entry));
+            Ok(match is_able {
+                true => batch(vec![EntryAnswer { answer: Some(held) }]),
+                false => {
+                    let refusal = ShardRefusal::Unreachable.into();
+                    ReserveResponse { answer: Some(Answer::Refusal(refusal)) }
+                }
+            })
+        });
+    }
+    let buyer = two.stage.buyer().await;
+    let twice = async || {
+        let ticket = buyer.ticket(1, &format!("wish {}", lock(&asked).len())).await;
+        assert_eq!(buyer.buy(&ticket, 1).await.unwrap(), Accepted);
+        matches!(&lock(&asked)[..], [.., (_, _, false), (_, _, true)])
+    };
+    two.stage.until("both are asked of one attempt", twice).await;
+    let asked = lock(&asked);
+    let [.., (order, placed_at, _), second] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!((order, placed_at), (&second.0, &second.1));
+    assert_eq!(placed_at.unwrap().epoch, 7, "the ledger's time is known");
 }
 
 #[tokio::test]

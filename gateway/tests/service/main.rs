@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what must not fail may panic")]
 
 mod choices;
+mod finality;
 mod http;
 mod identity;
 mod instances;

@@ -76,9 +76,9 @@ async fn a_shard_that_is_loading_says_when_to_come_back() {
 async fn for_a_retired_shard_the_books_alone_answer() {
     let stage = Stage::open().await;
     let buyer = stage.buyer().await;
+    let ticket = buyer.ticket(1, "mine").await;
     stage.world.refuse_shard_with(ShardRefusal::Retired);
     *lock(&stage.world.found) = Some(FoundState::Retired);
-    let ticket = buyer.ticket(1, "mine").await;
     assert_eq!(buyer.buy(&ticket, 2).await.unwrap(), Processing, "these books are an older copy");
     stage.world.open_epoch.store(LAST_EPOCH, Ordering::SeqCst);
     assert_eq!(reason(buyer.buy(&ticket, 2).await), "CLOSED");

@@ -97,6 +97,7 @@ impl Stage {
         let (sale, item) = (SaleId::random(), ItemId::random());
         let world = Arc::new(World::default());
         lock(&world.ledger).stock = 100;
+        *lock(&world.clock) = Some(clock.clone());
         lock(&world.sales).push(sale_of(sale, item, &clock, &plan));
         *lock(&world.keys) = vec![key("one", &KEY_ONE)];
         world.is_user_down.store(plan.is_user_down, std::sync::atomic::Ordering::SeqCst);

@@ -1,6 +1,9 @@
 //! The services behind the door, as small as they can be: a ledger with the rules that a gateway
 //! can see, rows, and keys. A test scripts what it needs to be otherwise.
 
+mod ledger;
+mod people;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -11,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use chassis::Clock;
 use futures::{StreamExt as _, stream::BoxStream};
 use ids::OrderId;
 use proto::{
@@ -23,7 +27,7 @@ use proto::{
 };
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-mod people;
+pub(crate) use ledger::{Ledger, batch, held};
 
 /// Of the shard, where Find says that it is retired.
 pub(crate) const LAST_EPOCH: i64 = 7;
@@ -37,6 +41,8 @@ pub(crate) struct World {
     /// Answers Reserve in the place of the ledger.
     pub(crate) reserve: Mutex<Option<Reserve>>,
     pub(crate) ledger: Mutex<Ledger>,
+    /// The ledger's; the machine's if there is none.
+    pub(crate) clock: Mutex<Option<Clock>>,
     /// Lengths of the batches that came.
     pub(crate) batches: Mutex<Vec<usize>>,
     /// What WatchStock says, again and again; silent while `None`.
@@ -62,15 +68,6 @@ pub(crate) struct World {
     pub(crate) is_inventory_down: AtomicBool,
     pub(crate) is_order_down: AtomicBool,
     pub(crate) is_user_down: AtomicBool,
-}
-
-/// Stock, and what was taken from it.
-#[derive(Default)]
-pub(crate) struct Ledger {
-    pub(crate) stock: u32,
-    pub(crate) open: HashMap<Bytes, inventory::Hold>,
-    pub(crate) settled: HashMap<Bytes, inventory::SettledState>,
-    pub(crate) lease_lapsed: bool,
 }
 
 pub(crate) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -102,61 +99,21 @@ impl World {
         });
     }
 
+    /// By the ledger's clock.
+    pub(crate) fn now_us(&self) -> u64 {
+        lock(&self.clock).clone().unwrap_or_else(Clock::system).wall_us()
+    }
+
+    fn closes_us(&self) -> u64 {
+        let sales = lock(&self.sales);
+        let closes = sales.first().and_then(|sale| sale.closes_at);
+        closes.map_or(u64::MAX, |at| {
+            u64::try_from(at.seconds).unwrap() * 1_000_000 + u64::try_from(at.nanos).unwrap() / 1000
+        })
+    }
+
     pub(crate) fn batches(&self) -> Vec<usize> {
         lock(&self.batches).clone()
-    }
-}
-
-/// A batch's answer in epoch 7.
-pub(crate) fn batch(answers: Vec<inventory::EntryAnswer>) -> inventory::ReserveResponse {
-    let batch =
-        inventory::ReservedBatch { epoch: 7, left: 0, version: 1, lease_lapsed: false, answers };
-    inventory::ReserveResponse { answer: Some(inventory::reserve_response::Answer::Batch(batch)) }
-}
-
-pub(crate) fn held(entry: &inventory::ReserveEntry) -> inventory::Hold {
-    inventory::Hold {
-        order_id: entry.order_id.clone(),
-        user_id: entry.user_id.clone(),
-        quantity: entry.quantity,
-        unit_price: entry.unit_price,
-        // Nothing that a gateway could make up by itself.
-        taken_at_ms: 4711,
-        traceparent: entry.traceparent.clone(),
-    }
-}
-
-impl Ledger {
-    fn reserve(&mut self, request: &inventory::ReserveRequest) -> inventory::ReserveResponse {
-        use inventory::entry_answer::Answer;
-        let mut answers = Vec::new();
-        for entry in &request.entries {
-            let answer = if let Some(state) = self.settled.get(&entry.order_id) {
-                Answer::Settled((*state).into())
-            } else if let Some(hold) = self.open.get(&entry.order_id) {
-                Answer::Open(hold.clone())
-            } else if self.stock < entry.quantity {
-                Answer::Refusal(inventory::EntryRefusal::SoldOut.into())
-            } else {
-                self.stock -= entry.quantity;
-                self.open.insert(entry.order_id.clone(), held(entry));
-                Answer::Held(held(entry))
-            };
-            answers.push(inventory::EntryAnswer { answer: Some(answer) });
-        }
-        let mut response = batch(answers);
-        if let Some(inventory::reserve_response::Answer::Batch(batch)) = &mut response.answer {
-            batch.left = self.stock;
-            batch.lease_lapsed = self.lease_lapsed;
-        }
-        response
-    }
-
-    fn find(&self, id: &Bytes) -> Option<inventory::FoundState> {
-        if self.settled.contains_key(id) {
-            return Some(inventory::FoundState::Settled);
-        }
-        self.open.contains_key(id).then_some(inventory::FoundState::Open)
     }
 }
 
@@ -178,12 +135,26 @@ impl InventoryService for Stub {
     ) -> Result<Response<inventory::ReserveResponse>, Status> {
         assert!(request.metadata().contains_key("grpc-timeout"), "Reserve has a deadline");
         let request = request.into_inner();
-        lock(&self.0.batches).push(request.entries.len());
-        up(&self.0.is_inventory_down)?;
-        match &*lock(&self.0.reserve) {
-            Some(script) => script(request).map(crate::instances::with_head),
-            None => Ok(Response::new(lock(&self.0.ledger).reserve(&request))),
+        let is_first = request.entries[0].placed_at.is_none_or(|at| at.epoch == 0);
+        let len = request.entries.len();
+        let now_us = self.0.now_us();
+        let answer = up(&self.0.is_inventory_down).and_then(|()| match &*lock(&self.0.reserve) {
+            Some(script) => script(request),
+            None => Ok(lock(&self.0.ledger).reserve(&request, now_us, self.0.closes_us())),
+        });
+        let mut answer = answer.inspect_err(|_| lock(&self.0.batches).push(len))?;
+        let mut has_taught = false;
+        if let Some(inventory::reserve_response::Answer::Batch(batch)) = &mut answer.answer {
+            batch.now_us = now_us;
+            let too_late = inventory::EntryRefusal::TooLate.into();
+            let too_late = Some(inventory::entry_answer::Answer::Refusal(too_late));
+            has_taught = is_first && batch.answers.iter().any(|entry| entry.answer == too_late);
         }
+        // One that only taught the time is sent again.
+        if !has_taught {
+            lock(&self.0.batches).push(len);
+        }
+        Ok(crate::instances::with_head(answer))
     }
 
     async fn settle(
@@ -217,10 +188,19 @@ impl InventoryService for Stub {
     ) -> Result<Response<inventory::FindResponse>, Status> {
         up(&self.0.is_inventory_down)?;
         let otherwise = lock(&self.0.found).unwrap_or(inventory::FoundState::Nothing);
-        let ledger = lock(&self.0.ledger);
-        let states = request.get_ref().order_ids.iter();
-        let states = states.map(|id| ledger.find(id).unwrap_or(otherwise).into()).collect();
-        Ok(Response::new(inventory::FindResponse { states, retired_epoch: LAST_EPOCH }))
+        let now_us = self.0.now_us();
+        let mut ledger = lock(&self.0.ledger);
+        let inventory::FindRequest { order_ids, bars, .. } = request.into_inner();
+        let states = order_ids.into_iter().map(|id| {
+            let state = ledger.find(&id).unwrap_or(otherwise);
+            if bars && state == inventory::FoundState::Nothing {
+                ledger.barred.insert(id, now_us);
+            }
+            state.into()
+        });
+        let states = states.collect();
+        let retired_epoch = LAST_EPOCH;
+        Ok(Response::new(inventory::FindResponse { states, retired_epoch, epoch: 7, now_us }))
     }
 
     async fn count_shard(

@@ -9,10 +9,10 @@ use ids::{Epoch, ItemId, OrderId, ShardNo, UserId};
 use super::Inventory;
 use crate::{
     catalog::{LeaseRow, LeaseRows},
-    domain::sale::Phase,
+    domain::{PLACED_NOBODY_SAYS, sale::Phase},
     lease::LeaseView,
     ledger::{
-        ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger,
+        ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, Ledger, Look,
         MemoryLedger, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement,
         StageError, StagedOrder, Terms,
     },
@@ -129,6 +129,7 @@ pub(crate) fn entry(name: u8) -> ReserveEntry {
         quantity: 1,
         unit_price: PRICE,
         ticket_expires_ms: u64::MAX,
+        placed_us: PLACED_NOBODY_SAYS,
         traceparent: String::new(),
     }
 }
@@ -208,7 +209,7 @@ impl Ledger for Failing {
         Ok(vec![Peek::Fenced; shards.len()])
     }
 
-    async fn find(&self, _: ShardNo, _: Epoch, _: &[OrderId]) -> Result<Vec<Found>, Error> {
+    async fn find(&self, _: ShardNo, _: Epoch, _: bool, _: &[OrderId]) -> Result<Look, Error> {
         Err(self.error)
     }
 

@@ -9,14 +9,14 @@ use ids::{Epoch, OrderId, ShardNo};
 use super::Inventory;
 use crate::{
     lease::NotLeased,
-    ledger::{Error, Found},
+    ledger::{Error, Look},
 };
 
 /// What is known of the orders of one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// One for each order, in their order.
-    Each(Vec<Found>),
+    /// One for each order, in their order; and the epoch that this is of.
+    Each(Epoch, Look),
     /// It can't be told now.
     Unknown,
     /// This process can't tell now; another may.
@@ -26,11 +26,13 @@ pub enum Known {
     Retired(Epoch),
 }
 
-/// What is known of each order. `last_epoch` is that of a shard which the catalog shows as retired;
+/// What is known of each order; with `bars`, nothing comes any more of attempts so far at those of
+/// which there is nothing. `last_epoch` is that of a shard which the catalog shows as retired;
 /// it is asked for only then.
 pub async fn find<F>(
     inventory: &Inventory,
     shard: ShardNo,
+    bars: bool,
     orders: &[OrderId],
     last_epoch: impl FnOnce() -> F,
 ) -> Known
@@ -47,15 +49,16 @@ where
         Err(NotLeased::Lapsed) => return Known::Unable,
     };
     pause.reach("inventory.before_find").await;
-    let answer = ledger.find(shard, leased.epoch, orders).await;
+    let answer = ledger.find(shard, leased.epoch, bars, orders).await;
     pause.reach("inventory.after_find").await;
     match answer {
-        Ok(found) if leases.still_valid(&leased) => Known::Each(found),
+        Ok(look) if leases.still_valid(&leased) => Known::Each(leased.epoch, look),
         Ok(_) => Known::Unable,
         Err(error) => {
             inventory.report(shard, leased.epoch, error);
             match error {
-                Error::Fenced | Error::StaleEpoch { .. } => Known::Unknown,
+                // A clock that went back is nobody else's.
+                Error::Fenced | Error::StaleEpoch { .. } | Error::ClockBack => Known::Unknown,
                 Error::Unreachable | Error::Unknown => Known::Unable,
             }
         }

@@ -62,12 +62,14 @@ pub enum ShardRefusal {
 }
 
 /// Takes units for each of the entries, in their order. They are all of this shard, and of `item`
-/// if the caller says which.
+/// if the caller says which. `placed_in` says by the clock of which epoch each was placed, as far
+/// as that is known: another one's clock tells nothing, so such an attempt takes no hold.
 pub async fn reserve(
     inventory: &Inventory,
     shard: ShardNo,
     item: Option<ItemId>,
-    entries: Vec<ReserveEntry>,
+    mut entries: Vec<ReserveEntry>,
+    placed_in: &[Option<i64>],
 ) -> Reservation {
     let Inventory { ledger, leases, pause, instruments, .. } = inventory;
     let leased = match leases.check(shard) {
@@ -82,6 +84,11 @@ pub async fn reserve(
     if let Some(contradiction) = contradiction(&leased, item, &entries) {
         tracing::error!(%shard, ?contradiction, "a Reserve call contradicts the catalog");
         return Reservation::Contradicted(contradiction);
+    }
+    for (entry, placed_in) in entries.iter_mut().zip(placed_in) {
+        if placed_in.is_some_and(|epoch| epoch != leased.epoch.get()) {
+            entry.placed_us = 0;
+        }
     }
     pause.reach("inventory.before_ledger").await;
     let members = Members::of(entries.iter().map(|entry| entry.traceparent.as_str()));
@@ -157,7 +164,10 @@ impl LedgerCall {
 fn refused(inventory: &Inventory, shard: ShardNo, epoch: Epoch, error: Error) -> Reservation {
     inventory.report(shard, epoch, error);
     match error {
-        Error::Fenced | Error::StaleEpoch { .. } => Reservation::Refused(ShardRefusal::Loading),
+        // Whoever else asks that ledger hears the same, so no other instance need be asked.
+        Error::Fenced | Error::StaleEpoch { .. } | Error::ClockBack => {
+            Reservation::Refused(ShardRefusal::Loading)
+        }
         Error::Unreachable => Reservation::Refused(ShardRefusal::Unreachable),
         Error::Unknown => Reservation::Unknown,
     }

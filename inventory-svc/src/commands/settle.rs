@@ -66,7 +66,7 @@ where
             inventory.report(shard, epoch, error);
             Ok(())
         }
-        Err(Error::Unreachable | Error::Unknown) => Err(NotSettled),
+        Err(Error::ClockBack | Error::Unreachable | Error::Unknown) => Err(NotSettled),
     }
 }
 

@@ -19,6 +19,9 @@ pub struct ReserveEntry {
     pub unit_price: i64,
     /// The ticket's end, in milliseconds since the Unix epoch: it is good before this moment.
     pub ticket_expires_ms: u64,
+    /// When this attempt was placed, by the ledger's clock, in microseconds since the Unix epoch;
+    /// never later than it was. See [`super::attempts`].
+    pub placed_us: u64,
     /// W3C `traceparent` of the purchase, or empty.
     pub traceparent: String,
 }

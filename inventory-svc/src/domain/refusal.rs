@@ -18,4 +18,7 @@ pub enum Refusal {
     LimitReached,
     /// Fewer units are left than asked for.
     SoldOut,
+    /// This attempt is under way for too long, or somebody was told since it was placed that there
+    /// is nothing of its order. Another attempt may go well.
+    TooLate,
 }

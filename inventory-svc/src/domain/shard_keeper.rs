@@ -8,8 +8,8 @@ use std::mem;
 use ids::{Epoch, OrderId};
 
 use super::{
-    Count, Found, OpenHold, Opening, Place, ReserveEntry, Settled, Settlement, StagedOrder,
-    Staging, Stock,
+    Count, Look, OpenHold, Opening, Place, ReserveEntry, Settled, Settlement, StagedOrder, Staging,
+    Stock, Taken,
 };
 
 mod answers;
@@ -67,18 +67,18 @@ impl ShardKeeper {
     /// Takes units for each entry, in their order and each by itself.
     ///
     /// # Errors
-    /// [`Shut::Fenced`], then [`Shut::StaleEpoch`].
+    /// [`Shut::Fenced`], then [`Shut::StaleEpoch`], then [`Shut::ClockBack`].
     pub fn reserve(
         &mut self,
         me: &Identity,
         epoch: Epoch,
-        now_ms: u64,
+        now_us: u64,
         paused: bool,
         entries: Vec<ReserveEntry>,
     ) -> Result<Reserved, Shut> {
         let stock = self.open_in(me, epoch)?;
-        let answers = stock.reserve(now_ms, paused, entries);
-        Ok(Reserved { epoch, left: stock.left(), version: stock.version(), answers })
+        let Taken { now_us, answers } = stock.reserve(now_us, paused, entries)?;
+        Ok(Reserved { epoch, left: stock.left(), version: stock.version(), now_us, answers })
     }
 
     /// Applies what the books decided in `epoch`; of a closed shard too. See [`Stock::settle`].
@@ -189,18 +189,19 @@ impl ShardKeeper {
         }
     }
 
-    /// What is known of each of the orders, in their order.
+    /// What is known of each of the orders, in their order. See [`Stock::look`].
     ///
     /// # Errors
-    /// [`Shut::Fenced`], then [`Shut::StaleEpoch`].
+    /// [`Shut::Fenced`], then [`Shut::StaleEpoch`], then [`Shut::ClockBack`].
     pub fn find(
-        &self,
+        &mut self,
         me: &Identity,
         epoch: Epoch,
+        now_us: u64,
+        bars: bool,
         orders: &[OrderId],
-    ) -> Result<Vec<Found>, Shut> {
-        let stock = in_epoch(self.open(me)?, epoch)?;
-        Ok(orders.iter().map(|order| stock.find(*order)).collect())
+    ) -> Result<Look, Shut> {
+        Ok(self.open_in(me, epoch)?.look(now_us, bars, orders)?)
     }
 
     /// Open holds that waited long enough for the books, the longest overdue first.
@@ -255,6 +256,13 @@ impl ShardKeeper {
     /// Damages the stock, if there is one. See [`Stock::tamper`].
     pub fn tamper(&mut self, delta: i32) -> bool {
         self.stock_mut().map(|stock| stock.tamper(delta)).is_some()
+    }
+
+    /// What is remembered of attempts is lost, as by a Redis that lost its library.
+    pub fn lose_attempts(&mut self) {
+        if let Some(stock) = self.stock_mut() {
+            stock.lose_attempts();
+        }
     }
 
     fn loaded(&self) -> Option<&Loaded> {

@@ -10,11 +10,15 @@ use law::{AdmissionTimes, Units, Violation};
 
 use super::{
     EntryAnswer, Hold, OpenHold, Refusal, ReserveEntry, Settled, StagedOrder,
+    attempts::{Attempts, ClockBack},
     hold::ATTEMPTS_MAX,
     waiting::{Place, Waiting},
 };
 
+mod answers;
 mod hashing;
+
+pub use answers::{Count, Found, Look, Settlement, Taken};
 
 /// When a shard admits, and how much per user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,63 +46,6 @@ pub struct Opening {
     pub movement_watermark: u64,
 }
 
-/// What became of decisions of the books.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settlement {
-    /// All that is known of these orders is settled.
-    Applied {
-        /// How many live orders the books refused. That can't be while the ledger is right: alarm,
-        /// and load the shard.
-        rejected: u32,
-    },
-    /// Nothing was done: a higher generation was seen before, so the books are an older copy. Load
-    /// the shard.
-    GenerationLower {
-        /// The highest one seen.
-        seen: u64,
-    },
-    /// Nothing was done: another epoch is loaded, so these holds are not there.
-    OtherEpoch,
-}
-
-/// What is known of an order id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// An open hold.
-    Open,
-    /// The books have decided it.
-    Settled(Settled),
-    /// Nothing: it was never taken, or in an epoch that doesn't count.
-    Nothing,
-}
-
-/// What one shard holds, counted one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
-    /// The epoch that is loaded.
-    pub epoch: Epoch,
-    /// Units for sale.
-    pub stock: u64,
-    /// Holds that the books have not decided.
-    pub open_holds: u64,
-    /// Their units.
-    pub open_units: u64,
-    /// Orders that are live in the books, as far as the ledger was told.
-    pub placed_orders: u64,
-    /// Their units.
-    pub placed_units: u64,
-    /// Ids that can't be taken again.
-    pub tombstones: u64,
-    /// The units that the limit counts, summed user by user.
-    pub user_units: u64,
-    /// The most that one user has.
-    pub user_units_max: u32,
-    /// The last movement that was applied.
-    pub movement_watermark: u64,
-    /// Age of the oldest open hold in milliseconds, 0 if there is none.
-    pub oldest_open_ms: u64,
-}
-
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stock {
@@ -109,6 +56,8 @@ pub struct Stock {
     orders: HashMap<OrderId, Known>,
     users: HashMap<UserId, u32>,
     waiting: Waiting,
+    /// `None` if what was there is lost.
+    attempts: Option<Attempts>,
     open_units: u64,
     placed_units: u64,
 }
@@ -172,6 +121,7 @@ impl Staging {
             orders,
             users,
             waiting: Waiting::default(),
+            attempts: Some(Attempts::default()),
             open_units: 0,
             placed_units,
         }
@@ -200,16 +150,30 @@ impl Stock {
     }
 
     /// Takes units for each entry, in their order and each by itself.
+    ///
+    /// # Errors
+    /// [`ClockBack`]: nothing was done.
     pub fn reserve(
         &mut self,
-        now_ms: u64,
+        now_us: u64,
         paused: bool,
         entries: Vec<ReserveEntry>,
-    ) -> Vec<EntryAnswer> {
-        entries.into_iter().map(|entry| self.reserve_one(now_ms, paused, entry)).collect()
+    ) -> Result<Taken, ClockBack> {
+        let now_us = self.attempts_at(now_us).time_at(now_us)?;
+        let one = |entry| self.reserve_one(now_us, paused, entry);
+        Ok(Taken { now_us, answers: entries.into_iter().map(one).collect() })
     }
 
-    fn reserve_one(&mut self, now_ms: u64, paused: bool, entry: ReserveEntry) -> EntryAnswer {
+    fn attempts_at(&mut self, now_us: u64) -> &mut Attempts {
+        self.attempts.get_or_insert_with(|| Attempts::since(now_us))
+    }
+
+    /// What is remembered of attempts is lost, and nothing else.
+    pub fn lose_attempts(&mut self) {
+        self.attempts = None;
+    }
+
+    fn reserve_one(&mut self, now_us: u64, paused: bool, entry: ReserveEntry) -> EntryAnswer {
         if let Some(known) = self.orders.get(&entry.order) {
             return match known {
                 Known::Open(open) => EntryAnswer::Open(open.hold.clone()),
@@ -218,14 +182,19 @@ impl Stock {
                 Known::Released => EntryAnswer::Settled(Settled::Released),
             };
         }
-        match self.refusal(now_ms, paused, &entry) {
+        match self.refusal(now_us, paused, &entry) {
             Some(refusal) => EntryAnswer::Refused(refusal),
-            None => EntryAnswer::Held(self.hold(now_ms, entry)),
+            None => EntryAnswer::Held(self.hold(now_us / 1000, entry)),
         }
     }
 
     /// The first reason not to admit what isn't known yet.
-    fn refusal(&self, now_ms: u64, paused: bool, entry: &ReserveEntry) -> Option<Refusal> {
+    fn refusal(&self, now_us: u64, paused: bool, entry: &ReserveEntry) -> Option<Refusal> {
+        let now_ms = now_us / 1000;
+        let may_hold = self
+            .attempts
+            .as_ref()
+            .is_some_and(|attempts| attempts.may_hold(entry.order, entry.placed_us, now_us));
         let Terms { opens_ms, closes_ms, limit_per_user } = self.opening.terms;
         // Users whose requests are refused get no entry: what is kept is bounded by the stock.
         let has = self.users.get(&entry.user).copied().unwrap_or(0);
@@ -242,6 +211,8 @@ impl Stock {
             Some(Refusal::LimitReached)
         } else if self.left < entry.quantity {
             Some(Refusal::SoldOut)
+        } else if !may_hold {
+            Some(Refusal::TooLate)
         } else {
             None
         }
@@ -249,8 +220,15 @@ impl Stock {
 
     fn hold(&mut self, now_ms: u64, entry: ReserveEntry) -> Hold {
         let Terms { opens_ms, closes_ms, limit_per_user } = self.opening.terms;
-        let ReserveEntry { order, user, quantity, unit_price, ticket_expires_ms, traceparent } =
-            entry;
+        let ReserveEntry {
+            order,
+            user,
+            quantity,
+            unit_price,
+            ticket_expires_ms,
+            traceparent,
+            placed_us: _,
+        } = entry;
         let before = self.units();
         let hold = Hold { order, user, quantity, unit_price, taken_at_ms: now_ms, traceparent };
         let open = OpenHold { hold: hold.clone(), attempts: 0, since_ms: now_ms };
@@ -347,8 +325,23 @@ impl Stock {
         true
     }
 
-    /// What is known of an order id.
-    pub fn find(&self, order: OrderId) -> Found {
+    /// What is known of each of the orders. With `bars`, those of which there is nothing are barred
+    /// for all attempts so far.
+    ///
+    /// # Errors
+    /// [`ClockBack`].
+    pub fn look(&mut self, now_us: u64, bars: bool, orders: &[OrderId]) -> Result<Look, ClockBack> {
+        let now_us = self.attempts_at(now_us).time_at(now_us)?;
+        let look = |order: &OrderId| match self.find(*order) {
+            Found::Nothing if bars && !self.attempts_at(now_us).bar(*order, now_us) => {
+                Found::Unsure
+            }
+            found => found,
+        };
+        Ok(Look { now_us, found: orders.iter().map(look).collect() })
+    }
+
+    fn find(&self, order: OrderId) -> Found {
         match self.orders.get(&order) {
             None => Found::Nothing,
             Some(Known::Open(_)) => Found::Open,

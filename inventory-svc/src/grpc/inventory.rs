@@ -61,9 +61,10 @@ impl InventoryService for Handlers {
         request: Request<ReserveRequest>,
     ) -> Result<Response<ReserveResponse>, Status> {
         let asked = ask::reserve(request.into_inner())?;
-        match reserve::reserve(&self.inventory, asked.shard, asked.item, asked.entries).await {
+        let ask::Reserve { shard, item, entries, placed_in, ids } = asked;
+        match reserve::reserve(&self.inventory, shard, item, entries, &placed_in).await {
             Reservation::Batch { reserved, lease_lapsed } => {
-                Ok(Response::new(tell::batch(reserved, lease_lapsed, asked.ids)))
+                Ok(Response::new(tell::batch(reserved, lease_lapsed, ids)))
             }
             Reservation::Refused(refusal) => {
                 let mut answer = Response::new(tell::shard_refusal(refusal));
@@ -112,9 +113,9 @@ impl InventoryService for Handlers {
     }
 
     async fn find(&self, request: Request<FindRequest>) -> Result<Response<FindResponse>, Status> {
-        let ask::Find { shard, orders } = ask::find(&request.into_inner())?;
+        let ask::Find { shard, orders, bars } = ask::find(&request.into_inner())?;
         let last_epoch = || self.last_epoch(shard);
-        let known = find::find(&self.inventory, shard, &orders, last_epoch).await;
+        let known = find::find(&self.inventory, shard, bars, &orders, last_epoch).await;
         let is_unable = known == Known::Unable;
         let mut answer = Response::new(tell::found(known, orders.len()));
         if is_unable {

@@ -13,7 +13,7 @@ use chassis::Clock;
 use ids::{Epoch, OrderId, ShardNo};
 
 use super::{
-    ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger, OpenHold,
+    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, Ledger, Look, OpenHold,
     Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
 };
 use crate::domain::ShardKeeper;
@@ -83,7 +83,7 @@ impl Ledger for MemoryLedger {
         entries: Vec<ReserveEntry>,
     ) -> Result<Reserved, Error> {
         let reserved = self
-            .at(shard, |me, shard| shard.reserve(me, epoch, self.clock.wall_ms(), paused, entries));
+            .at(shard, |me, shard| shard.reserve(me, epoch, self.clock.wall_us(), paused, entries));
         Ok(reserved?)
     }
 
@@ -158,9 +158,10 @@ impl Ledger for MemoryLedger {
         &self,
         shard: ShardNo,
         epoch: Epoch,
+        bars: bool,
         orders: &[OrderId],
-    ) -> Result<Vec<Found>, Error> {
-        Ok(self.at(shard, |me, shard| shard.find(me, epoch, orders))?)
+    ) -> Result<Look, Error> {
+        Ok(self.at(shard, |me, shard| shard.find(me, epoch, self.clock.wall_us(), bars, orders))?)
     }
 
     async fn due(&self, shard: ShardNo, limit: usize) -> Result<Holds, Error> {

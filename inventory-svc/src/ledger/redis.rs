@@ -40,7 +40,7 @@ use self::{
     trouble::Trouble,
 };
 use super::{
-    ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger, OpenHold,
+    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, Ledger, Look, OpenHold,
     Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
 };
 
@@ -169,6 +169,12 @@ impl RedisLedger {
         }
         match Reply::of(answer)? {
             (Word::Fenced, _) => Err(Error::Fenced),
+            (Word::ClockBack, _) => {
+                if self.may_grumble() {
+                    tracing::error!("redis' clock went back: set it right, or reload the shards");
+                }
+                Err(Error::ClockBack)
+            }
             (Word::Stale, mut reply) => Err(Error::StaleEpoch { loaded: reply.epoch()? }),
             (Word::NoMaster, _) => {
                 lane.doubt();
@@ -191,14 +197,20 @@ impl RedisLedger {
         if trouble == Trouble::NoMaster {
             lane.doubt();
         }
-        let now = self.clock.now();
-        let mut grumbled_at = self.grumbled_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if grumbled_at.is_none_or(|before| now >= before + GRUMBLE_EVERY) {
-            *grumbled_at = Some(now);
-            drop(grumbled_at);
+        if self.may_grumble() {
             tracing::warn!(%error, ?trouble, "redis refuses calls");
         }
         trouble.into()
+    }
+
+    fn may_grumble(&self) -> bool {
+        let now = self.clock.now();
+        let mut grumbled_at = self.grumbled_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = grumbled_at.is_none_or(|before| now >= before + GRUMBLE_EVERY);
+        if may {
+            *grumbled_at = Some(now);
+        }
+        may
     }
 
     async fn peek_piece(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {
@@ -285,8 +297,8 @@ impl Ledger for RedisLedger {
         }
         let orders: Vec<_> = entries.into_iter().map(|entry| entry.order).collect();
         let mut reply = self.done(self.admission(), command).await?;
-        let (left, version) = (reply.number()?, reply.number()?);
-        Ok(Reserved { epoch, left, version, answers: reply.answers(&orders)? })
+        let (left, version, now_us) = (reply.number()?, reply.number()?, reply.number()?);
+        Ok(Reserved { epoch, left, version, now_us, answers: reply.answers(&orders)? })
     }
 
     async fn settle(
@@ -394,19 +406,21 @@ impl Ledger for RedisLedger {
         &self,
         shard: ShardNo,
         epoch: Epoch,
+        bars: bool,
         orders: &[OrderId],
-    ) -> Result<Vec<Found>, Error> {
-        let mut found = Vec::with_capacity(orders.len());
+    ) -> Result<Look, Error> {
+        let mut look = Look { now_us: 0, found: Vec::with_capacity(orders.len()) };
         for piece in pieces(orders) {
             let mut command = self.reading("find", shard);
-            command.arg(epoch.get());
+            command.arg(epoch.get()).arg(u8::from(bars));
             for order in piece {
                 command.arg(order.as_bytes());
             }
-            let reply = self.done(self.admission(), command).await?;
-            found.extend(reply.found(piece.len())?);
+            let mut reply = self.done(self.admission(), command).await?;
+            look.now_us = reply.number()?;
+            look.found.extend(reply.found(piece.len())?);
         }
-        Ok(found)
+        Ok(look)
     }
 
     async fn due(&self, shard: ShardNo, limit: usize) -> Result<Holds, Error> {

@@ -312,6 +312,7 @@ impl House {
         let entries = users.iter().map(|number| {
             let (order, user) = order(shard, *number);
             v1::ReserveEntry {
+                placed_at: None,
                 order_id: order.as_bytes().to_vec().into(),
                 user_id: user.as_bytes().to_vec().into(),
                 quantity: 1,

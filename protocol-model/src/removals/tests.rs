@@ -79,6 +79,7 @@ table! {
     a_load_from_a_stale_epoch: LoadFromStaleEpoch,
     the_fence_in_get_order: FenceInGetOrder,
     the_lease_in_get_order: LeaseInGetOrder,
+    the_bar_before_not_placed: NotPlacedBars,
     the_books_after_the_shard_is_retired: BooksAfterRetired,
     the_books_that_have_the_last_epoch_open: BooksOfTheLastEpoch,
     whose_item_the_books_row_is: ItemOfTheGuard,

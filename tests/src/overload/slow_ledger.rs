@@ -10,7 +10,7 @@ use std::{
 use chassis::Clock;
 use ids::{Epoch, OrderId, ShardNo};
 use inventory_svc::ledger::{
-    ActivateError, Activation, Count, Error, ForgetError, Found, Holds, Identity, Ledger,
+    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, Ledger, Look,
     MemoryLedger, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError,
     StagedOrder,
 };
@@ -113,9 +113,10 @@ impl Ledger for SlowLedger {
         &self,
         shard: ShardNo,
         epoch: Epoch,
+        bars: bool,
         orders: &[OrderId],
-    ) -> Result<Vec<Found>, Error> {
-        self.inner.find(shard, epoch, orders).await
+    ) -> Result<Look, Error> {
+        self.inner.find(shard, epoch, bars, orders).await
     }
 
     async fn due(&self, shard: ShardNo, limit: usize) -> Result<Holds, Error> {

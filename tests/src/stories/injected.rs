@@ -5,7 +5,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ids::{CommandId, Epoch, ItemId, OrderId, UserId};
-use inventory_svc::ledger::{EntryAnswer, Ledger as _, ReserveEntry};
+use inventory_svc::{
+    domain::PLACED_NOBODY_SAYS,
+    ledger::{EntryAnswer, Ledger as _, ReserveEntry},
+};
 use journal::{Command, PlacedHold, Record};
 use proto::{
     inventory::v1::{
@@ -47,6 +50,7 @@ async fn reserve(
         unit_price,
         ticket_expires_ms: u64::MAX,
         traceparent: String::new(),
+        placed_at: None,
     };
     let item_id = item.map(|item| bytes(item.as_bytes())).unwrap_or_default();
     let request = ReserveRequest { shard_no: sale.shard.get(), entries: vec![entry], item_id };
@@ -133,6 +137,7 @@ async fn a_hold_that_contradicts_its_item_is_never_a_live_row() {
         quantity: 1,
         unit_price: 0,
         ticket_expires_ms: u64::MAX,
+        placed_us: PLACED_NOBODY_SAYS,
         traceparent: String::new(),
     };
     let taken = house.ledger.reserve(sale.shard, epoch, false, vec![free]).await.expect("open");

@@ -1,11 +1,14 @@
 //! What the door says by itself, case by case.
 
+use std::time::Duration;
+
 use ids::{ShardNo, UserId};
 
 use super::*;
 
-/// `now attempt(first|retry) heard(-|loading|paused|units) wanted → verdict`, for the window [1000,
-/// 9000), a ticket that ends at 5000 (at 9000 if the case begins with `late`), and a slack of 100.
+/// `now(-|ms of the ledger) attempt(first|retry) heard(-|loading|paused|units) wanted → verdict`,
+/// for the window [1000, 9000), a ticket that ends at 5000 (at 9000 if the case begins with
+/// `late`), and a slack of 100.
 fn check(case: &str) {
     let (input, expected) = case.split_once('→').unwrap();
     let (input, ticket_expires_ms) = match input.strip_prefix("late ") {
@@ -20,11 +23,12 @@ fn check(case: &str) {
         quantity: wanted.parse().unwrap(),
         unit_price: 100,
         ticket_expires_ms,
+        placed_at: Duration::ZERO,
         traceparent: String::new(),
     };
     let open = |units_left, is_paused| Some(Heard::Open(Level { units_left, is_paused }));
     let view = View {
-        now_ms: now.parse().unwrap(),
+        ledger_ms: (now != "-").then(|| now.parse().unwrap()),
         window: Window { tickets_from_ms: 0, opens_ms: 1000, closes_ms: 9000 },
         clock_slack_ms: 100,
         is_first_attempt: attempt == "first",
@@ -78,10 +82,16 @@ fn the_door_refuses_only_what_it_knows() {
         "5000 first paused 1 → expired",
         "5000 retry 9 1 → expired",
         "late 8999 first 0 1 → sold out",
-        "late 9000 first 0 1 → expired",
-        "late 9099 first 0 1 → expired",
-        "late 9100 first 0 1 → closed",
-        "late 9100 retry 0 1 → expired",
+        // What we know is never ahead of the ledger's clock.
+        "late 9000 first 0 1 → closed",
+        "late 9000 retry 0 1 → expired",
+        // Whoever doesn't know the ledger's time says nothing of it.
+        "- first - 1 → admit",
+        "- first 0 1 → sold out",
+        "- first paused 1 → paused",
+        "- first loading 1 → loading",
+        "- first 1 1 → admit",
+        "- retry 0 1 → admit",
     ] {
         check(case);
     }

@@ -4,13 +4,13 @@ use super::*;
 use crate::{
     commands::bench::{Bench, LEASE, entry, epoch, order, shard},
     domain::sale::Phase,
-    ledger::{Error, Ledger, Settled},
+    ledger::{Error, Found, Ledger, Settled},
     loading::Why,
 };
 
 /// The catalog isn't asked for a shard that isn't retired.
 async fn find(inventory: &Inventory, shard: ShardNo, orders: &[OrderId]) -> Known {
-    super::find(inventory, shard, orders, || async { panic!("it isn't retired") }).await
+    super::find(inventory, shard, true, orders, || async { panic!("it isn't retired") }).await
 }
 
 #[tokio::test]
@@ -22,7 +22,9 @@ async fn what_the_ledger_knows_is_told() {
     bench.ledger.settle(shard(1), epoch(1), None, &placed).await.unwrap();
     let found = find(&bench.inventory, shard(1), &[order(1), order(2), order(3)]).await;
     let wanted = [Found::Open, Found::Settled(Settled::Placed), Found::Nothing];
-    assert_eq!(found, Known::Each(wanted.to_vec()));
+    let Known::Each(in_epoch, look) = found else { panic!("{found:?}") };
+    assert_eq!((in_epoch, look.found), (epoch(1), wanted.to_vec()));
+    assert!(look.now_us <= bench.clock.wall_us());
 }
 
 #[tokio::test]
@@ -56,7 +58,7 @@ async fn nothing_is_said_without_a_lease_after() {
 async fn of_a_retired_shard_the_last_epoch_is_told() {
     let bench = Bench::open(9).await;
     let asked = async |last| {
-        super::find(&bench.inventory, shard(2), &[order(1)], || async move { last }).await
+        super::find(&bench.inventory, shard(2), true, &[order(1)], || async move { last }).await
     };
     assert_eq!(asked(Some(epoch(7))).await, Known::Retired(epoch(7)));
     assert_eq!(asked(None).await, Known::Unknown, "the catalog gave no answer");

@@ -35,7 +35,7 @@ async fn with_a_hold() -> Bench {
 }
 
 async fn found(bench: &Bench) -> Found {
-    bench.ledger.find(shard(1), epoch(1), &[order(1)]).await.unwrap()[0]
+    bench.ledger.find(shard(1), epoch(1), false, &[order(1)]).await.unwrap().found[0]
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use ids::Epoch;
 
-use crate::domain::{EntryAnswer, OpenHold, Terms};
+use crate::domain::{EntryAnswer, OpenHold, Terms, attempts::ClockBack};
 
 /// Which process keeps the ledger. A keeper that restarted, or that lost writes in a failover, has
 /// another identity.
@@ -39,6 +39,8 @@ pub struct Reserved {
     pub left: u32,
     /// Grows with each change of the stock within the epoch.
     pub version: u64,
+    /// By the keeper's clock, in microseconds since the Unix epoch.
+    pub now_us: u64,
     /// One for each entry, in their order.
     pub answers: Vec<EntryAnswer>,
 }
@@ -106,6 +108,15 @@ pub enum Shut {
         /// The one that is.
         loaded: Epoch,
     },
+    /// The keeper's clock went back by more than a second, so nobody can tell what is over. It goes
+    /// on when the clock has caught up, or with the next load.
+    ClockBack,
+}
+
+impl From<ClockBack> for Shut {
+    fn from(ClockBack: ClockBack) -> Self {
+        Self::ClockBack
+    }
 }
 
 /// Why nothing was staged.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use ids::{ShardNo, UserId};
 
 use super::*;
-use crate::domain::Terms;
+use crate::domain::{PLACED_NOBODY_SAYS, Terms};
 
 fn process(name: &str) -> Identity {
     Identity::new(name)
@@ -26,6 +26,7 @@ fn entry(name: u8) -> ReserveEntry {
         quantity: 1,
         unit_price: 4_999,
         ticket_expires_ms: u64::MAX,
+        placed_us: PLACED_NOBODY_SAYS,
         traceparent: String::new(),
     }
 }
@@ -54,15 +55,15 @@ fn loaded(to: Epoch, on: &Identity) -> ShardKeeper {
 fn a_state_that_another_process_took_over_is_fenced() {
     let (first, second) = (process("first"), process("second"));
     let mut shard = loaded(epoch(1), &first);
-    shard.reserve(&first, epoch(1), 5, false, vec![entry(1)]).unwrap();
+    shard.reserve(&first, epoch(1), 5_000, false, vec![entry(1)]).unwrap();
 
-    assert_eq!(shard.reserve(&second, epoch(1), 5, false, vec![entry(2)]), Err(Shut::Fenced));
-    assert_eq!(shard.find(&second, epoch(1), &[order(1)]), Err(Shut::Fenced));
+    assert_eq!(shard.reserve(&second, epoch(1), 5_000, false, vec![entry(2)]), Err(Shut::Fenced));
+    assert_eq!(shard.find(&second, epoch(1), 5_000, false, &[order(1)]), Err(Shut::Fenced));
     assert_eq!(shard.holds(&second, None, 9), Err(Shut::Fenced));
     assert_eq!(shard.settle(&second, epoch(1), None, &[]), Err(Shut::Fenced));
     assert_eq!(shard.peek(&second), Peek::Fenced);
     // It is told so before it is told of the epoch.
-    assert_eq!(shard.reserve(&second, epoch(2), 5, false, vec![entry(2)]), Err(Shut::Fenced));
+    assert_eq!(shard.reserve(&second, epoch(2), 5_000, false, vec![entry(2)]), Err(Shut::Fenced));
 
     shard.close(epoch(2));
     assert_eq!(shard.peek(&second), Peek::Closed { mark: epoch(2) });
@@ -99,7 +100,7 @@ fn equal_states_hash_alike_however_they_came_about() {
     let sold = |names: Vec<u8>| {
         let mut shard = loaded(epoch(1), &me);
         let entries = names.into_iter().map(entry).collect();
-        shard.reserve(&me, epoch(1), 5, false, entries).unwrap();
+        shard.reserve(&me, epoch(1), 5_000, false, entries).unwrap();
         shard
     };
     let (one, other) = (sold((1..9).collect()), sold((1..9).rev().collect()));

@@ -6,7 +6,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use super::{Staging, Stock};
+use super::{Attempts, Staging, Stock};
 
 impl Hash for Stock {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -18,6 +18,7 @@ impl Hash for Stock {
             orders,
             users,
             waiting,
+            attempts,
             open_units,
             placed_units,
         } = self;
@@ -25,6 +26,11 @@ impl Hash for Stock {
         (waiting, open_units, placed_units).hash(state);
         sorted(orders).hash(state);
         sorted(users).hash(state);
+        if let Some(Attempts { since_us, latest_us, turned_us, young, old }) = attempts {
+            (since_us, latest_us, turned_us).hash(state);
+            sorted(young).hash(state);
+            sorted(old).hash(state);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use ids::ShardNo;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::PLACED_NOBODY_SAYS;
 
 const OPENS: u64 = 1_000;
 const CLOSES: u64 = 2_000;
@@ -20,6 +21,7 @@ fn entry(name: u8, user: u8, quantity: u32, ticket_expires_ms: u64) -> ReserveEn
         quantity,
         unit_price: 4_999,
         ticket_expires_ms,
+        placed_us: PLACED_NOBODY_SAYS,
         traceparent: String::new(),
     }
 }
@@ -38,7 +40,11 @@ fn stock(units: u32, limit_per_user: u32) -> Stock {
 
 /// The answer to one unit for a fresh user, `None` if it is held.
 fn refusal_at(now_ms: u64, ticket_expires_ms: u64) -> Option<Refusal> {
-    match &stock(1, 1).reserve(now_ms, false, vec![entry(1, 1, 1, ticket_expires_ms)])[..] {
+    match &stock(1, 1)
+        .reserve(now_ms * 1000, false, vec![entry(1, 1, 1, ticket_expires_ms)])
+        .unwrap()
+        .answers[..]
+    {
         [EntryAnswer::Held(hold)] => {
             assert_eq!(hold.taken_at_ms, now_ms);
             None
@@ -71,10 +77,11 @@ fn a_ticket_ends_on_the_millisecond() {
 fn refused_users_leave_nothing_behind() {
     let mut stock = stock(1, 1);
     for name in 0..200 {
-        stock.reserve(OPENS, true, vec![entry(name, name, 1, CLOSES)]);
-        stock.reserve(OPENS, false, vec![entry(name, name, 2, CLOSES)]);
+        stock.reserve(OPENS * 1000, true, vec![entry(name, name, 1, CLOSES)]).unwrap();
+        stock.reserve(OPENS * 1000, false, vec![entry(name, name, 2, CLOSES)]).unwrap();
     }
-    stock.reserve(OPENS, false, (0..200).map(|name| entry(name, name, 1, CLOSES)).collect());
+    let all = (0..200).map(|name| entry(name, name, 1, CLOSES)).collect();
+    stock.reserve(OPENS * 1000, false, all).unwrap();
     assert_eq!((stock.users.len(), stock.orders.len()), (1, 1));
     // Nor does one whose only order the books refuse.
     stock.settle(stock.epoch(), None, &[(order(0), Settled::Rejected)]);
@@ -97,8 +104,8 @@ proptest! {
         let entries: Vec<_> =
             requests.into_iter().map(|(name, user, n, ends)| entry(name, user, n, ends)).collect();
         let (mut whole, mut single) = (stock(units, 4), stock(units, 4));
-        let at_once = whole.reserve(1_500, false, entries.clone());
-        let one = |entry| single.reserve(1_500, false, vec![entry]);
+        let at_once = whole.reserve(1_500_000, false, entries.clone()).unwrap().answers;
+        let one = |entry| single.reserve(1_500_000, false, vec![entry]).unwrap().answers;
         let in_turn: Vec<_> = entries.into_iter().flat_map(one).collect();
         prop_assert_eq!(at_once, in_turn);
         prop_assert_eq!(whole.count(1_500), single.count(1_500));
@@ -112,7 +119,7 @@ proptest! {
     ) {
         let mut stock = stock(30, 4);
         for (name, user, quantity) in requests {
-            stock.reserve(1_500, false, vec![entry(name, user, quantity, CLOSES)]);
+            stock.reserve(1_500_000, false, vec![entry(name, user, quantity, CLOSES)]).unwrap();
         }
         for (name, is_placed) in decisions {
             let decision = if is_placed { Settled::Placed } else { Settled::Rejected };

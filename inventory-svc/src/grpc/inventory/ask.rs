@@ -11,6 +11,7 @@ use tonic::Status;
 
 use crate::{
     commands::reserve::Contradiction,
+    domain::PLACED_NOBODY_SAYS,
     grpc::status::invalid_field as invalid,
     ledger::{ReserveEntry, Settled},
 };
@@ -27,6 +28,8 @@ pub(super) struct Reserve {
     pub(super) shard: ShardNo,
     pub(super) item: Option<ItemId>,
     pub(super) entries: Vec<ReserveEntry>,
+    /// In which epoch each was placed, as far as somebody says so.
+    pub(super) placed_in: Vec<Option<i64>>,
     /// The ids of each entry as they came, for the answer: no bytes are copied.
     pub(super) ids: Vec<EntryIds>,
 }
@@ -52,6 +55,7 @@ pub(super) struct Settle {
 pub(super) struct Find {
     pub(super) shard: ShardNo,
     pub(super) orders: Vec<OrderId>,
+    pub(super) bars: bool,
 }
 
 pub(super) fn reserve(request: ReserveRequest) -> Result<Reserve, Status> {
@@ -63,10 +67,18 @@ pub(super) fn reserve(request: ReserveRequest) -> Result<Reserve, Status> {
     let count = count("entries", request.entries.len(), BATCH_MAX)?;
     let mut entries = Vec::with_capacity(count);
     let mut ids = Vec::with_capacity(count);
+    let mut placed_in = Vec::with_capacity(count);
     for (index, asked) in request.entries.into_iter().enumerate() {
         let field = |name: &str| format!("entries[{index}].{name}");
-        let AskedEntry { order_id, user_id, quantity, unit_price, ticket_expires_ms, traceparent } =
-            asked;
+        let AskedEntry {
+            order_id,
+            user_id,
+            quantity,
+            unit_price,
+            ticket_expires_ms,
+            traceparent,
+            placed_at,
+        } = asked;
         let order =
             order_of(shard, &order_id).map_err(|wrong| invalid(&field("order_id"), wrong))?;
         let user =
@@ -87,11 +99,14 @@ pub(super) fn reserve(request: ReserveRequest) -> Result<Reserve, Status> {
             quantity,
             unit_price,
             ticket_expires_ms,
+            // Which epoch it is of is seen when ours is known.
+            placed_us: placed_at.map_or(PLACED_NOBODY_SAYS, |at| at.us),
             traceparent,
         });
+        placed_in.push(placed_at.map(|at| at.epoch));
         ids.push(EntryIds { order: order_id, user: user_id });
     }
-    Ok(Reserve { shard, item, entries, ids })
+    Ok(Reserve { shard, item, entries, placed_in, ids })
 }
 
 /// A request that the catalog knows to be wrong.
@@ -141,7 +156,7 @@ pub(super) fn find(request: &FindRequest) -> Result<Find, Status> {
     let orders = request.order_ids.iter().enumerate().map(|(index, order)| {
         order_of(shard, order).map_err(|wrong| invalid(&format!("order_ids[{index}]"), wrong))
     });
-    Ok(Find { shard, orders: orders.collect::<Result<_, Status>>()? })
+    Ok(Find { shard, orders: orders.collect::<Result<_, Status>>()?, bars: request.bars })
 }
 
 pub(super) fn count_shard(request: &CountShardRequest) -> Result<ShardNo, Status> {

@@ -11,12 +11,12 @@ use proto::inventory::v1::{
 use super::ask::EntryIds;
 use crate::{
     commands::{find::Known, reserve::ShardRefusal, watch::Left},
-    ledger::{Count, EntryAnswer, Found, Hold, Refusal, Reserved, Settled},
+    ledger::{Count, EntryAnswer, Found, Hold, Look, Refusal, Reserved, Settled},
 };
 
 /// `ids` are those of the request's entries.
 pub(super) fn batch(reserved: Reserved, lease_lapsed: bool, ids: Vec<EntryIds>) -> ReserveResponse {
-    let Reserved { epoch, left, version, answers } = reserved;
+    let Reserved { epoch, left, version, now_us, answers } = reserved;
     let answers = answers.into_iter().zip(ids).map(|(answer, ids)| ToldAnswer {
         answer: Some(match answer {
             EntryAnswer::Held(held) => entry_answer::Answer::Held(hold(held, ids)),
@@ -28,7 +28,7 @@ pub(super) fn batch(reserved: Reserved, lease_lapsed: bool, ids: Vec<EntryIds>) 
         }),
     });
     let answers = answers.collect();
-    let batch = ReservedBatch { epoch: epoch.get(), left, version, lease_lapsed, answers };
+    let batch = ReservedBatch { epoch: epoch.get(), left, version, lease_lapsed, answers, now_us };
     ReserveResponse { answer: Some(reserve_response::Answer::Batch(batch)) }
 }
 
@@ -65,6 +65,7 @@ fn entry_refusal(refusal: Refusal) -> EntryRefusal {
         Refusal::Paused => EntryRefusal::Paused,
         Refusal::LimitReached => EntryRefusal::LimitReached,
         Refusal::SoldOut => EntryRefusal::SoldOut,
+        Refusal::TooLate => EntryRefusal::TooLate,
     }
 }
 
@@ -86,13 +87,23 @@ pub(super) fn found(known: Known, asked: usize) -> FindResponse {
             FoundState::Settled
         }
         Found::Nothing => FoundState::Nothing,
+        Found::Unsure => FoundState::Unknown,
     };
-    let (states, retired) = match known {
-        Known::Each(found) => (found.into_iter().map(|found| state(found).into()).collect(), None),
-        Known::Unknown | Known::Unable => (vec![FoundState::Unknown.into(); asked], None),
-        Known::Retired(last) => (vec![FoundState::Retired.into(); asked], Some(last)),
+    let all = |state: FoundState| vec![state.into(); asked];
+    let (states, retired, epoch, now_us) = match known {
+        Known::Each(epoch, Look { now_us, found }) => {
+            let states = found.into_iter().map(|found| state(found).into()).collect();
+            (states, None, Some(epoch), now_us)
+        }
+        Known::Unknown | Known::Unable => (all(FoundState::Unknown), None, None, 0),
+        Known::Retired(last) => (all(FoundState::Retired), Some(last), None, 0),
     };
-    FindResponse { states, retired_epoch: Epoch::to_wire(retired) }
+    FindResponse {
+        states,
+        retired_epoch: Epoch::to_wire(retired),
+        epoch: Epoch::to_wire(epoch),
+        now_us,
+    }
 }
 
 pub(super) fn left(shard: ShardNo, left: Left) -> WatchStockResponse {

@@ -48,6 +48,7 @@ fn entry(name: u8) -> ReserveEntry {
         quantity: 1,
         unit_price: 4_999,
         ticket_expires_ms: u64::MAX,
+        placed_at: None,
         traceparent: format!("trace {name}"),
     }
 }
@@ -97,7 +98,7 @@ async fn settled_orders_are_found_and_answered() {
     handlers.settle(Request::new(request)).await.unwrap();
 
     let order_ids = vec![bytes(1), bytes(2), bytes(3), bytes(4)];
-    let ids = FindRequest { shard_no: 1, order_ids };
+    let ids = FindRequest { shard_no: 1, order_ids, bars: false };
     let found = handlers.find(Request::new(ids.clone())).await.unwrap().into_inner();
     let wanted = [FoundState::Settled, FoundState::Settled, FoundState::Open, FoundState::Nothing];
     assert_eq!(found.states, wanted.map(i32::from));
@@ -189,7 +190,8 @@ async fn only_what_this_instance_alone_cannot_do_is_noted_in_the_head() {
         }
     };
     let find = async |bench: &Bench| {
-        let request = Request::new(FindRequest { shard_no: 1, order_ids: vec![bytes(1)] });
+        let request =
+            Request::new(FindRequest { shard_no: 1, order_ids: vec![bytes(1)], bars: false });
         is_noted(handlers(bench).await.find(request).await.unwrap().metadata())
     };
     for error in [Error::Unreachable, Error::Unknown] {
@@ -335,7 +337,7 @@ async fn each_wrong_field_of_the_others_is_named() {
     assert_eq!(settle(1, 1, vec![Decision { state: 99, ..placed }]).await, "decisions[0].state");
 
     let find = async |shard_no, order_ids| {
-        let request = Request::new(FindRequest { shard_no, order_ids });
+        let request = Request::new(FindRequest { shard_no, order_ids, bars: false });
         wrong_field(handlers.find(request).await)
     };
     assert_eq!(find(0, vec![bytes(1)]).await, "shard_no");
@@ -369,6 +371,7 @@ fn any_entry() -> impl Strategy<Value = ReserveEntry> {
     let traceparent = "\\PC{0,140}";
     (any_id(), any_id(), quantity, any::<i64>(), any::<u64>(), traceparent).prop_map(
         |(order_id, user_id, quantity, unit_price, ticket_expires_ms, traceparent)| ReserveEntry {
+            placed_at: None,
             order_id,
             user_id,
             quantity,
@@ -401,7 +404,8 @@ proptest! {
             let decisions = decisions.map(decision).collect();
             let request = SettleRequest { shard_no, epoch, generation, decisions };
             let _ = handlers.settle(Request::new(request)).await;
-            let _ = handlers.find(Request::new(FindRequest { shard_no, order_ids })).await;
+            let asked = FindRequest { shard_no, order_ids, bars: false };
+            let _ = handlers.find(Request::new(asked)).await;
             let _ = handlers.count_shard(Request::new(CountShardRequest { shard_no })).await;
             let request = Request::new(WatchStockRequest { shard_nos: shard_nos.clone() });
             if let Ok(news) = handlers.watch_stock(request).await {

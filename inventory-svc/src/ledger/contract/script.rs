@@ -7,8 +7,8 @@
 //! load E stock=N [limit=N] [opens=T] [closes=T] [generation=N] [watermark=N]
 //!        [ORDER USER N STATE; ...]
 //! close E | begin E | stage E ORDER USER N STATE; ... | activate E orders=N stock=N ...
-//! reserve E [paused] ORDER USER N [ends=T]; ...          settle E [gN] ORDER STATE; ...
-//! find E ORDER ... | due N | postpone E ORDER ... | holds N [more] | peek | count
+//! reserve E [paused] ORDER USER N [ends=T] [placed=T]; ...   settle E [gN] ORDER STATE; ...
+//! find E [bars] ORDER ... | due N | postpone E ORDER ... | holds N [more] | peek | count
 //! forget E | pass T | back T | restart
 //! ```
 
@@ -17,6 +17,7 @@ use std::{collections::HashMap, fmt::Display, time::Duration};
 use ids::{Epoch, OrderId, ShardNo, UserId};
 
 use super::Bench;
+use crate::domain::PLACED_NOBODY_SAYS;
 use crate::ledger::{
     ActivateError, Activation, EntryAnswer, Error, ForgetError, Found, Hold, Holds, Identity,
     OpenHold, Peek, Place, Refusal, ReserveEntry, Reserved, Settled, Settlement, StageError,
@@ -195,7 +196,7 @@ impl Script<'_> {
         let (ledger, epoch) = (self.bench.ledger(), epoch(in_epoch));
         let from_ms = self.bench.now_ms();
         let reserved = ledger.reserve(self.shard, epoch, paused, entries.clone()).await;
-        let Reserved { epoch: answered, left, version, answers } = match reserved {
+        let Reserved { epoch: answered, left, version, answers, .. } = match reserved {
             Ok(reserved) => reserved,
             Err(error) => return failed(error),
         };
@@ -214,13 +215,16 @@ impl Script<'_> {
         let mut words = line.split_whitespace();
         let mut word = || words.next().expect("`order user quantity`");
         let (order, user_name, quantity) = (word(), word(), word());
-        let ends = words.next().and_then(|word| word.strip_prefix("ends=")).unwrap_or("+1h");
+        let rest = words.collect::<Vec<_>>().join(" ");
+        let ends = option(&rest, "ends").unwrap_or("+1h");
+        let placed = option(&rest, "placed").map(|text| moment(self.bench.now_ms(), text) * 1000);
         ReserveEntry {
             order: self.order(order),
             user: user(user_name),
             quantity: quantity.parse().expect("a quantity"),
             unit_price: 4_999 + i64::try_from(self.stored.len()).expect("few"),
             ticket_expires_ms: moment(self.bench.now_ms(), ends),
+            placed_us: placed.unwrap_or(PLACED_NOBODY_SAYS),
             traceparent: format!("trace of request {}", self.stored.len()),
         }
     }
@@ -237,7 +241,9 @@ impl Script<'_> {
             EntryAnswer::Held(hold) => {
                 let ReserveEntry { order, user, quantity, unit_price, traceparent, .. } = entry;
                 let taken_at_ms = hold.taken_at_ms;
-                assert!((from_ms..=self.bench.now_ms()).contains(&taken_at_ms), "{taken_at_ms}");
+                // A small step back of the clock is smoothed over.
+                let until_ms = self.bench.now_ms() + 1_000;
+                assert!((from_ms..=until_ms).contains(&taken_at_ms), "{taken_at_ms}");
                 let asked = Hold { order, user, quantity, unit_price, taken_at_ms, traceparent };
                 assert_eq!(hold, asked, "a hold is what was asked for");
                 let place = Place { attempts: 0, since_ms: taken_at_ms, order };
@@ -281,12 +287,17 @@ impl Script<'_> {
 
     async fn find(&mut self, rest: &str) -> String {
         let (in_epoch, rest) = rest.split_once(' ').expect("`find e1 ...`");
+        let (bars, rest) = match rest.strip_prefix("bars ") {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
         let orders: Vec<_> = rest.split_whitespace().map(|name| self.order(name)).collect();
-        match self.bench.ledger().find(self.shard, epoch(in_epoch), &orders).await {
-            Ok(found) => list(found.into_iter().map(|found| match found {
+        match self.bench.ledger().find(self.shard, epoch(in_epoch), bars, &orders).await {
+            Ok(look) => list(look.found.into_iter().map(|found| match found {
                 Found::Open => "open",
                 Found::Settled(state) => settled_text(state),
                 Found::Nothing => "nothing",
+                Found::Unsure => "unsure",
             })),
             Err(error) => failed(error),
         }
@@ -418,6 +429,7 @@ fn refusal_text(refusal: Refusal) -> &'static str {
         Refusal::Paused => "paused",
         Refusal::LimitReached => "limit reached",
         Refusal::SoldOut => "sold out",
+        Refusal::TooLate => "too late",
     }
 }
 
@@ -425,6 +437,7 @@ fn failed(error: Error) -> String {
     match error {
         Error::Fenced => "fenced".to_owned(),
         Error::StaleEpoch { loaded } => format!("stale, e{loaded} is loaded"),
+        Error::ClockBack => "clock back".to_owned(),
         Error::Unreachable => "unreachable".to_owned(),
         Error::Unknown => "unknown".to_owned(),
     }

@@ -1,7 +1,7 @@
 //! The stories of the contract, as the interpreter beside this file reads them. Each starts with an
 //! empty keeper.
 
-pub(super) const STORIES: [(&str, &str); 22] = [
+pub(super) const STORIES: [(&str, &str); 25] = [
     (
         "units are taken one request after the other, until they are gone",
         "
@@ -79,6 +79,57 @@ pub(super) const STORIES: [(&str, &str); 22] = [
         reserve e1 a u1 4294967295 -> held, left 0
         reserve e1 b u1 4294967295 -> limit reached, left 0
         reserve e1 c u2 4294967295 -> sold out, left 0",
+    ),
+    (
+        "an attempt takes a hold for ten seconds, and not later",
+        "
+        load e1 stock=2 limit=2 -> ok
+        reserve e1 a u1 1 placed=-5s; b u2 1 placed=-10s; c u3 1 -> held, too late, held, left 0
+        reserve e1 a u1 1 placed=-1h -> open, left 0
+        # What is said anyway is said first.
+        reserve e1 d u1 2 placed=-1h; e u4 1 placed=-1h -> limit reached, sold out, left 0
+        find e1 b -> nothing",
+    ),
+    (
+        "who will say that there is nothing bars what is under way",
+        "
+        load e1 stock=9 -> ok
+        reserve e1 a u1 1 -> held, left 8
+        find e1 bars a b -> open, nothing
+        reserve e1 b u2 1 placed=-1s; b u2 1 placed=-0s -> too late, too late, left 8
+        reserve e1 c u3 1 placed=-1s -> held, left 7
+        find e1 bars b -> nothing
+        pass 1s -> ok
+        reserve e1 b u2 1 placed=-0s; a u1 1 placed=-9s -> held, open, left 6
+        # Who only looks bars nothing.
+        find e1 d -> nothing
+        reserve e1 d u4 1 placed=-1s -> held, left 5
+        # A bar ends with its epoch: what was placed in it is told apart by that.
+        find e1 bars e -> nothing
+        load e2 stock=9 -> ok
+        reserve e2 e u5 1 placed=-1s -> held, left 8",
+    ),
+    (
+        "a clock that went back by more than a second is not believed",
+        "
+        load e1 stock=9 opens=-2h -> ok
+        reserve e1 a u1 1 -> held, left 8
+        back 1s -> ok
+        reserve e1 b u2 1 -> held, left 7
+        back 5s -> ok
+        reserve e1 c u3 1 -> clock back
+        find e1 bars a c -> clock back
+        peek -> open e1 v3 left 7
+        settle e1 g1 a placed -> applied
+        @2 load e5 stock=1 -> ok
+        @2 reserve e5 z u9 1 -> held, left 0
+        pass 6s -> ok
+        reserve e1 c u3 1 -> held, left 6
+        back 1h -> ok
+        reserve e1 d u4 1 -> clock back
+        # Whoever loads it anew goes on from what the clock says then.
+        load e2 stock=6 opens=-2h a u1 1 placed -> ok
+        reserve e2 d u4 1 -> held, left 5",
     ),
     (
         "a shard that isn't there is fenced, whatever is asked",

@@ -9,10 +9,12 @@ use law::{AdmissionTimes, Units};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::Bench;
-use crate::domain::hold::ATTEMPTS_MAX;
-use crate::ledger::{
-    Activation, Count, EntryAnswer, Error, Found, Hold, OpenHold, Place, Refusal, ReserveEntry,
-    Settled, Settlement, StagedOrder, Terms,
+use crate::{
+    domain::{ATTEMPT_LASTS_US, PLACED_NOBODY_SAYS, hold::ATTEMPTS_MAX},
+    ledger::{
+        Activation, Count, EntryAnswer, Error, Found, Hold, OpenHold, Place, Refusal, ReserveEntry,
+        Settled, Settlement, StagedOrder, Terms,
+    },
 };
 
 const TOTAL: u32 = 40;
@@ -27,7 +29,8 @@ pub(super) async fn play(bench: &dyn Bench, seed: u64, steps: usize) {
     for step in 0..steps {
         walk.at = format!("seed {seed}, step {step}");
         match walk.random.random_range(0..100) {
-            0..55 => walk.reserve().await,
+            0..50 => walk.reserve().await,
+            50..55 => walk.bar().await,
             55..80 => walk.settle().await,
             80..88 => walk.postpone().await,
             88..93 => walk.pass().await,
@@ -61,6 +64,10 @@ struct Walk<'a> {
     /// Units that the books refused; nobody has them until the next load.
     lost: u64,
     told: HashMap<OrderId, Told>,
+    /// When somebody was told that there is nothing of an order, in microseconds.
+    barred: HashMap<OrderId, u64>,
+    /// By how many seconds the clock is behind the latest time that the shard has seen.
+    behind_s: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -77,6 +84,8 @@ impl<'a> Walk<'a> {
             generation: 10,
             lost: 0,
             told: HashMap::new(),
+            barred: HashMap::new(),
+            behind_s: 0,
         }
     }
 
@@ -92,12 +101,18 @@ impl<'a> Walk<'a> {
         let entries: Vec<_> = (0..size)
             .map(|_| {
                 let ends_in_ms = if self.random.random_bool(0.9) { WINDOW_MS } else { 0 };
+                let placed_us = match self.random.random_range(0..3) {
+                    0 => PLACED_NOBODY_SAYS,
+                    1 => now_ms * 1000,
+                    _ => (now_ms - self.random.random_range(0..15_000)) * 1000,
+                };
                 ReserveEntry {
                     order: self.pick_order(),
                     user: UserId::from_bytes([self.random.random_range(0..USERS); 16]),
                     quantity: self.random.random_range(1..=LIMIT + 1),
                     unit_price: 100,
                     ticket_expires_ms: now_ms + ends_in_ms,
+                    placed_us,
                     traceparent: String::new(),
                 }
             })
@@ -106,9 +121,11 @@ impl<'a> Walk<'a> {
         let ledger = self.bench.ledger();
         let reserved = ledger.reserve(self.shard, self.epoch, paused, entries.clone()).await;
         match reserved {
+            Err(Error::ClockBack) => assert!(self.is_open && self.behind_s > 1, "{}", self.at),
             Err(error) => assert!(!self.is_open && error == Error::Fenced, "{}", self.at),
             Ok(reserved) => {
                 assert!(self.is_open, "{}: a closed shard admitted", self.at);
+                assert!(self.behind_s <= 1, "{}: time went back", self.at);
                 for (entry, answer) in entries.iter().zip(reserved.answers) {
                     self.hear(paused, entry, answer);
                 }
@@ -130,6 +147,7 @@ impl<'a> Walk<'a> {
                     ticket_expires_ms: entry.ticket_expires_ms,
                 };
                 law::admitted_lawfully(taken_at_ms, times).unwrap_or_else(|v| panic!("{at}: {v}"));
+                assert!(!self.is_too_late(entry, taken_at_ms), "{at}: an attempt that was over");
                 self.told.insert(entry.order, Told { user, quantity, state: Found::Open });
             }
             EntryAnswer::Open(_) => {
@@ -161,7 +179,30 @@ impl<'a> Walk<'a> {
                 let left = u64::from(TOTAL) - self.lost - units;
                 assert!(left < u64::from(entry.quantity), "{}: {left} were left", self.at);
             }
+            Refusal::TooLate => {
+                let now_ms = self.bench.now_ms() + 1_000;
+                assert!(self.is_too_late(entry, now_ms), "{}: it was in time", self.at);
+            }
             Refusal::NotOpen | Refusal::Closed | Refusal::TicketExpired | Refusal::Paused => {}
+        }
+    }
+
+    fn is_too_late(&self, entry: &ReserveEntry, now_ms: u64) -> bool {
+        let is_barred = |barred_us: &u64| entry.placed_us <= *barred_us;
+        self.barred.get(&entry.order).is_some_and(is_barred)
+            || now_ms * 1000 >= entry.placed_us.saturating_add(ATTEMPT_LASTS_US)
+    }
+
+    /// Somebody will be told of orders, and of some that there is nothing.
+    async fn bar(&mut self) {
+        let orders: Vec<_> = (0..3).map(|_| self.pick_order()).collect();
+        match self.bench.ledger().find(self.shard, self.epoch, true, &orders).await {
+            Err(Error::ClockBack) => assert!(self.is_open && self.behind_s > 1, "{}", self.at),
+            Err(error) => assert!(!self.is_open && error == Error::Fenced, "{}", self.at),
+            Ok(look) => {
+                let nothing = orders.iter().zip(look.found).filter(|(_, is)| *is == Found::Nothing);
+                self.barred.extend(nothing.map(|(order, _)| (*order, look.now_us)));
+            }
         }
     }
 
@@ -244,10 +285,13 @@ impl<'a> Walk<'a> {
     }
 
     async fn pass(&mut self) {
-        let by = Duration::from_secs(self.random.random_range(1..600));
+        let by_s = self.random.random_range(1..600);
+        let by = Duration::from_secs(by_s);
         if self.random.random_bool(0.25) {
+            self.behind_s += by_s;
             self.bench.jump_back(by).await;
         } else {
+            self.behind_s = self.behind_s.saturating_sub(by_s);
             self.bench.pass(by).await;
         }
     }
@@ -291,7 +335,7 @@ impl<'a> Walk<'a> {
                     Settled::Released
                 }
                 Found::Settled(state) => state,
-                Found::Open | Found::Nothing => continue,
+                Found::Open | Found::Nothing | Found::Unsure => continue,
             };
             staged.push(StagedOrder { order, user, quantity, state });
         }
@@ -323,7 +367,8 @@ impl<'a> Walk<'a> {
         ledger.activate(self.shard, activation).await.expect("staged in full");
         self.epoch = to;
         self.is_open = true;
-        self.lost = 0;
+        (self.lost, self.behind_s) = (0, 0);
+        self.barred.clear();
         self.told = staged
             .into_iter()
             .map(|StagedOrder { order, user, quantity, state }| {
@@ -354,7 +399,12 @@ impl<'a> Walk<'a> {
 
         let told: Vec<_> = self.told.iter().collect();
         let orders: Vec<_> = told.iter().map(|(order, _)| **order).collect();
-        let found = ledger.find(self.shard, self.epoch, &orders).await.expect("it is open");
+        let look = ledger.find(self.shard, self.epoch, false, &orders).await;
+        if look == Err(Error::ClockBack) {
+            assert!(self.behind_s > 1, "{}", self.at);
+            return self.judge_pages().await;
+        }
+        let found = look.expect("it is open").found;
         for ((order, told), found) in told.into_iter().zip(found) {
             assert_eq!(told.state, found, "{}: {order}", self.at);
         }

@@ -6,7 +6,10 @@ use futures::executor::block_on;
 use ids::UserId;
 
 use super::*;
-use crate::ledger::{EntryAnswer, Terms};
+use crate::{
+    domain::PLACED_NOBODY_SAYS,
+    ledger::{EntryAnswer, Terms},
+};
 
 const THREADS: u32 = 8;
 
@@ -29,6 +32,7 @@ fn entry(number: u32) -> ReserveEntry {
         quantity: 1,
         unit_price: 4_999,
         ticket_expires_ms: u64::MAX,
+        placed_us: PLACED_NOBODY_SAYS,
         traceparent: String::new(),
     }
 }

@@ -30,6 +30,7 @@ macro_rules! library {
                 include_str!("library/register.lua"),
                 include_str!($clock),
                 include_str!("library/keeper.lua"),
+                include_str!("library/attempts.lua"),
                 include_str!("library/shard.lua"),
                 include_str!("library/waiting.lua"),
                 include_str!("library/reserve.lua"),

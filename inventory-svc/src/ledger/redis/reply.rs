@@ -29,6 +29,7 @@ pub(super) enum Word {
     Closed,
     Fenced,
     Stale,
+    ClockBack,
     NoMaster,
 }
 
@@ -52,6 +53,7 @@ impl Reply {
             b"closed" => Word::Closed,
             b"fenced" => Word::Fenced,
             b"stale" => Word::Stale,
+            b"clock back" => Word::ClockBack,
             b"no master" => Word::NoMaster,
             _ => return Err(strange("a word that isn't known")),
         };
@@ -112,6 +114,7 @@ impl Reply {
                 b'p' => EntryAnswer::Refused(Refusal::Paused),
                 b'l' => EntryAnswer::Refused(Refusal::LimitReached),
                 b's' => EntryAnswer::Refused(Refusal::SoldOut),
+                b't' => EntryAnswer::Refused(Refusal::TooLate),
                 letter => EntryAnswer::Settled(settled(letter)?),
             })
         });
@@ -144,6 +147,7 @@ impl Reply {
         }
         let found = letters.into_iter().map(|letter| match letter {
             b'-' => Ok(Found::Nothing),
+            b'?' => Ok(Found::Unsure),
             b'O' => Ok(Found::Open),
             letter => settled(letter).map(Found::Settled),
         });
@@ -170,13 +174,22 @@ impl Reply {
 
 /// An entry as `reserve.lua` reads it.
 pub(super) fn entry(entry: &ReserveEntry) -> Vec<u8> {
-    let ReserveEntry { order, user, quantity, unit_price, ticket_expires_ms, traceparent } = entry;
+    let ReserveEntry {
+        order,
+        user,
+        quantity,
+        unit_price,
+        ticket_expires_ms,
+        placed_us,
+        traceparent,
+    } = entry;
     [
         order.as_bytes(),
         user.as_bytes(),
         &quantity.to_be_bytes()[..],
         &unit_price.to_be_bytes(),
         &ticket_expires_ms.to_be_bytes(),
+        &placed_us.to_be_bytes(),
         traceparent.as_bytes(),
     ]
     .concat()

@@ -27,6 +27,7 @@ local function activate(keys, args)
   redis.call('HSET', head, 'phase', 'open', 'epoch', to, 'fence', here, 'opens', args[4],
     'closes', args[5], 'limit', args[6], 'left', args[7], 'version', 1, 'generation', args[8],
     'watermark', args[9])
+  begin_attempts(head, to, 0)
   if before then
     local old = keys_of(head, before)
     redis.call('UNLINK', old.orders, old.users, old.waiting)

@@ -12,6 +12,7 @@ local function forget(keys, args)
   local fields = redis.call('HMGET', head, 'phase', 'mark', 'epoch')
   if not fields[1] then return { 'ok' } end
   if fields[1] ~= 'closed' or fields[2] ~= mark then return { 'mark lost' } end
+  attempts[head] = nil
   local staged = keys_of(head, mark)
   redis.call('UNLINK', head, staged.orders, staged.users, staged.waiting)
   if fields[3] then

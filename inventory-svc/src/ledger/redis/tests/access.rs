@@ -56,7 +56,7 @@ async fn story(url: &str, settings: &RedisSettings) -> Option<()> {
     let EntryAnswer::Held(_) = buy(&ledger, 1, 3).await.ok()? else { return None };
     let sold_out = buy(&ledger, 1, 4).await.ok()?;
     assert_eq!(sold_out, EntryAnswer::Refused(Refusal::SoldOut));
-    let found = ledger.find(shard(), epoch(1), &[order(3), order(4)]).await.ok()?;
+    let found = ledger.find(shard(), epoch(1), false, &[order(3), order(4)]).await.ok()?.found;
     assert_eq!(found, [Found::Open, Found::Nothing]);
     assert_eq!(ledger.due(shard(), 10).await.ok()?.holds.len(), 0);
     let page = ledger.holds(shard(), None, 10).await.ok()?.holds;

@@ -108,7 +108,7 @@ async fn what_is_large_goes_in_pieces() {
     hold(&ledger, 1, ORDERS..2 * ORDERS).await;
 
     let orders: Vec<_> = (0..2 * ORDERS + 1).map(order).collect();
-    let found = ledger.find(shard(), epoch(1), &orders).await.unwrap();
+    let found = ledger.find(shard(), epoch(1), false, &orders).await.unwrap().found;
     let count = |wanted| found.iter().filter(|found| **found == wanted).count();
     assert_eq!(count(Found::Settled(Settled::Placed)), ORDERS as usize);
     assert_eq!(count(Found::Open), ORDERS as usize);

@@ -7,9 +7,12 @@ use ids::{Epoch, OrderId, ShardNo, UserId};
 use tokio::time::{sleep, timeout};
 
 use super::bench::PATIENCE;
-use crate::ledger::{
-    ActivateError, Activation, EntryAnswer, Error, Hold, Ledger, ReserveEntry, Reserved, Settled,
-    StageError, StagedOrder, Terms,
+use crate::{
+    domain::PLACED_NOBODY_SAYS,
+    ledger::{
+        ActivateError, Activation, EntryAnswer, Error, Hold, Ledger, ReserveEntry, Reserved,
+        Settled, StageError, StagedOrder, Terms,
+    },
 };
 
 pub(super) fn shard() -> ShardNo {
@@ -39,6 +42,7 @@ pub(super) fn entry(number: u32) -> ReserveEntry {
         quantity: 1,
         unit_price: 4_999,
         ticket_expires_ms: u64::MAX,
+        placed_us: PLACED_NOBODY_SAYS,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
     }
 }
@@ -115,7 +119,7 @@ pub(super) async fn assert_fenced(ledger: &dyn Ledger, in_epoch: u32) {
     assert_eq!(buy(ledger, in_epoch, 999_999).await, Err(Error::Fenced));
     let settled = [(order(0), Settled::Placed)];
     assert_eq!(ledger.settle(shard, epoch, None, &settled).await, Err(Error::Fenced));
-    assert_eq!(ledger.find(shard, epoch, &[order(0)]).await, Err(Error::Fenced));
+    assert_eq!(ledger.find(shard, epoch, false, &[order(0)]).await, Err(Error::Fenced));
     assert_eq!(ledger.due(shard, 10).await, Err(Error::Fenced));
     assert_eq!(ledger.postpone(shard, epoch, &[]).await, Err(Error::Fenced));
     assert_eq!(ledger.holds(shard, None, 10).await, Err(Error::Fenced));
@@ -142,8 +146,8 @@ pub(super) async fn healed(ledger: &dyn Ledger) {
     let works = "the ledger reaches its Redis";
     until(works, async || ledger.identity().await.ok()).await;
     until(works, async || ledger.peek(&[shard()]).await.ok()).await;
-    until(works, async || match ledger.find(shard(), epoch(1), &[order(0)]).await {
-        Ok(_) | Err(Error::Fenced | Error::StaleEpoch { .. }) => Some(()),
+    until(works, async || match ledger.find(shard(), epoch(1), false, &[order(0)]).await {
+        Ok(_) | Err(Error::Fenced | Error::StaleEpoch { .. } | Error::ClockBack) => Some(()),
         Err(Error::Unreachable | Error::Unknown) => None,
     })
     .await;

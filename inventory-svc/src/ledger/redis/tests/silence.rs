@@ -136,7 +136,7 @@ async fn a_redis_without_memory_admits_nothing_and_settles_everything() {
     let settled = ledger.settle(shard(), epoch(1), Some(2), &decisions).await;
     assert_eq!(settled, Ok(Settlement::Applied { rejected: 1 }));
     let orders = [order(0), order(1), order(2), order(4)];
-    let found = ledger.find(shard(), epoch(1), &orders).await.unwrap();
+    let found = ledger.find(shard(), epoch(1), false, &orders).await.unwrap().found;
     let states = [Settled::Placed, Settled::Rejected].map(Found::Settled);
     assert_eq!(found, [states[0], states[1], Found::Open, Found::Nothing]);
     let open = ledger.holds(shard(), None, 10).await.unwrap().holds;
@@ -174,7 +174,7 @@ async fn a_replica_is_unreachable_and_so_is_a_master_that_becomes_one() {
     other.promote().await;
     redis.replica_of(&other).await;
     until("reads are refused", async || {
-        let found = ledger_there.find(shard, epoch, &[order(0)]).await;
+        let found = ledger_there.find(shard, epoch, false, &[order(0)]).await;
         assert_ne!(found, Err(Error::Fenced), "a load would be asked for");
         (found == Err(Error::Unreachable)).then_some(())
     })

@@ -12,7 +12,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use self::operation::Operation;
 use super::{bench::OwnRedis, shop::healed};
 use crate::{
-    domain::ShardKeeper,
+    domain::{ATTEMPT_LASTS_US, PLACED_NOBODY_SAYS, ShardKeeper},
     ledger::{
         Activation, Identity, Ledger as _, OpenHold, Peek, Place, ReserveEntry, Settled,
         StagedOrder, Terms, contract::Bench as _,
@@ -34,7 +34,7 @@ async fn redis_and_the_pure_keeper_answer_alike() {
 }
 
 /// What the walks should hear, and how often at least.
-const WORDS: [(&str, usize); 18] = [
+const WORDS: [(&str, usize); 20] = [
     ("Held", 100),
     ("Open(", 100),
     ("SoldOut", 100),
@@ -43,6 +43,8 @@ const WORDS: [(&str, usize); 18] = [
     ("NotOpen", 50),
     ("Closed", 50),
     ("Paused", 50),
+    ("TooLate", 50),
+    ("ClockBack", 20),
     ("Fenced", 100),
     ("StaleEpoch", 20),
     ("MarkLost", 20),
@@ -93,7 +95,10 @@ impl Twins {
             match self.random.random_range(0..1_000) {
                 0..150 => self.move_time().await,
                 150..153 => self.restart().await,
-                153..156 => drop(self.redis.ask(&["FUNCTION", "FLUSH"]).await),
+                153..156 => {
+                    self.redis.ask(&["FUNCTION", "FLUSH"]).await;
+                    self.shards.values_mut().for_each(ShardKeeper::lose_attempts);
+                }
                 _ => {
                     for operation in self.operations() {
                         let now_ms = self.redis.now_ms();
@@ -128,7 +133,9 @@ impl Twins {
         };
         let by = Duration::from_millis(by_ms);
         if self.random.random_bool(0.3) {
-            self.redis.jump_back(by).await;
+            // Mostly a step that is smoothed over: after a longer one little can be compared.
+            let is_step = self.random.random_bool(0.8);
+            self.redis.jump_back(if is_step { by.min(Duration::from_secs(1)) } else { by }).await;
         } else {
             self.redis.pass(by).await;
         }
@@ -180,7 +187,10 @@ impl Twins {
             60..63 => return self.load(shard),
             63 => Operation::Forget { shard, mark: self.mark(shard) },
             64..67 => Operation::Peek { shards: (1..=3).map(shard_no).collect() },
-            67..71 => Operation::Find { shard, epoch, orders: self.some(8, Self::order) },
+            67..71 => {
+                let bars = self.random.random_bool(0.5);
+                Operation::Find { shard, epoch, bars, orders: self.some(8, Self::order) }
+            }
             71..79 => Operation::Due { shard, limit: self.random.random_range(0..30) },
             79..91 => {
                 let places = self.some(80, |twins| twins.waits(shard));
@@ -297,6 +307,8 @@ impl Twins {
     fn entry(&mut self) -> ReserveEntry {
         let now_ms = self.redis.now_ms();
         let ends = [now_ms, now_ms + 1, now_ms + 3_600_000, u64::MAX, now_ms + 7_200_000, u64::MAX];
+        let now_us = now_ms * 1000;
+        let placed = [0, 1, 500_000, 5_000_000, ATTEMPT_LASTS_US - 1, ATTEMPT_LASTS_US];
         ReserveEntry {
             order: self.order(),
             user: self.user(),
@@ -307,6 +319,10 @@ impl Twins {
             },
             unit_price: self.random.random(),
             ticket_expires_ms: ends[self.random.random_range(0..ends.len())],
+            placed_us: match self.random.random_range(0..12) {
+                at @ 0..6 => now_us - placed[at],
+                _ => PLACED_NOBODY_SAYS,
+            },
             traceparent: "tr\u{e4}ce".repeat(self.random.random_range(0..9)),
         }
     }

@@ -54,6 +54,7 @@ pub(super) enum Operation {
     Find {
         shard: ShardNo,
         epoch: Epoch,
+        bars: bool,
         orders: Vec<OrderId>,
     },
     Due {
@@ -112,8 +113,8 @@ impl Operation {
             }
             Self::Forget { shard, mark } => Told::of(ledger.forget(*shard, *mark).await),
             Self::Peek { shards } => Told::of(ledger.peek(shards).await),
-            Self::Find { shard, epoch, orders } => {
-                Told::of(ledger.find(*shard, *epoch, orders).await)
+            Self::Find { shard, epoch, bars, orders } => {
+                Told::of(ledger.find(*shard, *epoch, *bars, orders).await)
             }
             Self::Due { shard, limit } => Told::holds(ledger.due(*shard, *limit).await),
             Self::Postpone { shard, epoch, places } => {
@@ -162,7 +163,7 @@ impl Operation {
     fn on_keeper(&self, keeper: &mut ShardKeeper, me: &Identity, now_ms: u64) -> Told {
         match self {
             Self::Reserve { epoch, paused, entries, .. } => {
-                let answer = keeper.reserve(me, *epoch, now_ms, *paused, entries.clone());
+                let answer = keeper.reserve(me, *epoch, now_ms * 1000, *paused, entries.clone());
                 Told::of(answer.map_err(Error::from))
             }
             Self::Settle { epoch, generation, decisions, .. } => {
@@ -190,8 +191,9 @@ impl Operation {
                 Told::of(forgotten.map_err(ForgetError::from))
             }
             Self::Peek { .. } => Told::of(keeper.peek(me)),
-            Self::Find { epoch, orders, .. } => {
-                Told::of(keeper.find(me, *epoch, orders).map_err(Error::from))
+            Self::Find { epoch, bars, orders, .. } => {
+                let look = keeper.find(me, *epoch, now_ms * 1000, *bars, orders);
+                Told::of(look.map_err(Error::from))
             }
             Self::Due { limit, .. } => {
                 Told::holds(keeper.due(me, now_ms, *limit).map_err(Error::from))
