@@ -3,6 +3,7 @@
 
 pub mod count;
 pub mod find;
+pub mod known;
 pub mod reserve;
 pub mod sales;
 pub mod settle;

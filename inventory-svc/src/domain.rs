@@ -15,5 +15,7 @@ pub use shard_keeper::{
     Activation, Holds, Identity, NotActivated, NotForgotten, NotStaged, Peek, Reserved,
     ShardKeeper, Shut,
 };
-pub use stock::{Count, Found, Look, Opening, Settlement, Staging, Stock, Taken, Terms};
+pub use stock::{
+    Count, Found, KnownOrder, KnownOrders, Look, Opening, Settlement, Staging, Stock, Taken, Terms,
+};
 pub use waiting::Place;

@@ -14,8 +14,9 @@ use ids::{Epoch, OrderId, ShardNo};
 use tokio::runtime::Handle;
 
 pub use crate::domain::{
-    Activation, Count, EntryAnswer, Found, Hold, Holds, Identity, Look, OpenHold, Peek, Place,
-    Refusal, ReserveEntry, Reserved, Settled, Settlement, StagedOrder, Terms,
+    Activation, Count, EntryAnswer, Found, Hold, Holds, Identity, KnownOrder, KnownOrders, Look,
+    OpenHold, Peek, Place, Refusal, ReserveEntry, Reserved, Settled, Settlement, StagedOrder,
+    Terms,
 };
 pub use memory::MemoryLedger;
 
@@ -317,4 +318,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Fenced`].
     async fn count(&self, shard: ShardNo) -> Result<Count, Error>;
+
+    /// Every order id that the shard knows; slow on purpose, and so large as the shard. What is
+    /// known from the beginning of the call to its end is in it.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], also if the shard was loaded anew meanwhile.
+    async fn known(&self, shard: ShardNo) -> Result<KnownOrders, Error>;
 }

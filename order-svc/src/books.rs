@@ -126,6 +126,19 @@ pub trait Books: Send + Sync {
     /// # Errors
     /// If the store doesn't answer.
     async fn count(&self, shard: ShardNo) -> Result<Option<Count>, Error>;
+
+    /// The guard rows of shards with a higher number than `after`, by number: `len_max` at most.
+    ///
+    /// # Errors
+    /// If the store doesn't answer.
+    async fn guards_after(&self, after: Option<ShardNo>, len_max: u32)
+    -> Result<Vec<Guard>, Error>;
+
+    /// How many orders belong to a shard without a guard row; slow on purpose.
+    ///
+    /// # Errors
+    /// If the store doesn't answer.
+    async fn orders_without_shard(&self) -> Result<u64, Error>;
 }
 
 /// Where a partition's next record will be read, and what stands before that place.
@@ -232,6 +245,19 @@ pub struct Count {
     pub movement_watermark: u64,
     /// Of the shard's partition: what can't be read names no shard.
     pub dead_letters: u64,
+    /// What rows but rejected ones say beside their units.
+    pub terms: RowTerms,
+}
+
+/// What the rows of a shard say of what was sold, rejected ones apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RowTerms {
+    /// Rows whose sale, item or currency isn't that of the guard row.
+    pub foreign_orders: u64,
+    /// The least and the highest price of a row; `None` if there are none.
+    pub unit_prices: Option<(i64, i64)>,
+    /// The most units that one row has.
+    pub quantity_max: Option<u32>,
 }
 
 /// The store didn't do it. Whether a write has happened is unknown.

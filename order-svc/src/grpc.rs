@@ -13,7 +13,8 @@ use journal::Journal;
 use proto::order::v1::{
     CountShardRequest, CountShardResponse, FindOrdersRequest, FindOrdersResponse, GetOrderRequest,
     GetOrderResponse, GetShardRequest, GetShardResponse, HighestShardRequest, HighestShardResponse,
-    KnownShard, ListOrdersRequest, ListOrdersResponse, ShardSnapshotRequest, ShardSnapshotResponse,
+    KnownShard, ListOrdersRequest, ListOrdersResponse, ListShardsRequest, ListShardsResponse,
+    ShardSnapshotRequest, ShardSnapshotResponse,
     order_service_server::{OrderService, OrderServiceServer},
 };
 use serde::Deserialize;
@@ -211,6 +212,26 @@ impl OrderService for OrderApi {
         let shard = input::shard(request.into_inner().shard_no)?;
         let count = self.books.count(shard).await.map_err(refusal::unanswered)?;
         Ok(Response::new(answer::count(&count.ok_or_else(unknown_shard)?)))
+    }
+
+    async fn list_shards(
+        &self,
+        request: Request<ListShardsRequest>,
+    ) -> Result<Response<ListShardsResponse>, Status> {
+        let ListShardsRequest { after_shard_no, page_size } = request.into_inner();
+        let mut input = Input::default();
+        let page_size = input.read("page_size", input::page_size(page_size));
+        let page_size = page_size.ok_or_else(|| input.refuse())?;
+        // 0 is no number of a shard.
+        let after = ShardNo::new(after_shard_no).ok();
+        let guards = self.books.guards_after(after, page_size).await;
+        let guards = guards.map_err(refusal::unanswered)?;
+        let orders_without_shard = match after {
+            None => self.books.orders_without_shard().await.map_err(refusal::unanswered)?,
+            Some(_) => 0,
+        };
+        let shards = guards.iter().map(answer::shard_row).collect();
+        Ok(Response::new(ListShardsResponse { shards, orders_without_shard }))
     }
 }
 

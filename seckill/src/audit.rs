@@ -1,11 +1,16 @@
 //! `seckill audit`: counts rows in the books and holds in the ledger, shard by shard, and judges
-//! the sums by the law (I-1, I-3, I-4) and against each other. It believes no counter that it can
-//! count again, keeps nothing, and changes nothing. What was promised to buyers (I-2) only those
+//! the sums by the law (I-1, I-3, I-4), against each other, and order by order. Item, price and
+//! limit must be the catalog's, and what the catalog doesn't know must be nowhere. It believes no
+//! counter that it can count again, keeps nothing, and changes nothing. What was promised to buyers (I-2) only those
 //! can judge who kept the answers: see `rehearse`.
 
+mod compare;
 mod count;
 mod judge;
+mod orders;
+mod orphans;
 mod table;
+mod terms;
 
 use std::time::Duration;
 
@@ -42,14 +47,16 @@ pub(crate) struct AuditArgs {
 pub(crate) async fn run(args: AuditArgs) -> Result<(), Failure> {
     let target = args.target.resolve()?;
     let mut stores = Stores::connect(&target).await?;
-    let sales = match args.sale {
-        Some(sale) => vec![stores.sale(&sale).await?],
-        None => stores.sales().await?,
+    let (sales, is_all) = match args.sale {
+        Some(sale) => (vec![stores.sale(&sale).await?], false),
+        None => (stores.sales().await?, true),
     };
     let patience = Duration::from_secs(args.settle_within_s);
     let findings = of_sales(&mut stores, &sales, patience, &Clock::system()).await?;
-    print_findings(&findings);
-    match verdict_of_all(&findings) {
+    // Only who looks at every sale can tell what belongs to none.
+    let orphans = if is_all { stores.orphans(&sales).await? } else { Vec::new() };
+    print_findings(&findings, &orphans);
+    match verdict_of_all(&findings, &orphans) {
         Verdict::Holds(_) => {
             screen::say("audit: every unit is where it belongs");
             Ok(())

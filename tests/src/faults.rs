@@ -4,6 +4,7 @@
 //! They measure seconds, so they run alone: `scripts/test` runs them one after the other.
 
 mod clocks_apart;
+mod damaged_stores;
 mod disk_full;
 mod gateway_killed;
 mod journal_silent;

@@ -183,6 +183,12 @@ impl Shop {
         rows.expect("the books answer").into_inner()
     }
 
+    /// What an audit of everything says, and its exit code.
+    pub(crate) async fn audit(&self) -> (Option<i32>, String) {
+        let (inventory, order) = (self.inventories[0].url(), self.orders[0].url());
+        role::outcome(&["audit", "--inventory", &inventory, "--order", &order]).await
+    }
+
     /// Lets a fault last. The only wait in these stories that is for time itself.
     pub(crate) async fn lasts(&self, time: Duration) {
         tokio::time::sleep(time).await;

@@ -243,6 +243,16 @@ impl Redis {
         fields
     }
 
+    /// Runs a script, to do damage that no service would do.
+    ///
+    /// # Panics
+    /// If it doesn't answer, or the script fails.
+    pub async fn eval(&self, script: &str) {
+        let mut connection = connect(&self.url()).await.expect("the test's own Redis answers");
+        let done = redis::cmd("EVAL").arg(script).arg(0).exec_async(&mut connection).await;
+        done.unwrap_or_else(|error| panic!("{script}: {error}"));
+    }
+
     async fn ask(&self, command: &[&str]) -> String {
         let mut connection = connect(&self.url()).await.expect("the test's own Redis answers");
         let mut packed = redis::cmd(command[0]);

@@ -209,6 +209,23 @@ impl InventoryService for Stub {
     ) -> Result<Response<inventory::CountShardResponse>, Status> {
         Err(Status::unimplemented("gateways don't count"))
     }
+
+    type ListKnownOrdersStream =
+        BoxStream<'static, Result<inventory::ListKnownOrdersResponse, Status>>;
+
+    async fn list_known_orders(
+        &self,
+        _: Request<inventory::ListKnownOrdersRequest>,
+    ) -> Result<Response<Self::ListKnownOrdersStream>, Status> {
+        Err(Status::unimplemented("gateways don't count"))
+    }
+
+    async fn peek_shards(
+        &self,
+        _: Request<inventory::PeekShardsRequest>,
+    ) -> Result<Response<inventory::PeekShardsResponse>, Status> {
+        Err(Status::unimplemented("gateways don't count"))
+    }
 }
 
 impl Stub {
@@ -417,6 +434,13 @@ impl OrderService for Stub {
         &self,
         _: Request<order::CountShardRequest>,
     ) -> Result<Response<order::CountShardResponse>, Status> {
+        Err(Status::unimplemented("gateways don't count"))
+    }
+
+    async fn list_shards(
+        &self,
+        _: Request<order::ListShardsRequest>,
+    ) -> Result<Response<order::ListShardsResponse>, Status> {
         Err(Status::unimplemented("gateways don't count"))
     }
 }

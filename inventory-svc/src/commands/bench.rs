@@ -12,8 +12,8 @@ use crate::{
     domain::{PLACED_NOBODY_SAYS, sale::Phase},
     lease::LeaseView,
     ledger::{
-        ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, Ledger, Look,
-        MemoryLedger, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement,
+        ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, KnownOrders, Ledger,
+        Look, MemoryLedger, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement,
         StageError, StagedOrder, Terms,
     },
     loading::{LoadRequests, Why},
@@ -226,6 +226,10 @@ impl Ledger for Failing {
     }
 
     async fn count(&self, _: ShardNo) -> Result<Count, Error> {
+        Err(self.error)
+    }
+
+    async fn known(&self, _: ShardNo) -> Result<KnownOrders, Error> {
         Err(self.error)
     }
 }

@@ -8,8 +8,8 @@ use std::mem;
 use ids::{Epoch, OrderId};
 
 use super::{
-    Count, Look, OpenHold, Opening, Place, ReserveEntry, Settled, Settlement, StagedOrder, Staging,
-    Stock, Taken,
+    Count, KnownOrders, Look, OpenHold, Opening, Place, ReserveEntry, Settled, Settlement,
+    StagedOrder, Staging, Stock, Taken,
 };
 
 mod answers;
@@ -251,6 +251,14 @@ impl ShardKeeper {
     /// [`Shut::Fenced`].
     pub fn count(&self, me: &Identity, now_ms: u64) -> Result<Count, Shut> {
         Ok(self.open(me)?.count(now_ms))
+    }
+
+    /// All order ids that are known; slow on purpose.
+    ///
+    /// # Errors
+    /// [`Shut::Fenced`].
+    pub fn known(&self, me: &Identity) -> Result<KnownOrders, Shut> {
+        Ok(self.open(me)?.known())
     }
 
     /// Damages the stock, if there is one. See [`Stock::tamper`].

@@ -17,6 +17,9 @@ use super::{
 
 mod answers;
 mod hashing;
+mod known;
+
+pub use known::{KnownOrder, KnownOrders};
 
 pub use answers::{Count, Found, Look, Settlement, Taken};
 

@@ -9,13 +9,15 @@ mod tell;
 use std::{pin::Pin, sync::Arc};
 
 use chassis::{Health, Stopper, channel::unable};
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, stream};
 use ids::{Epoch, ShardNo};
 use proto::inventory::v1::{
-    CountShardRequest, CountShardResponse, FindRequest, FindResponse, ReserveRequest,
+    CountShardRequest, CountShardResponse, FindRequest, FindResponse, ListKnownOrdersRequest,
+    ListKnownOrdersResponse, PeekShardsRequest, PeekShardsResponse, ReserveRequest,
     ReserveResponse, SettleRequest, SettleResponse, WatchStockRequest, WatchStockResponse,
     inventory_service_server::{InventoryService, InventoryServiceServer},
 };
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use super::status;
@@ -25,6 +27,7 @@ use crate::{
         Inventory,
         count::{self, NotCounted},
         find::{self, Known},
+        known,
         reserve::{self, Reservation, ShardRefusal},
         settle::{self, NotSettled},
         watch::{StockWatch, TooManyStreams},
@@ -42,7 +45,16 @@ pub(crate) fn service(
     health: Health,
     stopper: Stopper,
 ) -> InventoryServiceServer<impl InventoryService> {
-    InventoryServiceServer::new(Handlers { inventory, catalog, books, stock, health, stopper })
+    let lists = Arc::new(Semaphore::new(1));
+    InventoryServiceServer::new(Handlers {
+        inventory,
+        catalog,
+        books,
+        stock,
+        health,
+        stopper,
+        lists,
+    })
 }
 
 struct Handlers {
@@ -52,6 +64,8 @@ struct Handlers {
     stock: StockWatch,
     health: Health,
     stopper: Stopper,
+    /// A list is as large as its shard.
+    lists: Arc<Semaphore>,
 }
 
 #[tonic::async_trait]
@@ -134,6 +148,36 @@ impl InventoryService for Handlers {
             Err(NotCounted::NotNow) => Err(status::loading()),
             Err(NotCounted::NoSuchShard) => Err(status::not_found("shard")),
         }
+    }
+
+    type ListKnownOrdersStream =
+        Pin<Box<dyn Stream<Item = Result<ListKnownOrdersResponse, Status>> + Send + 'static>>;
+
+    async fn list_known_orders(
+        &self,
+        request: Request<ListKnownOrdersRequest>,
+    ) -> Result<Response<Self::ListKnownOrdersStream>, Status> {
+        let shard = ask::list_known_orders(&request.into_inner())?;
+        let permit = Arc::clone(&self.lists).try_acquire_owned();
+        let permit = permit.map_err(|_| status::too_many_streams())?;
+        let known = known::known(&self.inventory, shard).await.map_err(|why| match why {
+            NotCounted::NotNow => status::loading(),
+            NotCounted::NoSuchShard => status::not_found("shard"),
+        })?;
+        let pages = stream::iter(tell::known(known)).map(move |page| {
+            let _until_it_is_read = &permit;
+            Ok(page)
+        });
+        Ok(Response::new(Box::pin(pages)))
+    }
+
+    async fn peek_shards(
+        &self,
+        request: Request<PeekShardsRequest>,
+    ) -> Result<Response<PeekShardsResponse>, Status> {
+        let shards = ask::peek_shards(&request.into_inner())?;
+        let open = known::open(&self.inventory, &shards).await;
+        Ok(Response::new(tell::open(open.map_err(|_| status::ledger_is_silent())?)))
     }
 }
 

@@ -13,8 +13,9 @@ use chassis::Clock;
 use ids::{Epoch, OrderId, ShardNo};
 
 use super::{
-    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, Ledger, Look, OpenHold,
-    Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
+    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, KnownOrders, Ledger,
+    Look, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError,
+    StagedOrder,
 };
 use crate::domain::ShardKeeper;
 
@@ -184,6 +185,10 @@ impl Ledger for MemoryLedger {
 
     async fn count(&self, shard: ShardNo) -> Result<Count, Error> {
         Ok(self.at(shard, |me, shard| shard.count(me, self.clock.wall_ms()))?)
+    }
+
+    async fn known(&self, shard: ShardNo) -> Result<KnownOrders, Error> {
+        Ok(self.at(shard, |me, shard| shard.known(me))?)
     }
 }
 

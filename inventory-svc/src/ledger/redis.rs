@@ -7,6 +7,7 @@
 //! [`Error::Unknown`]; nothing is sent a second time, but for a library that wasn't there.
 
 mod address;
+mod known;
 mod lane;
 mod library;
 mod reply;
@@ -40,8 +41,9 @@ use self::{
     trouble::Trouble,
 };
 use super::{
-    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, Ledger, Look, OpenHold,
-    Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError, StagedOrder,
+    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, KnownOrders, Ledger,
+    Look, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError,
+    StagedOrder,
 };
 
 /// Orders in one call of those that may bring many: 2 ms, for which nobody else is served.
@@ -461,6 +463,10 @@ impl Ledger for RedisLedger {
             (Word::Ok, reply) => reply.count(),
             (word, _) => Err(reply::strange_word(word)),
         }
+    }
+
+    async fn known(&self, shard: ShardNo) -> Result<KnownOrders, Error> {
+        known::known(self, shard).await
     }
 }
 

@@ -312,6 +312,13 @@ impl OrderService for Books {
     ) -> Result<Response<v1::CountShardResponse>, Status> {
         Err(Status::unimplemented("not asked by inventory-svc"))
     }
+
+    async fn list_shards(
+        &self,
+        _: Request<v1::ListShardsRequest>,
+    ) -> Result<Response<v1::ListShardsResponse>, Status> {
+        Err(Status::unimplemented("not asked by inventory-svc"))
+    }
 }
 
 #[tonic::async_trait]

@@ -40,6 +40,7 @@ macro_rules! keeps_its_promises {
             reads::pages_of_a_user_begin_with_the_newest_and_miss_nothing
             reads::a_snapshot_shows_one_moment_of_the_open_epoch
             reads::rows_are_counted_by_state_and_user
+            reads::shards_are_listed_by_number_and_what_rows_say_is_told
         }
     };
     ($keeper:ident: $fixture:expr; $($room:ident::$promise:ident)*) => {

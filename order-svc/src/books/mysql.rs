@@ -17,7 +17,7 @@ use super::{
     Snapshot, SnapshotOrder, basis::Basis, columns,
 };
 use crate::{
-    domain::Order,
+    domain::{Guard, Order},
     fold::{Entry, Outcome, Touched, fold},
 };
 
@@ -298,6 +298,20 @@ impl Books for MySqlBooks {
             Some(guarded) => Ok(Some(audit::count(it, guarded.guard).await?)),
             None => Ok(None),
         };
+        self.store.reader.ask_snapshot(look).await
+    }
+
+    async fn guards_after(
+        &self,
+        after: Option<ShardNo>,
+        len_max: u32,
+    ) -> Result<Vec<Guard>, Error> {
+        let look = async |it: &mut MySqlConnection| audit::guards_after(it, after, len_max).await;
+        self.store.reader.ask_snapshot(look).await
+    }
+
+    async fn orders_without_shard(&self) -> Result<u64, Error> {
+        let look = async |it: &mut MySqlConnection| audit::orders_without_shard(it).await;
         self.store.reader.ask_snapshot(look).await
     }
 }

@@ -15,7 +15,7 @@ use super::{
     Snapshot, SnapshotOrder, basis::Basis, columns,
 };
 use crate::{
-    domain::Order,
+    domain::{Guard, Order},
     fold::{Entry, Touched, fold},
 };
 
@@ -225,6 +225,18 @@ impl Books for SqliteBooks {
             Some(guarded) => Ok(Some(audit::count(&mut tx, guarded.guard).await?)),
             None => Ok(None),
         }
+    }
+
+    async fn guards_after(
+        &self,
+        after: Option<ShardNo>,
+        len_max: u32,
+    ) -> Result<Vec<Guard>, Error> {
+        audit::guards_after(&mut *self.read().await?, after, len_max).await
+    }
+
+    async fn orders_without_shard(&self) -> Result<u64, Error> {
+        audit::orders_without_shard(&mut *self.read().await?).await
     }
 }
 

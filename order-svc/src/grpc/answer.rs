@@ -5,8 +5,8 @@ use law::OrderState;
 use proto::order::v1 as pb;
 
 use crate::{
-    books::{Count, Guarded, SnapshotOrder},
-    domain::{Order, Refusal},
+    books::{Count, Guarded, RowTerms, SnapshotOrder},
+    domain::{Guard, Order, Refusal},
 };
 
 pub(super) fn order(order: &Order) -> pb::Order {
@@ -54,7 +54,18 @@ pub(super) fn snapshot_page(page: &[SnapshotOrder]) -> pb::ShardSnapshotResponse
     pb::ShardSnapshotResponse { part: Some(pb::shard_snapshot_response::Part::Orders(orders)) }
 }
 
+pub(super) fn shard_row(guard: &Guard) -> pb::ShardRow {
+    pb::ShardRow {
+        shard_no: guard.shard.get(),
+        sale_id: guard.sale.as_bytes().to_vec().into(),
+        item_id: guard.item.as_bytes().to_vec().into(),
+        total: guard.total,
+        sold: guard.sold,
+    }
+}
+
 pub(super) fn count(count: &Count) -> pb::CountShardResponse {
+    let RowTerms { foreign_orders, unit_prices, quantity_max } = count.terms;
     pb::CountShardResponse {
         open_epoch: Epoch::to_wire(count.guard.open_epoch),
         total: count.guard.total,
@@ -68,7 +79,13 @@ pub(super) fn count(count: &Count) -> pb::CountShardResponse {
         user_units_max: u32::try_from(count.user_units_max).unwrap_or(u32::MAX),
         movement_watermark: count.movement_watermark,
         dead_letters: count.dead_letters,
+        sale_id: count.guard.sale.as_bytes().to_vec().into(),
         item_id: count.guard.item.as_bytes().to_vec().into(),
+        currency: count.guard.currency.clone(),
+        foreign_orders,
+        unit_price_min: unit_prices.map(|(least, _)| least),
+        unit_price_max: unit_prices.map(|(_, highest)| highest),
+        quantity_max,
     }
 }
 

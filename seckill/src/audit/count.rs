@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ids::ItemId;
+use ids::{ItemId, SaleId};
 use proto::{
     inventory::v1::{
         self as inventory, Item, Sale, Shard, ShardPhase,
@@ -14,7 +14,10 @@ use proto::{
 };
 use tonic::{Code, Request, Status, transport::Channel};
 
-use super::judge::{Books, Ledger, Phase, ShardCount};
+use super::{
+    judge::{Books, Ledger, NoLedger, Phase, ShardCount, Terms},
+    terms::{Booked, Planned},
+};
 use crate::{
     failure::Failure,
     target::{Target, connect},
@@ -29,9 +32,9 @@ const SALES_MAX: usize = 2_000;
 
 /// The stores, asked through the services that own them.
 pub(crate) struct Stores {
-    catalog: CatalogServiceClient<Channel>,
-    ledger: InventoryServiceClient<Channel>,
-    books: OrderServiceClient<Channel>,
+    pub(super) catalog: CatalogServiceClient<Channel>,
+    pub(super) ledger: InventoryServiceClient<Channel>,
+    pub(super) books: OrderServiceClient<Channel>,
 }
 
 impl Stores {
@@ -98,50 +101,62 @@ impl Stores {
         item: &Item,
         shard: &Shard,
     ) -> Result<ShardCount, Failure> {
-        let before = self.books(shard.shard_no).await?;
+        let before = self.books(shard.shard_no).await?.map(|counted| books(&counted));
         let ledger = self.ledger(shard.shard_no).await?;
-        let after = self.books(shard.shard_no).await?;
+        let compared = match &ledger {
+            Ok(ledger) => self.compared(shard.shard_no, ledger.epoch).await?,
+            Err(_) => Err("there is no ledger to compare with".into()),
+        };
+        let counted = self.books(shard.shard_no).await?;
+        let after = counted.as_ref().map(books);
+        let terms = Terms {
+            planned: planned(sale, item)?,
+            booked: counted.map(booked),
+            ledger_limit: compared.as_ref().ok().map(|(_, limit)| *limit),
+        };
         Ok(ShardCount {
             sale: sale.title.clone(),
             item: item.sku.clone(),
             shard_no: shard.shard_no,
-            item_id: item.item_id.parse().ok(),
             planned: shard.total_units.into(),
             phase: phase(shard.phase()),
             before,
             ledger,
             after,
+            terms,
+            compared: compared.map(|(compared, _)| compared),
         })
     }
 
-    async fn books(&mut self, shard_no: u32) -> Result<Option<Books>, Failure> {
+    async fn books(&mut self, shard_no: u32) -> Result<Option<order::CountShardResponse>, Failure> {
         let request = order::CountShardRequest { shard_no };
         match self.books.count_shard(within(request, COUNT_WITHIN)).await {
-            Ok(answer) => Ok(Some(books(&answer.into_inner()))),
+            Ok(answer) => Ok(Some(answer.into_inner())),
             Err(status) if status.code() == Code::NotFound => Ok(None),
             Err(status) => Err(unanswered("order-svc", &status)),
         }
     }
 
-    async fn ledger(&mut self, shard_no: u32) -> Result<Result<Ledger, String>, Failure> {
+    async fn ledger(&mut self, shard_no: u32) -> Result<Result<Ledger, NoLedger>, Failure> {
         let request = inventory::CountShardRequest { shard_no };
         match self.ledger.count_shard(within(request, COUNT_WITHIN)).await {
             Ok(answer) => Ok(Ok(ledger(&answer.into_inner()))),
-            Err(status) if matches!(status.code(), Code::NotFound | Code::Unavailable) => {
-                Ok(Err(status.message().to_owned()))
+            Err(status) if status.code() == Code::NotFound => Ok(Err(NoLedger::NotThere)),
+            Err(status) if status.code() == Code::Unavailable => {
+                Ok(Err(NoLedger::NotNow(status.message().to_owned())))
             }
             Err(status) => Err(unanswered("inventory-svc", &status)),
         }
     }
 }
 
-fn within<T>(message: T, limit: Duration) -> Request<T> {
+pub(super) fn within<T>(message: T, limit: Duration) -> Request<T> {
     let mut request = Request::new(message);
     request.set_timeout(limit);
     request
 }
 
-fn unanswered(who: &str, status: &Status) -> Failure {
+pub(super) fn unanswered(who: &str, status: &Status) -> Failure {
     Failure::Unavailable(format!("{who} did not answer: {}: {}", status.code(), status.message()))
 }
 
@@ -154,9 +169,34 @@ fn phase(phase: ShardPhase) -> Phase {
     }
 }
 
+fn planned(sale: &Sale, item: &Item) -> Result<Planned, Failure> {
+    let wrong = |_| Failure::Unavailable("inventory-svc answered what can't be understood".into());
+    let sale: SaleId = sale.sale_id.parse().map_err(wrong)?;
+    let id: ItemId = item.item_id.parse().map_err(wrong)?;
+    let price = item.price.clone().unwrap_or_default();
+    Ok(Planned {
+        sale: *sale.as_bytes(),
+        item: *id.as_bytes(),
+        limit_per_user: item.limit_per_user,
+        currency: price.currency,
+        unit_price: price.minor_units,
+    })
+}
+
+fn booked(counted: order::CountShardResponse) -> Booked {
+    Booked {
+        sale: counted.sale_id.to_vec(),
+        item: counted.item_id.to_vec(),
+        limit_per_user: counted.limit_per_user,
+        currency: counted.currency,
+        foreign_orders: counted.foreign_orders,
+        unit_prices: counted.unit_price_min.zip(counted.unit_price_max),
+        quantity_max: counted.quantity_max.unwrap_or(0),
+    }
+}
+
 fn books(counted: &order::CountShardResponse) -> Books {
     Books {
-        item: ItemId::try_from(counted.item_id.as_ref()).ok(),
         open_epoch: counted.open_epoch,
         total: counted.total,
         sold: counted.sold,

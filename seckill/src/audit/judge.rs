@@ -1,14 +1,16 @@
 //! What the counts of one shard say: pure functions over plain numbers. "Can't be told now" is a
 //! verdict of its own; it never passes for "holds".
 
-use ids::ItemId;
 use law::{Invariant, Units, Violation};
+
+use super::{
+    compare::{Compared, Id},
+    terms::{Booked, Planned, contradiction},
+};
 
 /// What the books' rows of a shard come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Books {
-    /// Whose units the guard row counts; `None` if order-svc doesn't say it.
-    pub(crate) item: Option<ItemId>,
     pub(crate) open_epoch: i64,
     pub(crate) total: u64,
     /// What the guard row says.
@@ -56,16 +58,42 @@ pub(crate) struct ShardCount {
     pub(crate) sale: String,
     pub(crate) item: String,
     pub(crate) shard_no: u32,
-    /// Whose shard it is in the catalog.
-    pub(crate) item_id: Option<ItemId>,
     /// What the catalog planned.
     pub(crate) planned: u64,
     pub(crate) phase: Phase,
     /// `None`: the books have no such shard yet.
     pub(crate) before: Option<Books>,
-    /// `Err` says why it could not be counted.
-    pub(crate) ledger: Result<Ledger, String>,
+    pub(crate) ledger: Result<Ledger, NoLedger>,
     pub(crate) after: Option<Books>,
+    pub(crate) terms: Terms,
+    /// Order by order; `Err` says why that can't be told now. Means nothing without a ledger.
+    pub(crate) compared: Result<Compared, String>,
+}
+
+/// What was sold for how much, as each says it.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) planned: Planned,
+    /// None if the books have no such shard.
+    pub(crate) booked: Option<Booked>,
+    pub(crate) ledger_limit: Option<u32>,
+}
+
+/// Why the ledger could not be counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoLedger {
+    /// It has no such shard, which is lawful once that is retired.
+    NotThere,
+    /// Not now, for this reason.
+    NotNow(String),
+}
+
+/// A shard, or orders, that the catalog knows nothing of. It is always broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Orphan {
+    /// `shard 7`, or whatever it is.
+    pub(crate) what: String,
+    pub(crate) says: String,
 }
 
 /// What came of one check.
@@ -140,17 +168,23 @@ pub(crate) fn judge(count: ShardCount) -> Finding {
         }
         (_, Some(books)) => {
             let mut checks = of_books(count.planned, books);
-            checks.extend(of_item(count.item_id, books.item));
             match (&count.ledger, count.phase) {
                 (Ok(ledger), _) => {
                     let is_still = count.before == count.after;
                     checks.extend(of_both(is_still, books, ledger));
+                    checks.push(check("ids", by_id(is_still, books, &count.compared)));
                 }
-                (Err(_), Phase::Retired) => {}
-                (Err(says), Phase::New | Phase::Loading | Phase::Open) => {
+                (Err(NoLedger::NotThere), Phase::Retired) => {}
+                (Err(NoLedger::NotThere), Phase::New | Phase::Loading | Phase::Open) => {
+                    let says = "inventory-svc doesn't know the shard yet, or any more";
+                    checks.push(check("I-3", Verdict::Unclear(says.into())));
+                }
+                (Err(NoLedger::NotNow(says)), _) => {
                     checks.push(check("I-3", Verdict::Unclear(format!("no ledger: {says}"))));
                 }
             }
+            checks.push(check("terms", of_terms(&count.terms)));
+            checks.push(check("log", of_log(books)));
             checks
         }
     };
@@ -158,7 +192,9 @@ pub(crate) fn judge(count: ShardCount) -> Finding {
 }
 
 /// The worst of all, said in one sentence.
-pub(crate) fn verdict_of_all(findings: &[Finding]) -> Verdict {
+pub(crate) fn verdict_of_all(findings: &[Finding], orphans: &[Orphan]) -> Verdict {
+    let orphans: Vec<_> =
+        orphans.iter().map(|orphan| format!("{}: {}", orphan.what, orphan.says)).collect();
     let said = |pick: fn(&Verdict) -> Option<&str>| {
         let all: Vec<String> = findings
             .iter()
@@ -168,8 +204,9 @@ pub(crate) fn verdict_of_all(findings: &[Finding]) -> Verdict {
             .collect();
         (!all.is_empty()).then(|| all.join("; "))
     };
-    if let Some(says) = said(Verdict::broken) {
-        Verdict::Broken(says)
+    let broken = said(Verdict::broken).into_iter().chain(orphans).collect::<Vec<_>>();
+    if !broken.is_empty() {
+        Verdict::Broken(broken.join("; "))
     } else if let Some(says) = said(Verdict::unclear) {
         Verdict::Unclear(says)
     } else {
@@ -193,18 +230,6 @@ fn of_books(planned: u64, books: &Books) -> Vec<Check> {
         ),
         same("plan", &[("planned", planned), ("total", total)], format!("{total} as planned")),
     ]
-}
-
-/// A number that a catalog has given again counts one item's units for another: sums that agree say
-/// nothing then.
-fn of_item(in_catalog: Option<ItemId>, in_books: Option<ItemId>) -> Option<Check> {
-    let (in_catalog, in_books) = (in_catalog?, in_books?);
-    let verdict = if in_catalog == in_books {
-        Verdict::Holds("catalog and books have the same item".to_owned())
-    } else {
-        Verdict::Broken(format!("the catalog has {in_catalog}, but the books {in_books}"))
-    };
-    Some(check("item", verdict))
 }
 
 /// What the two stores say together. A hold is settled a moment after its row is written, and then
@@ -246,6 +271,64 @@ fn of_both(is_still: bool, books: &Books, ledger: &Ledger) -> Vec<Check> {
         or_unclear(orders.name, orders.verdict),
         users,
     ]
+}
+
+/// What the two stores say order by order.
+fn by_id(is_still: bool, books: &Books, compared: &Result<Compared, String>) -> Verdict {
+    let compared = match compared {
+        Ok(compared) => compared,
+        Err(why) => return Verdict::Unclear(why.clone()),
+    };
+    let Compared { lost, contradicted, altered, unknown, live } = compared;
+    let wrong = [
+        (lost, "the ledger has as decided are in no row"),
+        (contradicted, "are live in one store and dead in the other"),
+        (altered, "have another user or quantity in the ledger than in the books"),
+        (unknown, "are rows of which the ledger knows nothing"),
+    ];
+    let wrong = wrong.into_iter().filter_map(|(ids, says)| {
+        let first = uuid(ids.first()?);
+        Some(format!("{} orders {says}, such as {first}", ids.len()))
+    });
+    let wrong: Vec<_> = wrong.collect();
+    if !wrong.is_empty() {
+        return Verdict::Broken(wrong.join("; "));
+    }
+    if *live != books.live_orders && is_still {
+        let rows = books.live_orders;
+        return Verdict::Broken(format!("{rows} live rows name the shard, and {live} ids do"));
+    }
+    Verdict::Holds(format!("{live} live orders, the same ones in both stores"))
+}
+
+fn uuid(id: &Id) -> String {
+    let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+fn of_terms(terms: &Terms) -> Verdict {
+    let Some(booked) = &terms.booked else {
+        return Verdict::Unclear("the books have no row of the shard yet".into());
+    };
+    match contradiction(&terms.planned, booked, terms.ledger_limit) {
+        Some(says) => Verdict::Broken(says),
+        None => Verdict::Holds("item, price and limit are those of the plan".into()),
+    }
+}
+
+/// In an open epoch no hold can be refused unless the ledger was wrong or somebody else wrote it,
+/// and no record is unreadable unless somebody else wrote that.
+fn of_log(books: &Books) -> Verdict {
+    let refused = (books.rejected_orders > 0)
+        .then(|| format!("the books refused {} holds", books.rejected_orders));
+    let unread = (books.dead_letters > 0)
+        .then(|| format!("{} records of its partition can't be read", books.dead_letters));
+    let wrong: Vec<_> = refused.into_iter().chain(unread).collect();
+    if wrong.is_empty() {
+        Verdict::Holds("every record was read, and no hold refused".into())
+    } else {
+        Verdict::Broken(wrong.join("; "))
+    }
 }
 
 /// Why the two stores can't be compared now, if they can't.

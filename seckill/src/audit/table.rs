@@ -1,12 +1,16 @@
 //! Lays the findings out for a reader.
 
-use super::judge::{Finding, Phase, Verdict};
-use crate::screen::{counted, say, thousands};
+use super::judge::{Finding, Orphan, Phase, Verdict};
+use crate::screen::{counted, say};
 
-/// Prints each shard with its checks; shards that were never loaded are one closing line.
-pub(crate) fn print_findings(findings: &[Finding]) {
+/// Prints each shard with its checks, and what belongs to none; shards that were never loaded are
+/// one closing line.
+pub(crate) fn print_findings(findings: &[Finding], orphans: &[Orphan]) {
     for finding in findings.iter().filter(|finding| !finding.checks.is_empty()) {
         print_shard(finding);
+    }
+    for orphan in orphans {
+        say(format!("{}\n  orphan BROKEN   {}\n", orphan.what, orphan.says));
     }
     let unopened = findings.iter().filter(|finding| finding.checks.is_empty()).count() as u64;
     if unopened > 0 {
@@ -33,15 +37,6 @@ fn print_shard(finding: &Finding) {
     }
     if count.phase == Phase::Retired {
         say("  note   retired: the ledger has forgotten it, and the books alone are judged");
-    }
-    if let Some(books) = count.after {
-        if books.rejected_orders > 0 {
-            say(format!("  note   {} by the books", counted(books.rejected_orders, "rejection")));
-        }
-        if books.dead_letters > 0 {
-            let letters = thousands(books.dead_letters);
-            say(format!("  note   {letters} dead letters: records that could not be read"));
-        }
     }
     say("");
 }

@@ -10,9 +10,9 @@ use std::{
 use chassis::Clock;
 use ids::{Epoch, OrderId, ShardNo};
 use inventory_svc::ledger::{
-    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, Ledger, Look,
-    MemoryLedger, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StageError,
-    StagedOrder,
+    ActivateError, Activation, Count, Error, ForgetError, Holds, Identity, KnownOrders, Ledger,
+    Look, MemoryLedger, OpenHold, Peek, Place, ReserveEntry, Reserved, Settled, Settlement,
+    StageError, StagedOrder,
 };
 
 /// See the module.
@@ -138,5 +138,9 @@ impl Ledger for SlowLedger {
 
     async fn count(&self, shard: ShardNo) -> Result<Count, Error> {
         self.inner.count(shard).await
+    }
+
+    async fn known(&self, shard: ShardNo) -> Result<KnownOrders, Error> {
+        self.inner.known(shard).await
     }
 }

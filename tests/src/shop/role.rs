@@ -1,6 +1,6 @@
 //! A role as a process of the real binary: started, killed, frozen, started again at its address.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::Output, time::Duration};
 
 use chassis::Clock;
 use testbed::Process;
@@ -137,11 +137,22 @@ pub(crate) fn binary() -> PathBuf {
 
 /// Runs a command of the program to its end, and answers with what it printed.
 pub(super) async fn run(arguments: &[&str]) -> String {
-    let mut command = Command::new(binary());
-    let running = command.args(arguments).kill_on_drop(true).output();
-    let output = tokio::time::timeout(PATIENCE, running).await;
-    let output = output.expect("it ends").expect("the program can be started");
+    let output = output(arguments).await;
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "seckill {arguments:?}: {complaint}");
     String::from_utf8(output.stdout).expect("it prints text")
+}
+
+/// The same for one that may fail: its exit code, and all that it said.
+pub(super) async fn outcome(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = output(arguments).await;
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).expect("it says text"))
+}
+
+async fn output(arguments: &[&str]) -> Output {
+    let mut command = Command::new(binary());
+    let running = command.args(arguments).kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, running).await;
+    output.expect("it ends").expect("the program can be started")
 }

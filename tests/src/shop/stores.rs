@@ -70,6 +70,11 @@ impl Stores {
         self.catalog.url().replace(place(self.catalog.url()), &door.addr())
     }
 
+    /// Where the books are, for who damages them.
+    pub(crate) fn books_url(&self) -> &str {
+        self.books.url()
+    }
+
     pub(super) fn brokers(&self) -> String {
         self.kafka.as_ref().map_or_else(running::kafka, Kafka::brokers)
     }

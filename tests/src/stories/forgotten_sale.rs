@@ -70,15 +70,15 @@ async fn a_sale_is_forgotten(kind: Kind) {
 
 #[tokio::test]
 async fn what_was_bought_in_a_forgotten_sale_is_found_and_its_number_is_not_given_again() {
-    a_sale_is_forgotten(Kind::Sqlite).await;
+    Box::pin(a_sale_is_forgotten(Kind::Sqlite)).await;
 }
 
 #[tokio::test]
 async fn the_same_on_mariadb() {
-    a_sale_is_forgotten(Kind::MariaDb).await;
+    Box::pin(a_sale_is_forgotten(Kind::MariaDb)).await;
 }
 
 #[tokio::test]
 async fn the_same_on_mysql() {
-    a_sale_is_forgotten(Kind::MySql).await;
+    Box::pin(a_sale_is_forgotten(Kind::MySql)).await;
 }

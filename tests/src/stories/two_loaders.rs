@@ -36,12 +36,12 @@ enum Fate {
 
 #[tokio::test]
 async fn a_loader_that_froze_before_any_step_does_no_harm_when_it_wakes() {
-    load_with_a_stop_before_each_step(Fate::Wakes).await;
+    Box::pin(load_with_a_stop_before_each_step(Fate::Wakes)).await;
 }
 
 #[tokio::test]
 async fn a_loader_that_died_before_any_step_is_taken_over() {
-    load_with_a_stop_before_each_step(Fate::Dies).await;
+    Box::pin(load_with_a_stop_before_each_step(Fate::Dies)).await;
 }
 
 async fn load_with_a_stop_before_each_step(fate: Fate) {

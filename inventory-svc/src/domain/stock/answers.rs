@@ -25,7 +25,7 @@ pub enum Settlement {
 }
 
 /// What is known of an order id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Found {
     /// An open hold.
     Open,

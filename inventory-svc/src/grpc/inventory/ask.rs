@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use ids::{Epoch, ItemId, OrderId, ParseError, ShardNo, UserId};
 use proto::inventory::v1::{
-    CountShardRequest, FindRequest, ReserveEntry as AskedEntry, ReserveRequest, SettleRequest,
-    SettledState, WatchStockRequest,
+    CountShardRequest, FindRequest, ListKnownOrdersRequest, PeekShardsRequest,
+    ReserveEntry as AskedEntry, ReserveRequest, SettleRequest, SettledState, WatchStockRequest,
 };
 use tonic::Status;
 
@@ -161,6 +161,21 @@ pub(super) fn find(request: &FindRequest) -> Result<Find, Status> {
 
 pub(super) fn count_shard(request: &CountShardRequest) -> Result<ShardNo, Status> {
     shard_no("shard_no", request.shard_no)
+}
+
+pub(super) fn list_known_orders(request: &ListKnownOrdersRequest) -> Result<ShardNo, Status> {
+    shard_no("shard_no", request.shard_no)
+}
+
+/// A stretch that reaches beyond the last number ends there.
+pub(super) fn peek_shards(request: &PeekShardsRequest) -> Result<Vec<ShardNo>, Status> {
+    let PeekShardsRequest { first_shard_no: first, count: asked } = *request;
+    shard_no("first_shard_no", first)?;
+    let asked = usize::try_from(asked).unwrap_or(usize::MAX);
+    Ok((first..=u32::MAX)
+        .take(count("count", asked, BATCH_MAX)?)
+        .map_while(|number| ShardNo::new(number).ok())
+        .collect())
 }
 
 fn shard_no(field: &str, number: u32) -> Result<ShardNo, Status> {

@@ -4,14 +4,18 @@ use bytes::Bytes;
 use ids::{Epoch, ShardNo};
 use proto::inventory::v1::{
     CountShardResponse, EntryAnswer as ToldAnswer, EntryRefusal, FindResponse, FoundState,
-    Hold as ToldHold, ReserveResponse, ReservedBatch, SettledState,
+    Hold as ToldHold, KnownOrder as ToldOrder, KnownState, ListKnownOrdersResponse, OpenShard,
+    PeekShardsResponse, ReserveResponse, ReservedBatch, SettledState,
     ShardRefusal as ToldShardRefusal, WatchStockResponse, entry_answer, reserve_response,
 };
 
 use super::ask::EntryIds;
 use crate::{
     commands::{find::Known, reserve::ShardRefusal, watch::Left},
-    ledger::{Count, EntryAnswer, Found, Hold, Look, Refusal, Reserved, Settled},
+    ledger::{
+        Count, EntryAnswer, Found, Hold, KnownOrder, KnownOrders, Look, Peek, Refusal, Reserved,
+        Settled,
+    },
 };
 
 /// `ids` are those of the request's entries.
@@ -126,6 +130,47 @@ pub(super) fn left(shard: ShardNo, left: Left) -> WatchStockResponse {
             paused: false,
         },
     }
+}
+
+/// A head without orders, and pages of them.
+pub(super) fn known(known: KnownOrders) -> impl Iterator<Item = ListKnownOrdersResponse> {
+    const PAGE: usize = 4_096;
+    let KnownOrders { epoch, limit_per_user, orders } = known;
+    let page = move |orders| ListKnownOrdersResponse { epoch: epoch.get(), limit_per_user, orders };
+    let mut orders = orders.into_iter();
+    let pages = std::iter::from_fn(move || {
+        let some: Vec<_> = orders.by_ref().take(PAGE).map(known_order).collect();
+        (!some.is_empty()).then_some(some)
+    });
+    std::iter::once(Vec::new()).chain(pages).map(page)
+}
+
+fn known_order(known: KnownOrder) -> ToldOrder {
+    let state = match known.state {
+        // A keeper tells of known ones only.
+        Found::Nothing | Found::Unsure => KnownState::Unspecified,
+        Found::Open => KnownState::Open,
+        Found::Settled(Settled::Placed) => KnownState::Placed,
+        Found::Settled(Settled::Rejected) => KnownState::Rejected,
+        Found::Settled(Settled::Released) => KnownState::Released,
+    };
+    let id = |bytes: &[u8; 16]| Bytes::copy_from_slice(bytes);
+    ToldOrder {
+        order_id: id(known.order.as_bytes()),
+        state: state.into(),
+        user_id: known.units.map(|(user, _)| id(user.as_bytes())).unwrap_or_default(),
+        quantity: known.units.map_or(0, |(_, quantity)| quantity),
+    }
+}
+
+pub(super) fn open(shards: Vec<(ShardNo, Peek)>) -> PeekShardsResponse {
+    let open = shards.into_iter().filter_map(|(shard, peek)| match peek {
+        Peek::Open { epoch, left, .. } => {
+            Some(OpenShard { shard_no: shard.get(), epoch: epoch.get(), left })
+        }
+        Peek::Closed { .. } | Peek::Fenced => None,
+    });
+    PeekShardsResponse { open: open.collect() }
 }
 
 pub(super) fn count(count: Count) -> CountShardResponse {

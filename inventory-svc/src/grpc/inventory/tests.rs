@@ -32,9 +32,10 @@ async fn handlers(bench: &Bench) -> Handlers {
     let nowhere = connect_lazy(&Handle::current(), "http://127.0.0.1:1", &Default::default());
     let books = Books::new(nowhere.unwrap(), Duration::from_secs(1));
     let (inventory, catalog) = (bench.inventory.clone(), Arc::new(catalog));
+    let lists = Arc::new(Semaphore::new(1));
     let (health, _service) = Health::new();
     health.set_ready(true).await;
-    Handlers { inventory, catalog, books, stock, health, stopper: Stopper::new() }
+    Handlers { inventory, catalog, books, stock, health, stopper: Stopper::new(), lists }
 }
 
 fn bytes(name: u8) -> Bytes {

@@ -8,7 +8,8 @@
 //!        [ORDER USER N STATE; ...]
 //! close E | begin E | stage E ORDER USER N STATE; ... | activate E orders=N stock=N ...
 //! reserve E [paused] ORDER USER N [ends=T] [placed=T]; ...   settle E [gN] ORDER STATE; ...
-//! find E [bars] ORDER ... | due N | postpone E ORDER ... | holds N [more] | peek | count
+//! find E [bars] ORDER ... | due N | postpone E ORDER ... | holds N [more] | peek | count |
+//! known
 //! forget E | pass T | back T | restart
 //! ```
 
@@ -89,6 +90,7 @@ impl Script<'_> {
             "holds" => self.page(rest).await,
             "peek" => self.peek().await,
             "count" => self.count().await,
+            "known" => self.known().await,
             "pass" | "back" | "restart" => {
                 self.happen(verb, rest).await;
                 "ok".to_owned()
@@ -293,12 +295,7 @@ impl Script<'_> {
         };
         let orders: Vec<_> = rest.split_whitespace().map(|name| self.order(name)).collect();
         match self.bench.ledger().find(self.shard, epoch(in_epoch), bars, &orders).await {
-            Ok(look) => list(look.found.into_iter().map(|found| match found {
-                Found::Open => "open",
-                Found::Settled(state) => settled_text(state),
-                Found::Nothing => "nothing",
-                Found::Unsure => "unsure",
-            })),
+            Ok(look) => list(look.found.into_iter().map(found_text)),
             Err(error) => failed(error),
         }
     }
@@ -379,6 +376,25 @@ impl Script<'_> {
         )
     }
 
+    async fn known(&self) -> String {
+        let known = match self.bench.ledger().known(self.shard).await {
+            Ok(known) => known,
+            Err(error) => return failed(error),
+        };
+        let mut orders: Vec<_> = known
+            .orders
+            .iter()
+            .map(|known| {
+                let units = known.units.map(|(_, units)| format!(" {units}")).unwrap_or_default();
+                format!("{} {}{units}", self.names[&known.order], found_text(known.state))
+            })
+            .collect();
+        orders.sort_unstable();
+        format!("e{} limit {}: {}", known.epoch, known.limit_per_user, orders.join(", "))
+            .trim_end()
+            .to_owned()
+    }
+
     fn order(&mut self, name: &str) -> OrderId {
         let mut hash = [0; 12];
         let bytes = name.as_bytes();
@@ -410,6 +426,15 @@ fn settled(text: &str) -> Settled {
         "rejected" => Settled::Rejected,
         "released" => Settled::Released,
         text => panic!("no such state: {text}"),
+    }
+}
+
+fn found_text(found: Found) -> &'static str {
+    match found {
+        Found::Open => "open",
+        Found::Settled(state) => settled_text(state),
+        Found::Nothing => "nothing",
+        Found::Unsure => "unsure",
     }
 }
 

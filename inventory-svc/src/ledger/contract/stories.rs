@@ -142,6 +142,7 @@ pub(super) const STORIES: [(&str, &str); 25] = [
         postpone e1 a -> fenced
         holds 10 -> fenced
         count -> fenced
+        known -> fenced
         begin e1 -> mark lost
         stage e1 a u1 1 placed -> identity changed",
     ),
@@ -168,6 +169,7 @@ pub(super) const STORIES: [(&str, &str); 25] = [
         reserve e1 a u1 2; b u2 2; c u3 2 -> held, held, held, left 3
         settle e1 g1 a placed; b rejected; x placed -> applied, 1 rejected
         find e1 a b c x -> placed, rejected, open, nothing
+        known -> e1 limit 2: a placed 2, b rejected, c open 2
         # The units of b are the user's no more; the stock doesn't get them back.
         count -> e1 stock 3, open 1/2, placed 1/2, tombstones 1, users 2/4, movement 0, 0 s
         reserve e1 a u1 2; b u2 2; d u2 2 -> placed, rejected, held, left 1

@@ -44,6 +44,7 @@ macro_rules! library {
                 include_str!("library/postpone.lua"),
                 include_str!("library/holds.lua"),
                 include_str!("library/count.lua"),
+                include_str!("library/known.lua"),
                 include_str!("library/forget.lua"),
                 include_str!("library/now.lua"),
             ),

@@ -8,8 +8,8 @@ use ids::{Epoch, OrderId, UserId};
 use redis::Value;
 
 use crate::ledger::{
-    Count, EntryAnswer, Error, Found, Hold, OpenHold, Peek, Place, Refusal, ReserveEntry, Settled,
-    StagedOrder,
+    Count, EntryAnswer, Error, Found, Hold, KnownOrder, OpenHold, Peek, Place, Refusal,
+    ReserveEntry, Settled, StagedOrder,
 };
 
 /// The length of a row in the order of waiting, see `waiting.lua`.
@@ -31,6 +31,15 @@ pub(super) enum Word {
     Stale,
     ClockBack,
     NoMaster,
+}
+
+/// A page of `known.lua`.
+pub(super) struct KnownPage {
+    pub(super) epoch: Epoch,
+    pub(super) limit_per_user: u32,
+    /// The cursor of the next one.
+    pub(super) next: String,
+    pub(super) orders: Vec<KnownOrder>,
 }
 
 /// What follows the first word.
@@ -154,6 +163,17 @@ impl Reply {
         found.collect()
     }
 
+    /// The answer of `known.lua`.
+    pub(super) fn known_page(mut self) -> Result<KnownPage, Error> {
+        let (epoch, limit_per_user, next) = (self.epoch()?, self.number()?, self.text()?);
+        let mut orders = Vec::with_capacity(self.0.len() / 2);
+        while self.0.len() > 0 {
+            let order = order(&self.bytes()?)?;
+            orders.push(known(order, &self.bytes()?)?);
+        }
+        Ok(KnownPage { epoch, limit_per_user, next, orders })
+    }
+
     /// The answer of `count.lua`.
     pub(super) fn count(mut self) -> Result<Count, Error> {
         Ok(Count {
@@ -248,6 +268,19 @@ fn hold(order: OrderId, record: &[u8]) -> Result<Hold, Error> {
         })
     };
     read(record).ok_or_else(|| strange("no record of an open hold"))
+}
+
+/// The beginning of a record, see `shard.lua`.
+fn known(order: OrderId, record: &[u8]) -> Result<KnownOrder, Error> {
+    let (letter, rest) = record.split_first().ok_or_else(|| strange("an empty record"))?;
+    let state = match letter {
+        b'O' => Found::Open,
+        letter => Found::Settled(settled(*letter)?),
+    };
+    let units = rest.split_first_chunk().and_then(|(user, rest)| {
+        Some((UserId::from_bytes(*user), u32::from_be_bytes(*rest.first_chunk()?)))
+    });
+    Ok(KnownOrder { order, state, units })
 }
 
 fn order(bytes: &[u8]) -> Result<OrderId, Error> {

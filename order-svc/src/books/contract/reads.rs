@@ -124,3 +124,23 @@ pub(super) async fn rows_are_counted_by_state_and_user(fixture: Fixture) {
     let again = fixture.books.count(shard(1)).await.unwrap();
     assert_eq!(again, Some(count), "and as often as one likes");
 }
+
+pub(super) async fn shards_are_listed_by_number_and_what_rows_say_is_told(fixture: Fixture) {
+    for number in [5, 2, 9] {
+        fixture.open(shard(number), 5, 3).await;
+    }
+    fixture.apply(vec![holds(shard(2), 7, [(1, 1, 2), (2, 2, 1)])]).await;
+    let numbers = async |after, len_max| {
+        let guards = fixture.books.guards_after(after, len_max).await.unwrap();
+        guards.iter().map(|guard| guard.shard.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(None, 2).await, [2, 5]);
+    assert_eq!(numbers(Some(shard(5)), 2).await, [9]);
+    assert_eq!(fixture.books.orders_without_shard().await.unwrap(), 0);
+
+    let terms = fixture.books.count(shard(2)).await.unwrap().unwrap().terms;
+    assert_eq!((terms.foreign_orders, terms.quantity_max), (0, Some(2)));
+    assert!(terms.unit_prices.is_some_and(|(least, highest)| least == highest));
+    let unsold = fixture.books.count(shard(5)).await.unwrap().unwrap().terms;
+    assert_eq!((unsold.unit_prices, unsold.quantity_max), (None, None));
+}

@@ -83,6 +83,22 @@ impl InventoryService for Ledger {
     ) -> Result<Response<pb::CountShardResponse>, Status> {
         Err(Status::unimplemented("not asked"))
     }
+
+    type ListKnownOrdersStream = BoxStream<'static, Result<pb::ListKnownOrdersResponse, Status>>;
+
+    async fn list_known_orders(
+        &self,
+        _: Request<pb::ListKnownOrdersRequest>,
+    ) -> Result<Response<Self::ListKnownOrdersStream>, Status> {
+        Err(Status::unimplemented("not asked"))
+    }
+
+    async fn peek_shards(
+        &self,
+        _: Request<pb::PeekShardsRequest>,
+    ) -> Result<Response<pb::PeekShardsResponse>, Status> {
+        Err(Status::unimplemented("not asked"))
+    }
 }
 
 /// The queue, its way, and the ledger at its end.

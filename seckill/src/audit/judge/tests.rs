@@ -4,7 +4,6 @@ use super::*;
 
 fn books() -> Books {
     Books {
-        item: Some(ItemId::from_bytes([1; 16])),
         open_epoch: 7,
         total: 1_000,
         sold: 600,
@@ -33,13 +32,32 @@ fn shard(books: Books, ledger: Ledger) -> ShardCount {
         sale: "a sale".into(),
         item: "an item".into(),
         shard_no: 1,
-        item_id: Some(ItemId::from_bytes([1; 16])),
         planned: 1_000,
         phase: Phase::Open,
         before: Some(books),
         ledger: Ok(ledger),
         after: Some(books),
+        terms: terms(),
+        compared: Ok(Compared { live: books.live_orders, ..Compared::default() }),
     }
+}
+
+fn terms() -> Terms {
+    let planned = Planned {
+        sale: [1; 16],
+        item: [2; 16],
+        limit_per_user: 2,
+        currency: "EUR".into(),
+        unit_price: 999,
+    };
+    let booked = Booked {
+        sale: vec![1; 16],
+        item: vec![2; 16],
+        limit_per_user: 2,
+        currency: "EUR".into(),
+        ..Booked::default()
+    };
+    Terms { planned, booked: Some(booked), ledger_limit: Some(2) }
 }
 
 type Damage<T> = (&'static str, fn(&mut T));
@@ -52,7 +70,7 @@ enum Word {
 }
 
 fn word(count: ShardCount) -> Word {
-    match verdict_of_all(&[judge(count)]) {
+    match verdict_of_all(&[judge(count)], &[]) {
         Verdict::Holds(_) => Word::Holds,
         Verdict::Broken(_) => Word::Broken,
         Verdict::Unclear(_) => Word::Unclear,
@@ -68,7 +86,7 @@ fn a_clean_shard_holds() {
 
 #[test]
 fn one_thing_damaged_in_the_books_is_seen() {
-    let damages: [Damage<Books>; 8] = [
+    let damages: [Damage<Books>; 10] = [
         ("a row deleted", |it| (it.live_orders, it.live_units) = (499, 599)),
         ("a row's quantity raised", |it| it.live_units += 1),
         ("a row of nobody", |it| (it.live_orders, it.live_units) = (501, 601)),
@@ -77,6 +95,8 @@ fn one_thing_damaged_in_the_books_is_seen() {
         ("the total raised", |it| it.total += 1),
         ("an order id twice", |it| it.duplicate_orders = 2),
         ("a user above the limit", |it| it.user_units_max = 3),
+        ("a hold that was refused", |it| it.rejected_orders = 1),
+        ("a record that can't be read", |it| it.dead_letters = 1),
     ];
     for (name, damage) in damages {
         let mut damaged = books();
@@ -144,10 +164,15 @@ fn books_that_are_being_written_are_unclear() {
 #[test]
 fn a_ledger_that_is_loading_is_unclear_and_a_retired_one_is_not_missed() {
     let mut count = shard(books(), ledger());
-    count.ledger = Err("loading".into());
+    count.ledger = Err(NoLedger::NotNow("loading".into()));
     assert_eq!(word(count.clone()), Word::Unclear);
+    // A ledger that doesn't answer is no sign that it has forgotten the shard.
     count.phase = Phase::Retired;
-    assert_eq!(word(count), Word::Holds);
+    assert_eq!(word(count.clone()), Word::Unclear);
+    count.ledger = Err(NoLedger::NotThere);
+    assert_eq!(word(count.clone()), Word::Holds);
+    count.phase = Phase::Open;
+    assert_eq!(word(count), Word::Unclear);
 }
 
 #[test]
@@ -160,11 +185,36 @@ fn an_open_shard_without_a_row_in_the_books_is_broken_and_a_new_one_is_not() {
 }
 
 #[test]
-fn figures_that_agree_are_not_believed_of_another_item() {
+fn each_order_that_is_not_the_same_in_both_stores_is_broken() {
+    let live = books().live_orders;
+    let sound = || Compared { live, ..Compared::default() };
+    let damages: [Compared; 5] = [
+        Compared { lost: vec![[7; 16]], ..sound() },
+        Compared { contradicted: vec![[7; 16]], ..sound() },
+        Compared { altered: vec![[7; 16]], ..sound() },
+        Compared { unknown: vec![[7; 16]], ..sound() },
+        Compared { live: live - 1, ..sound() },
+    ];
+    for compared in damages {
+        let mut count = shard(books(), ledger());
+        count.compared = Ok(compared.clone());
+        assert_eq!(word(count), Word::Broken, "{compared:?}");
+    }
     let mut count = shard(books(), ledger());
-    assert_eq!(word(count.clone()), Word::Holds);
-    count.item_id = Some(ItemId::from_bytes([2; 16]));
-    assert_eq!(word(count.clone()), Word::Broken);
-    let Verdict::Broken(says) = verdict_of_all(&[judge(count)]) else { panic!("it is broken") };
-    assert!(says.contains("shard 1, item: the catalog has 02020202"), "{says}");
+    count.compared = Err("it is being loaded".into());
+    assert_eq!(word(count), Word::Unclear);
+}
+
+#[test]
+fn what_leaves_the_plan_is_broken() {
+    let mut count = shard(books(), ledger());
+    count.terms.ledger_limit = Some(3);
+    assert_eq!(word(count), Word::Broken);
+}
+
+#[test]
+fn what_the_catalog_does_not_know_is_broken_though_all_else_holds() {
+    let orphan = Orphan { what: "shard 9".into(), says: "nobody knows it".into() };
+    let verdict = verdict_of_all(&[judge(shard(books(), ledger()))], &[orphan]);
+    assert_eq!(verdict, Verdict::Broken("shard 9: nobody knows it".into()));
 }

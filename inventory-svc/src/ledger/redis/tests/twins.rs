@@ -201,7 +201,8 @@ impl Twins {
                 after: self.place(),
                 limit: self.random.random_range(0..12),
             },
-            _ => Operation::Count { shard },
+            97..99 => Operation::Count { shard },
+            _ => Operation::Known { shard },
         };
         vec![operation]
     }

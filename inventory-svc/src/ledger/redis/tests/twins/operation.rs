@@ -7,8 +7,8 @@ use ids::{Epoch, OrderId, ShardNo};
 use crate::{
     domain::ShardKeeper,
     ledger::{
-        ActivateError, Activation, Error, ForgetError, Holds, Identity, Ledger, OpenHold, Place,
-        ReserveEntry, Settled, StageError, StagedOrder,
+        ActivateError, Activation, Error, ForgetError, Holds, Identity, KnownOrders, Ledger,
+        OpenHold, Place, ReserveEntry, Settled, StageError, StagedOrder,
     },
 };
 
@@ -74,6 +74,14 @@ pub(super) enum Operation {
     Count {
         shard: ShardNo,
     },
+    Known {
+        shard: ShardNo,
+    },
+}
+
+fn sorted(mut known: KnownOrders) -> KnownOrders {
+    known.orders.sort_unstable();
+    known
 }
 
 /// An answer.
@@ -124,6 +132,7 @@ impl Operation {
                 Told::holds(ledger.holds(*shard, after.as_ref(), *limit).await)
             }
             Self::Count { shard } => Told::of(ledger.count(*shard).await),
+            Self::Known { shard } => Told::of(ledger.known(*shard).await.map(sorted)),
         }
     }
 
@@ -153,7 +162,8 @@ impl Operation {
             | Self::Due { shard, .. }
             | Self::Postpone { shard, .. }
             | Self::Holds { shard, .. }
-            | Self::Count { shard } => (*shard, at(shard)),
+            | Self::Count { shard }
+            | Self::Known { shard } => (*shard, at(shard)),
         };
         let told = self.on_keeper(&mut keeper, me, now_ms);
         shards.insert(shard, keeper);
@@ -205,6 +215,7 @@ impl Operation {
                 Told::holds(keeper.holds(me, after.as_ref(), *limit).map_err(Error::from))
             }
             Self::Count { .. } => Told::of(keeper.count(me, now_ms).map_err(Error::from)),
+            Self::Known { .. } => Told::of(keeper.known(me).map(sorted).map_err(Error::from)),
         }
     }
 }
