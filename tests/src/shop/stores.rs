@@ -1,13 +1,15 @@
 //! Under the shop: a Redis of its own, which roles reach through a door that can be shut or led
 //! elsewhere, and Kafka and MariaDB, shared unless a story breaks them.
 
-use testbed::{Database, Kafka, MariaDb, Proxy, Redis, running};
+use testbed::{Database, Kafka, MariaDb, Proxy, Redis, SmallDisk, running};
 
 /// Which stores a story breaks, and so must have for itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Layout {
     pub(crate) own_kafka: bool,
     pub(crate) own_mariadb: bool,
+    /// The books' MariaDB is ours, on a disk of this size.
+    pub(crate) mariadb_kib: Option<u32>,
     /// The second inventory-svc has doors of its own, to be shut for it alone.
     pub(crate) one_apart: bool,
 }
@@ -27,6 +29,8 @@ pub(crate) struct Stores {
     pub(crate) apart: Option<Apart>,
     pub(crate) kafka: Option<Kafka>,
     pub(crate) mariadb: Option<MariaDb>,
+    /// MariaDB's, which ends before it.
+    pub(crate) disk: Option<SmallDisk>,
     pub(super) books: Database,
     pub(super) catalog: Database,
     pub(super) accounts: Database,
@@ -38,7 +42,12 @@ impl Stores {
         let redis = Redis::start().await;
         let redis_door = Proxy::to(&format!("127.0.0.1:{}", redis.port())).await;
         let kafka = if layout.own_kafka { Some(Kafka::start().await) } else { None };
-        let mariadb = if layout.own_mariadb { Some(MariaDb::start().await) } else { None };
+        let disk = layout.mariadb_kib.map(SmallDisk::of_kib);
+        let mariadb = match &disk {
+            Some(disk) => Some(MariaDb::start_in(disk.path()).await),
+            None if layout.own_mariadb => Some(MariaDb::start().await),
+            None => None,
+        };
         let server = mariadb.as_ref().map_or_else(running::mariadb, MariaDb::url);
         // Only the books are broken: what a catalog does without its database isn't the story.
         let shared = running::mariadb();
@@ -62,6 +71,7 @@ impl Stores {
             redis_door,
             kafka,
             mariadb,
+            disk,
         }
     }
 
