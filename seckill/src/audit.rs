@@ -1,8 +1,8 @@
 //! `seckill audit`: counts rows in the books and holds in the ledger, shard by shard, and judges
 //! the sums by the law (I-1, I-3, I-4), against each other, and order by order. Item, price and
 //! limit must be the catalog's, and what the catalog doesn't know must be nowhere. It believes no
-//! counter that it can count again, keeps nothing, and changes nothing. What was promised to buyers (I-2) only those
-//! can judge who kept the answers: see `rehearse`.
+//! counter that it can count again, keeps nothing, and changes nothing. What was promised to buyers
+//! (I-2) only those can judge who kept the answers: see `rehearse`.
 
 mod compare;
 mod count;

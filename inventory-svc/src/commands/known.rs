@@ -1,4 +1,5 @@
-//! Every order id that a shard of the ledger knows, for the audit, and which shards it has open at all.
+//! Every order id that a shard of the ledger knows, for the audit, and which shards it has open at
+//! all.
 
 use ids::ShardNo;
 

@@ -165,7 +165,8 @@ const DAMAGES: [Damage; 19] = [
         done: Ledger("local last = string.char(bit.bxor(string.byte(first, 16), 1)) \
             local made = string.sub(first, 1, 15) .. last \
             redis.call('HSET', 'kept', 'id', made) \
-            redis.call('HSET', room .. ':orders', made, redis.call('HGET', room .. ':orders', first))"),
+            redis.call('HSET', room .. ':orders', made, \
+            redis.call('HGET', room .. ':orders', first))"),
         undone: Ledger("redis.call('HDEL', room .. ':orders', redis.call('HGET', 'kept', 'id')) \
             redis.call('DEL', 'kept')"),
         says: &["are in no row"],

@@ -13,16 +13,18 @@
 //! forget E | pass T | back T | restart
 //! ```
 
-use std::{collections::HashMap, fmt::Display, time::Duration};
+mod words;
+
+use std::{collections::HashMap, time::Duration};
 
 use ids::{Epoch, OrderId, ShardNo, UserId};
 
+use self::words::{failed, found_text, list, refusal_text, said, settled_text, stage_error};
 use super::Bench;
 use crate::domain::PLACED_NOBODY_SAYS;
 use crate::ledger::{
-    ActivateError, Activation, EntryAnswer, Error, ForgetError, Found, Hold, Holds, Identity,
-    OpenHold, Peek, Place, Refusal, ReserveEntry, Reserved, Settled, Settlement, StageError,
-    StagedOrder, Terms,
+    ActivateError, Activation, EntryAnswer, Error, ForgetError, Hold, Holds, Identity, OpenHold,
+    Peek, Place, ReserveEntry, Reserved, Settled, Settlement, StagedOrder, Terms,
 };
 
 /// Plays one story.
@@ -427,61 +429,6 @@ fn settled(text: &str) -> Settled {
         "released" => Settled::Released,
         text => panic!("no such state: {text}"),
     }
-}
-
-fn found_text(found: Found) -> &'static str {
-    match found {
-        Found::Open => "open",
-        Found::Settled(state) => settled_text(state),
-        Found::Nothing => "nothing",
-        Found::Unsure => "unsure",
-    }
-}
-
-fn settled_text(state: Settled) -> &'static str {
-    match state {
-        Settled::Placed => "placed",
-        Settled::Rejected => "rejected",
-        Settled::Released => "released",
-    }
-}
-
-fn refusal_text(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::NotOpen => "not open",
-        Refusal::Closed => "closed",
-        Refusal::TicketExpired => "ticket expired",
-        Refusal::Paused => "paused",
-        Refusal::LimitReached => "limit reached",
-        Refusal::SoldOut => "sold out",
-        Refusal::TooLate => "too late",
-    }
-}
-
-fn failed(error: Error) -> String {
-    match error {
-        Error::Fenced => "fenced".to_owned(),
-        Error::StaleEpoch { loaded } => format!("stale, e{loaded} is loaded"),
-        Error::ClockBack => "clock back".to_owned(),
-        Error::Unreachable => "unreachable".to_owned(),
-        Error::Unknown => "unknown".to_owned(),
-    }
-}
-
-fn stage_error(error: StageError) -> String {
-    match error {
-        StageError::MarkLost => "mark lost".to_owned(),
-        StageError::IdentityChanged => "identity changed".to_owned(),
-        StageError::Ledger(error) => failed(error),
-    }
-}
-
-fn said(result: Result<(), Error>) -> String {
-    result.map_or_else(failed, |()| "ok".to_owned())
-}
-
-fn list(words: impl Iterator<Item = impl Display>) -> String {
-    words.map(|word| word.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The value of `name=value` among words.

@@ -94,7 +94,8 @@ pub(super) async fn guards_after(
 /// Orders that no guard row speaks for.
 pub(super) async fn orders_without_shard(connection: &mut SqliteConnection) -> Result<u64, Error> {
     let row = sqlx::query(
-        "SELECT COUNT(*) FROM orders NOT INDEXED WHERE shard_no NOT IN (SELECT shard_no FROM shard)",
+        "SELECT COUNT(*) FROM orders NOT INDEXED \
+         WHERE shard_no NOT IN (SELECT shard_no FROM shard)",
     )
     .fetch_one(connection)
     .await?;

@@ -1,10 +1,10 @@
--- A page of all order ids that an open shard knows. What is known from the first page to the last is
--- in one of them, perhaps in two.
+-- A page of all order ids that an open shard knows. What is known from the first page to the last
+-- is in one of them, perhaps in two.
 --
 -- KEYS: the head.
 -- ARGV: the cursor, `0` for the first page; how many at most, roughly.
--- RETURNS `ok`, epoch, limit, the next cursor, `0` after the last page, and of each order its id and
---   its record as far as its units.
+-- RETURNS `ok`, epoch, limit, the next cursor, `0` after the last page, and of each order its id
+--   and its record as far as its units.
 
 -- The letter, the user and the units, see `shard.lua`.
 local UP_TO_UNITS = 21
