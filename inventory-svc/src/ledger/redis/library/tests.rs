@@ -8,7 +8,7 @@ use super::{LIBRARY, OF_TESTS};
 const LET_OUT: [(&str, &str); 3] = [
     ("seckill_v1", "3a9243818cfbbc281dd01c8c16d1f4bb8053918fef237d311c86c48e30a5c419"),
     ("seckill_v2", "f169ca68dca53c3c9051b4cdc8fb4545c220cbedcd320e4b41ac3d4be30a0a97"),
-    ("seckill_v3", "32ef01c1117dd53cb9c41dd7a5546f0bc471b900f90db20142010a3ed029db48"),
+    ("seckill_v3", "9632e1a94fa8b7148ab7c5564352f677057e427c53907467077255109f77094c"),
 ];
 
 #[test]
