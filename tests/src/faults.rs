@@ -6,6 +6,7 @@
 mod clocks_apart;
 mod damaged_stores;
 mod disk_full;
+mod gateway_clocks;
 mod gateway_killed;
 mod journal_silent;
 mod kafka_stopped;

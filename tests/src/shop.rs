@@ -112,6 +112,12 @@ impl Shop {
         hire(operators, &self.operator().await, 1, &gateway).await.remove(0)
     }
 
+    /// Buyers, whose connections are to the first gateway.
+    pub(crate) async fn shoppers(&self, count: u32) -> Vec<Shopper> {
+        let operators = OperatorServiceClient::new(self.user.channel());
+        hire(operators, &self.operator().await, count, &self.gateways[0].channel()).await
+    }
+
     async fn operator(&self) -> String {
         let key = self.dir.path().join("keys/signing.pem");
         let key = settings::path(&key);

@@ -39,8 +39,14 @@ use crate::{
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// More than any story sells.
-const OFFER: Offer =
-    Offer { units: 1_000_000, limit_per_user: 1_000, price: 4_900, lease: Duration::from_secs(2) };
+const OFFER: Offer = Offer {
+    units: 1_000_000,
+    limit_per_user: 1_000,
+    price: 4_900,
+    lease: Duration::from_secs(2),
+    opens_in: Duration::ZERO,
+    closes_in: Duration::from_secs(3_600),
+};
 const SHOPPERS: u32 = 100;
 /// The one proxy that is trusted. Everybody else comes from where they come from.
 const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 9, 9);

@@ -23,15 +23,26 @@ pub(crate) struct Offer {
     /// Of one, in cents.
     pub(crate) price: i64,
     pub(crate) lease: Duration,
+    /// From when it is made.
+    pub(crate) opens_in: Duration,
+    /// See `opens_in`.
+    pub(crate) closes_in: Duration,
 }
 
 impl Default for Offer {
     fn default() -> Self {
-        Self { units: 10, limit_per_user: 1, price: 4_900, lease: Duration::from_secs(2) }
+        Self {
+            units: 10,
+            limit_per_user: 1,
+            price: 4_900,
+            lease: Duration::from_secs(2),
+            opens_in: Duration::ZERO,
+            closes_in: Duration::from_secs(3_600),
+        }
     }
 }
 
-/// A sale of one item, open and loaded.
+/// A sale of one item, loaded, and open if it is to be open at once.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenSale {
     pub(crate) sale_id: String,
@@ -48,7 +59,7 @@ pub(crate) fn as_operator<T>(token: &str, message: T) -> Request<T> {
     request
 }
 
-/// Makes a sale of one item that is open from now on. Its shard has yet to be loaded.
+/// Makes a sale of one item. Its shard has yet to be loaded.
 pub(crate) async fn make_sale(
     mut catalog: CatalogServiceClient<Channel>,
     operator: &str,
@@ -79,10 +90,11 @@ pub(crate) async fn make_sale(
     .await;
     let sale_id = created.sale.expect("an answer has a sale").sale_id;
     let now_ms = Clock::system().wall_ms();
+    let later_ms = |by: Duration| now_ms + u64::try_from(by.as_millis()).expect("not that long");
     let scheduled = ScheduleSaleRequest {
         sale_id: sale_id.clone(),
-        opens_at: Some(timestamp(now_ms)),
-        closes_at: Some(timestamp(now_ms + 3_600_000)),
+        opens_at: Some(timestamp(later_ms(offer.opens_in))),
+        closes_at: Some(timestamp(later_ms(offer.closes_in))),
         warm_up_seconds: 0,
     };
     let scheduled = catalog.schedule_sale(as_operator(operator, scheduled)).await;

@@ -103,6 +103,11 @@ impl Role {
     /// From its next start on its calendar is so much ahead of the machine's; its monotonic clock
     /// is not.
     pub(crate) async fn set_ahead(&mut self, ahead: Duration) {
+        self.set_calendar(i64::try_from(ahead.as_secs()).expect("not that far")).await;
+    }
+
+    /// The same; below 0 it is behind.
+    pub(crate) async fn set_calendar(&mut self, ahead_s: i64) {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/shop/ahead.c");
         let library = self.config.file.with_extension("so");
         let mut compiler = Command::new("cc");
@@ -110,16 +115,15 @@ impl Role {
         let made = compiler.arg("-ldl").status().await.expect("there is a C compiler");
         assert!(made.success(), "{source} can't be compiled");
 
-        let ahead_s = ahead.as_secs().to_string();
         let mut date = Command::new("date");
-        date.arg("+%s").env("LD_PRELOAD", &library).env("AHEAD_S", &ahead_s);
+        date.arg("+%s").env("LD_PRELOAD", &library).env("AHEAD_S", ahead_s.to_string());
         let shows = date.output().await.expect("every system has date").stdout;
-        let shows = String::from_utf8_lossy(&shows).trim().parse::<u64>().expect("seconds");
-        let now_s = Clock::system().wall_ms() / 1_000;
-        assert!(shows + 5 >= now_s + ahead.as_secs(), "a calendar isn't ahead: {shows}");
+        let shows = String::from_utf8_lossy(&shows).trim().parse::<i64>().expect("seconds");
+        let now_s = i64::try_from(Clock::system().wall_ms() / 1_000).expect("not that late");
+        assert!((shows - now_s - ahead_s).abs() <= 5, "a calendar isn't {ahead_s} s off: {shows}");
 
         self.process.set_env("LD_PRELOAD", library);
-        self.process.set_env("AHEAD_S", ahead_s);
+        self.process.set_env("AHEAD_S", ahead_s.to_string());
     }
 
     /// SIGCONT.
