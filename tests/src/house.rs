@@ -28,7 +28,7 @@ mod shopper;
 mod verdict;
 
 pub(crate) use collector::{Collector, Recorded, log};
-pub(crate) use databases::Kind;
+pub(crate) use databases::{Kind, by_hand};
 pub(crate) use patience::eventually;
 use roles::{Places, Role};
 pub(crate) use selling::{Offer, OpenSale, as_operator, hire, make_sale};
@@ -124,13 +124,6 @@ impl House {
     /// The same with a ledger of the caller's, and the gateway's configuration as `tune` leaves it.
     pub(crate) async fn open_with(keeper: Arc<dyn Ledger>, tune: fn(&mut gateway::Config)) -> Self {
         let mut house = Self { keeper, tune, ..Self::empty() };
-        house.start_all().await;
-        house
-    }
-
-    /// The same with its books on a server.
-    pub(crate) async fn open_with_books(books: Database) -> Self {
-        let mut house = Self { books: Some(books), ..Self::empty() };
         house.start_all().await;
         house
     }
@@ -295,8 +288,7 @@ impl House {
 
     /// Buyers that share one connection.
     pub(crate) async fn shoppers(&self, count: u32) -> Vec<Shopper> {
-        let operators = OperatorServiceClient::new(channel(self.places.user));
-        selling::hire(operators, &self.operator, count, &self.channel()).await
+        selling::hire(self.operators(), &self.operator, count, &self.channel()).await
     }
 
     /// What the ledger alone has, asked past its service: also while order-svc is down.

@@ -30,7 +30,7 @@ mod rush;
 mod settings;
 mod stores;
 
-pub(crate) use role::{Role, binary};
+pub(crate) use role::{Role, binary, look, outcome};
 pub(crate) use rush::Rush;
 pub(crate) use stores::{Apart, Layout, Stores};
 
@@ -107,15 +107,13 @@ impl Shop {
 
     /// A buyer with a connection to one of the gateways.
     pub(crate) async fn shopper(&self, gateway: usize) -> Shopper {
-        let operators = OperatorServiceClient::new(self.user.channel());
-        let gateway = self.gateways[gateway].channel();
-        hire(operators, &self.operator().await, 1, &gateway).await.remove(0)
+        self.shoppers(1, gateway).await.remove(0)
     }
 
-    /// Buyers, whose connections are to the first gateway.
-    pub(crate) async fn shoppers(&self, count: u32) -> Vec<Shopper> {
+    /// Buyers that share a connection to one of the gateways.
+    pub(crate) async fn shoppers(&self, count: u32, gateway: usize) -> Vec<Shopper> {
         let operators = OperatorServiceClient::new(self.user.channel());
-        hire(operators, &self.operator().await, count, &self.gateways[0].channel()).await
+        hire(operators, &self.operator().await, count, &self.gateways[gateway].channel()).await
     }
 
     async fn operator(&self) -> String {
@@ -192,7 +190,7 @@ impl Shop {
     /// What an audit of everything says, and its exit code.
     pub(crate) async fn audit(&self) -> (Option<i32>, String) {
         let (inventory, order) = (self.inventories[0].url(), self.orders[0].url());
-        role::outcome(&["audit", "--inventory", &inventory, "--order", &order]).await
+        outcome(&["audit", "--inventory", &inventory, "--order", &order]).await
     }
 
     /// Lets a fault last. The only wait in these stories that is for time itself.

@@ -150,8 +150,8 @@ async fn carry(mut client: TcpStream, mut line: watch::Receiver<Line>) {
     }
 }
 
-/// Bytes that are under way, and when they arrive.
-type UnderWay = (Sleep, Vec<u8>);
+/// Bytes that are under way, and when they arrive, if not at once: no timer is as short as that.
+type UnderWay = (Option<Sleep>, Vec<u8>);
 
 /// Passes one way, until it ends or has lost something.
 async fn pass(
@@ -168,7 +168,9 @@ async fn pass(
 /// In the order in which it was sent, each when it is due.
 async fn deliver(mut under_way: mpsc::Receiver<UnderWay>, mut to: impl AsyncWrite + Unpin) {
     while let Some((due, bytes)) = under_way.recv().await {
-        due.await;
+        if let Some(due) = due {
+            due.await;
+        }
         if to.write_all(&bytes).await.is_err() {
             return;
         }
@@ -186,17 +188,9 @@ async fn take(
         // Looked at after the read: what comes after a fault has begun meets it.
         let held = line.wait_for(|line| line.fault != Fault::BlackHole).await;
         let Ok((fault, turn)) = held.map(|line| (line.fault, line.turn)) else { return };
-        match (fault, way) {
-            (Fault::None, _) | (Fault::RepliesDropped | Fault::Slow(_), Way::Request) => {
-                if to.send((sleep(Duration::ZERO), bytes[..len].to_vec())).await.is_err() {
-                    return;
-                }
-            }
-            (Fault::Slow(by), Way::Reply) => {
-                if to.send((sleep(by), bytes[..len].to_vec())).await.is_err() {
-                    return;
-                }
-            }
+        let due = match (fault, way) {
+            (Fault::None, _) | (Fault::RepliesDropped | Fault::Slow(_), Way::Request) => None,
+            (Fault::Slow(by), Way::Reply) => Some(sleep(by)),
             (Fault::RepliesDropped, Way::Reply) => {
                 // The client would take the next reply for the one that was lost, so there is none.
                 let mut nobody = sink();
@@ -207,6 +201,9 @@ async fn take(
                 return;
             }
             (Fault::Cut | Fault::BlackHole, _) => return,
+        };
+        if to.send((due, bytes[..len].to_vec())).await.is_err() {
+            return;
         }
     }
 }

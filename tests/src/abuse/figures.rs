@@ -2,22 +2,14 @@
 
 use std::net::SocketAddr;
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use crate::shop::look;
 
 /// All figures of one moment.
 pub(super) struct Figures(String);
 
 impl Figures {
     pub(super) async fn read(metrics: SocketAddr) -> Self {
-        let mut io = TcpStream::connect(metrics).await.expect("it lives");
-        let ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        io.write_all(ask).await.expect("it reads");
-        let mut text = String::new();
-        io.read_to_string(&mut text).await.expect("it answers");
-        Self(text)
+        Self(look(metrics, "/metrics").await.expect("it answers"))
     }
 
     /// The same as [`Self::sum`], and 0 for what was never counted.

@@ -102,14 +102,13 @@ impl Ground {
         let data = dir.path().join("data");
         let (listen, seen) = (addr.to_string(), metrics.to_string());
         let proxies = format!("{PROXY}/32");
-        let binary = binary();
-        let program = binary.to_str().expect("the program has a plain name");
-        let knobs: Vec<_> = knobs.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut arguments: Vec<_> = knobs.iter().map(String::as_str).collect();
-        arguments.extend([program, "dev", "--listen", &listen, "--operators", "127.0.0.1:0"]);
+        let mut arguments = vec!["dev", "--listen", &listen, "--operators", "127.0.0.1:0"];
         arguments.extend(["--metrics", &seen, "--trusted-proxies", &proxies, "--data"]);
         arguments.push(data.to_str().expect("temporary directories have plain names"));
-        let mut process = Process::new("env".into(), arguments, dir.path().join("log"));
+        let mut process = Process::new(binary(), arguments, dir.path().join("log"));
+        for (name, value) in knobs {
+            process.set_env(name, value);
+        }
         let written = data.join("addresses.json");
         process.start(PATIENCE, async || fs::exists(&written).unwrap_or(false)).await;
 

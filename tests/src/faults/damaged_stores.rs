@@ -4,11 +4,10 @@
 
 use ids::ShardNo;
 use proto::gateway::v1::PurchaseState;
-use sqlx::{Connection as _, Executor as _, MySqlConnection};
 
 use crate::{
     faults::RUSH,
-    house::{Offer, eventually},
+    house::{self, Offer, eventually},
     shop::{Layout, PATIENCE, Shop},
 };
 
@@ -221,14 +220,7 @@ async fn a_sale_that_goes_on_is_never_called_broken() {
 
 async fn by_hand(shop: &Shop, shard: ShardNo, hand: Hand) {
     match hand {
-        Books(statements) => {
-            let url = shop.stores.books_url();
-            let mut books = MySqlConnection::connect(url).await.expect("the books answer");
-            for statement in statements.split("; ") {
-                let done = books.execute(sqlx::AssertSqlSafe(statement.to_owned())).await;
-                done.unwrap_or_else(|error| panic!("{statement}: {error}"));
-            }
-        }
+        Books(statements) => house::by_hand(shop.stores.books_url(), statements).await,
         Ledger(script) => {
             let script = [FIRST, script].concat().replace('#', &shard.to_string());
             shop.stores.redis.eval(&script).await;

@@ -1,7 +1,7 @@
 //! The disk is full, and then it isn't: what was accepted is kept, the role says meanwhile that it
 //! isn't ready, and goes on by itself.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
 use futures::future::join_all;
 use proto::{
@@ -13,12 +13,11 @@ use proto::{
     user::v1::operator_service_client::OperatorServiceClient,
 };
 use testbed::{Port, Process, SmallDisk};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::transport::Channel;
 
 use crate::{
     house::{Offer, OpenSale, Shopper, Ticket, eventually, hire, make_sale},
-    shop::{Layout, PATIENCE, Role, Shop, binary},
+    shop::{Layout, PATIENCE, Role, Shop, binary, look, outcome},
 };
 
 /// Room for the databases of an empty shop, and for the logs of some hundred orders.
@@ -44,15 +43,13 @@ impl Dev {
         let anywhere = "127.0.0.1:0";
         let seen_at = format!("127.0.0.1:{}", metrics.number());
         let data = disk.path().display().to_string();
-        let program = binary().display().to_string();
-        // Who watches what becomes of an order asks far more often than a buyer would.
-        let rates =
-            ["PER_S", "BURST"].map(|knob| format!("SECKILL_GATEWAY__RATES__USER__{knob}=1000"));
         let arguments = ["dev", "--listen", anywhere, "--operators", anywhere, "--metrics"];
         let arguments = arguments.into_iter().chain([seen_at.as_str(), "--data", &data]);
-        let named = rates.iter().map(String::as_str).chain([program.as_str()]);
-        let arguments: Vec<_> = named.chain(arguments).map(str::to_owned).collect();
-        let process = Process::new("env".into(), arguments, beside.path().join("dev.log"));
+        let mut process = Process::new(binary(), arguments, beside.path().join("dev.log"));
+        // Who watches what becomes of an order asks far more often than a buyer would.
+        for knob in ["PER_S", "BURST"] {
+            process.set_env(&format!("SECKILL_GATEWAY__RATES__USER__{knob}"), "1000");
+        }
         Self { process, disk, beside, metrics }
     }
 
@@ -100,19 +97,12 @@ impl Dev {
 
     async fn until_ready(&self, is_ready: bool, within: Duration) {
         eventually(&format!("it is ready: {is_ready}"), within, async || {
-            (ready(self.metrics.number()).await? == is_ready).then_some(())
+            let at = SocketAddr::from(([127, 0, 0, 1], self.metrics.number()));
+            let answer = look(at, "/readyz").await.ok()?;
+            (answer.starts_with("HTTP/1.1 200") == is_ready).then_some(())
         })
         .await;
     }
-}
-
-/// What `/readyz` says.
-async fn ready(port: u16) -> Option<bool> {
-    let mut io = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-    io.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.ok()?;
-    let mut answer = String::new();
-    io.read_to_string(&mut answer).await.ok()?;
-    Some(answer.starts_with("HTTP/1.1 200"))
 }
 
 /// Buys one unit after the other; the tickets of those that were accepted.
@@ -140,10 +130,9 @@ async fn are_rows(shopper: &Shopper, tickets: &[Ticket], within: Duration) {
 }
 
 async fn audit(data: &Path) {
-    let mut audit = tokio::process::Command::new(binary());
-    audit.args(["audit", "--settle-within-s", "10", "--data"]).arg(data);
-    let said = audit.output().await.expect("it can be started");
-    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let data = data.to_str().expect("temporary directories have plain names");
+    let (code, said) = outcome(&["audit", "--settle-within-s", "10", "--data", data]).await;
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,8 +195,8 @@ async fn an_embedded_shop_that_is_stopped_waits_for_room() {
 
 /// MariaDB's own, so that nobody else's disk is full: as large as it is by itself, and some room.
 const SERVER_KIB: u32 = 400 * 1024;
-/// Two hundred pages of the books, more than they ask for at a time.
-const ROUNDS_MAX: u32 = 200;
+/// As many as one user may buy, less the round afterwards.
+const ROUNDS_MAX: u32 = 1_000 / ORDERS - 1;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn books_on_a_server_outlive_its_full_disk() {

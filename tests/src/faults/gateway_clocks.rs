@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use chassis::status::reason_of;
 use proto::gateway::v1::PurchaseState;
+use tokio::time::interval;
 
 use crate::{
-    house::{Offer, Shopper},
+    house::{Offer, Shopper, reason},
     shop::{Layout, PATIENCE, Shop},
 };
 
@@ -16,6 +16,8 @@ const APART_S: i64 = 30;
 /// ARCHITECTURE.
 const OPENS_IN: Duration = Duration::from_secs(35);
 const CLOSES_IN: Duration = Duration::from_secs(47);
+/// One buyer after the other.
+const EVERY: Duration = Duration::from_millis(20);
 /// More than are asked for a ticket in that time.
 const BUYERS: u32 = 4_000;
 
@@ -29,7 +31,7 @@ struct Seen {
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_half_a_minute_off_sell_nothing_early_or_late_and_lose_nothing() {
     let mut shop = Shop::open(Layout::default()).await;
-    let mut buyers = shop.shoppers(BUYERS).await.into_iter();
+    let mut buyers = shop.shoppers(BUYERS, 0).await.into_iter();
     let roles = shop.gateways.iter_mut().zip(&mut shop.orders);
     for ((gateway, order), ahead_s) in roles.zip([APART_S, -APART_S]) {
         for (role, ahead_s) in [(gateway, ahead_s), (order, -ahead_s)] {
@@ -46,17 +48,19 @@ async fn clocks_half_a_minute_off_sell_nothing_early_or_late_and_lose_nothing() 
 
     let doors: Vec<_> = shop.gateways.iter().map(|gateway| gateway.channel()).collect();
     let (mut seen, mut closed) = (Vec::new(), BTreeSet::new());
+    let mut ticks = interval(EVERY);
     for turn in 0.. {
+        ticks.tick().await;
         let gateway = turn % 2;
         let buyer = buyers.next().expect("there are enough buyers");
         let buyer = Shopper { channel: doors[gateway].clone(), ..buyer };
         let asked_ms = shop.clock.wall_ms();
         let said = match buyer.ticket(&sale.item_id, 1, "mine").await {
-            Err(status) => reason_of(&status).unwrap_or_default(),
+            Err(status) => reason(&status),
             Ok(ticket) => match buyer.purchase(&ticket, 1).await {
                 Ok(PurchaseState::Accepted) => "ACCEPTED".to_owned(),
                 Ok(state) => state.as_str_name().to_owned(),
-                Err(status) => reason_of(&status).unwrap_or_default(),
+                Err(status) => reason(&status),
             },
         };
         let answered_ms = shop.clock.wall_ms();
@@ -68,7 +72,6 @@ async fn clocks_half_a_minute_off_sell_nothing_early_or_late_and_lose_nothing() 
         if closed.len() == 2 {
             break;
         }
-        shop.lasts(Duration::from_millis(20)).await;
     }
     let accepted = judge(&seen, began_ms, made_ms);
 

@@ -1,10 +1,10 @@
 //! Roles that are started before their stores wait for them, and then do their work.
 
-use std::time::Duration;
+use std::fs;
 
 use crate::{
-    house::Offer,
-    shop::{Layout, PATIENCE, Shop},
+    house::{Offer, eventually},
+    shop::{Layout, PATIENCE, Role, Shop},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,11 +15,16 @@ async fn an_order_svc_waits_for_its_books() {
     for role in &mut shop.orders {
         role.stop().await;
     }
+    let logs: Vec<_> = shop.orders.iter().map(Role::log).collect();
     let mariadb = shop.stores.mariadb.as_mut().expect("it is ours");
     mariadb.kill();
-    // Longer than a start takes and a pool waits: a role that gave up would be gone by now.
+    // A role that gave up instead would fail its start.
     let later = async {
-        tokio::time::sleep(Duration::from_secs(8)).await;
+        eventually("both say that they wait", PATIENCE, async || {
+            let waits = |said: String| said.contains("a store isn't there yet");
+            logs.iter().all(|log| fs::read_to_string(log).is_ok_and(waits)).then_some(())
+        })
+        .await;
         mariadb.start_again().await;
     };
     let [one, other] = &mut shop.orders[..] else { panic!("there are two") };

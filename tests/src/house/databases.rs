@@ -14,15 +14,10 @@ pub(crate) enum Kind {
 }
 
 /// What a restore from a dump of the empty catalog does to its tables, counters included.
-const ON_SQLITE: [&str; 4] =
-    ["DELETE FROM shard", "DELETE FROM item", "DELETE FROM sale", "DELETE FROM sqlite_sequence"];
-const ON_A_SERVER: [&str; 5] = [
-    "DELETE FROM shard",
-    "DELETE FROM item",
-    "DELETE FROM sale",
-    "ALTER TABLE shard AUTO_INCREMENT = 1",
-    "ALTER TABLE sale AUTO_INCREMENT = 1",
-];
+const ON_SQLITE: &str = "DELETE FROM shard; DELETE FROM item; DELETE FROM sale; \
+     DELETE FROM sqlite_sequence;";
+const ON_A_SERVER: &str = "DELETE FROM shard; DELETE FROM item; DELETE FROM sale; \
+     ALTER TABLE shard AUTO_INCREMENT = 1; ALTER TABLE sale AUTO_INCREMENT = 1;";
 
 impl House {
     /// Everything, with catalog and books in databases of that kind; none where it is missing,
@@ -53,20 +48,19 @@ impl House {
     pub(crate) async fn put_back_catalog(&mut self) {
         self.crash_inventory().await;
         let url = self.catalog_url();
-        match &self.catalog {
-            None => {
-                let mut catalog = SqliteConnection::connect(&url).await.expect("it is a file");
-                for statement in ON_SQLITE {
-                    sqlx::query(statement).execute(&mut catalog).await.expect("it is good SQL");
-                }
-            }
-            Some(_) => {
-                let mut catalog = MySqlConnection::connect(&url).await.expect("it is there");
-                for statement in ON_A_SERVER {
-                    sqlx::query(statement).execute(&mut catalog).await.expect("it is good SQL");
-                }
-            }
-        }
+        by_hand(&url, if self.catalog.is_some() { ON_A_SERVER } else { ON_SQLITE }).await;
         self.start_inventory().await;
     }
+}
+
+/// What somebody does to a database past every service: any number of statements.
+pub(crate) async fn by_hand(url: &str, sql: &'static str) {
+    let done = if url.starts_with("sqlite:") {
+        let mut hand = SqliteConnection::connect(url).await.expect("it is a file");
+        sqlx::raw_sql(sql).execute(&mut hand).await.map(drop)
+    } else {
+        let mut hand = MySqlConnection::connect(url).await.expect("the server answers");
+        sqlx::raw_sql(sql).execute(&mut hand).await.map(drop)
+    };
+    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }

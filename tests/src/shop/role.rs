@@ -1,6 +1,6 @@
 //! A role as a process of the real binary: started, killed, frozen, started again at its address.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::Output, time::Duration};
+use std::{ffi::OsString, io, net::SocketAddr, path::PathBuf, process::Output, time::Duration};
 
 use chassis::Clock;
 use testbed::Process;
@@ -31,7 +31,7 @@ pub(crate) struct Role {
 
 impl Role {
     pub(super) fn new(config: RoleConfig) -> Self {
-        let log = config.file.with_extension("log");
+        let log = log_of(&config);
         let file = super::settings::path(&config.file);
         let arguments = [config.name, "--cores", "1", "--config", file].map(OsString::from);
         Self { process: Process::new(binary(), arguments.to_vec(), log), config }
@@ -39,6 +39,11 @@ impl Role {
 
     pub(crate) fn name(&self) -> &'static str {
         self.config.name
+    }
+
+    /// The file of what it has said since its first start.
+    pub(crate) fn log(&self) -> PathBuf {
+        log_of(&self.config)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -73,16 +78,7 @@ impl Role {
     /// The answer of its operators' port, as it came.
     async fn look(&self, path: &str) -> String {
         let seen = self.config.seen.expect("somebody looks at it");
-        let ask = async {
-            let mut connection = TcpStream::connect(seen).await?;
-            let request =
-                format!("GET {path} HTTP/1.1\r\nhost: {seen}\r\nconnection: close\r\n\r\n");
-            connection.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            connection.read_to_string(&mut answer).await.map(|_| answer)
-        };
-        let answer = tokio::time::timeout(PATIENCE, ask).await.expect("it answers in time");
-        answer.expect("it answers")
+        look(seen, path).await.expect("it answers")
     }
 
     /// `kill -9`: nothing is drained, flushed or tidied up.
@@ -100,13 +96,8 @@ impl Role {
         self.process.pause();
     }
 
-    /// From its next start on its calendar is so much ahead of the machine's; its monotonic clock
-    /// is not.
-    pub(crate) async fn set_ahead(&mut self, ahead: Duration) {
-        self.set_calendar(i64::try_from(ahead.as_secs()).expect("not that far")).await;
-    }
-
-    /// The same; below 0 it is behind.
+    /// From its next start on its calendar is so much ahead of the machine's, or behind if it is
+    /// below 0; its monotonic clock is not.
     pub(crate) async fn set_calendar(&mut self, ahead_s: i64) {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/shop/ahead.c");
         let library = self.config.file.with_extension("so");
@@ -132,6 +123,22 @@ impl Role {
     }
 }
 
+fn log_of(config: &RoleConfig) -> PathBuf {
+    config.file.with_extension("log")
+}
+
+/// The answer of an operators' port, head and body, as it came.
+pub(crate) async fn look(at: SocketAddr, path: &str) -> io::Result<String> {
+    let ask = async {
+        let mut connection = TcpStream::connect(at).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.map(|_| answer)
+    };
+    tokio::time::timeout(PATIENCE, ask).await?
+}
+
 /// The program under test.
 pub(crate) fn binary() -> PathBuf {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration to enter through")]
@@ -148,7 +155,7 @@ pub(super) async fn run(arguments: &[&str]) -> String {
 }
 
 /// The same for one that may fail: its exit code, and all that it said.
-pub(super) async fn outcome(arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) async fn outcome(arguments: &[&str]) -> (Option<i32>, String) {
     let output = output(arguments).await;
     let said = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(said).expect("it says text"))

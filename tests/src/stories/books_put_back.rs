@@ -5,10 +5,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use proto::gateway::v1::PurchaseState;
-use sqlx::Connection as _;
-use testbed::{Database, running};
 
-use crate::house::{House, Offer, OpenSale, PATIENCE, Shopper, eventually};
+use crate::house::{House, Kind, Offer, OpenSale, PATIENCE, Shopper, by_hand, eventually};
 
 const UNITS: u32 = 20;
 
@@ -23,17 +21,6 @@ const PUT_BACK: &str = "BEGIN; \
      DELETE FROM journal_position; INSERT INTO journal_position SELECT * FROM position_copy; \
      COMMIT;";
 
-async fn by_hand(house: &House, sql: &'static str) {
-    let url = house.books_url();
-    if url.starts_with("sqlite:") {
-        let mut hand = sqlx::SqliteConnection::connect(&url).await.expect("the books are a file");
-        sqlx::raw_sql(sql).execute(&mut hand).await.expect("it is good SQL");
-    } else {
-        let mut hand = sqlx::MySqlConnection::connect(&url).await.expect("the server answers");
-        sqlx::raw_sql(sql).execute(&mut hand).await.expect("it is good SQL");
-    }
-}
-
 /// Each of them buys a unit, and the books have it before the next one does.
 async fn buy(house: &House, sale: &OpenSale, shoppers: &[Shopper]) -> BTreeSet<String> {
     let mut promised = BTreeSet::new();
@@ -46,18 +33,20 @@ async fn buy(house: &House, sale: &OpenSale, shoppers: &[Shopper]) -> BTreeSet<S
     promised
 }
 
-async fn are_put_back(house: House) {
+async fn are_put_back(kind: Kind) {
+    // The one store that may be missing.
+    let Some(house) = House::open_on(kind).await else { return };
     let offer = Offer { units: UNITS, lease: Duration::from_millis(200), ..Offer::default() };
     let sale = house.sell(offer).await;
     let shoppers = house.shoppers(UNITS).await;
     let (early, late) = shoppers.split_at(5);
     let mut promised = buy(&house, &sale, early).await;
-    by_hand(&house, KEEP_A_COPY).await;
+    by_hand(&house.books_url(), KEEP_A_COPY).await;
     promised.extend(buy(&house, &sale, late).await);
     let before = house.judge(&sale, &promised, PATIENCE).await;
     assert_eq!((before.ledger.stock, before.books.live_orders), (0, u64::from(UNITS)));
 
-    by_hand(&house, PUT_BACK).await;
+    by_hand(&house.books_url(), PUT_BACK).await;
     eventually("each row is back", Duration::from_secs(10), async || {
         let books = house.counts(&sale).await.ok()?.books;
         (books.live_orders == u64::from(UNITS)).then_some(())
@@ -75,19 +64,15 @@ async fn are_put_back(house: House) {
 
 #[tokio::test]
 async fn books_in_a_file_that_are_put_back_are_whole_again() {
-    are_put_back(House::open().await).await;
+    are_put_back(Kind::Sqlite).await;
 }
 
 #[tokio::test]
 async fn books_on_mariadb_that_are_put_back_are_whole_again() {
-    let books = Database::create(&running::mariadb()).await;
-    are_put_back(House::open_with_books(books).await).await;
+    are_put_back(Kind::MariaDb).await;
 }
 
-/// The one store that may be missing.
 #[tokio::test]
 async fn books_on_mysql_that_are_put_back_are_whole_again() {
-    let Some(server) = running::mysql() else { return };
-    let books = Database::create(&server).await;
-    are_put_back(House::open_with_books(books).await).await;
+    are_put_back(Kind::MySql).await;
 }
