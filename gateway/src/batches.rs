@@ -237,10 +237,9 @@ impl Road {
         let until = Until::within(&self.clock, limit);
         let cell = self.stock.known(shard.no);
         let known = cell.as_ref().and_then(|cell| cell.time.reading(self.clock.now()));
-        let ask = async |time, limit| {
-            self.inventory.reserve(shard.no, shard.item, entries, time, limit).await
-        };
-        let outcome = ask(known, limit).await;
+        let ask =
+            async |time| self.inventory.reserve(shard.no, shard.item, entries, time, until).await;
+        let outcome = ask(known).await;
         let ReserveOutcome::Answered(reserved) = &outcome else { return outcome };
         let now = self.clock.now();
         let Some(heard) = Reading::heard(reserved.epoch, reserved.now_us, now) else {
@@ -250,11 +249,10 @@ impl Road {
         if let Some(cell) = cell {
             cell.time.hear(heard, now);
         }
-        let left = until.left(&self.clock);
-        if !reserved.has_too_late() || !is_news || left.is_zero() {
+        if !reserved.has_too_late() || !is_news || until.left(&self.clock).is_zero() {
             return outcome;
         }
-        match ask(Some(heard), left).await {
+        match ask(Some(heard)).await {
             again @ (ReserveOutcome::Answered(_) | ReserveOutcome::Unknown) => again,
             // It has taken nothing, and the first may have.
             ReserveOutcome::Loading
@@ -317,13 +315,17 @@ impl Road {
 
     /// What the clocks of ledger and broker say about the lease.
     fn is_within(&self, shard: Shard, taken_us: u64, appended_ms: Option<i64>) -> bool {
+        static LATE: LazyLock<Lasting> = LazyLock::new(Lasting::default);
         let Some(appended_ms) = appended_ms.filter(|_| taken_us > 0) else { return true };
         let mut lags = self.lags.lock().unwrap_or_else(PoisonError::into_inner);
         let lags = lags.entry(shard.partition).or_default();
         let now = self.clock.now();
         let is_within = lags.is_within(shard.lease, taken_us / 1000, appended_ms, now);
-        if !is_within {
-            tracing::warn!(shard = %shard.no, "holds were recorded long after they were taken");
+        if !is_within && let Some(unsaid) = LATE.again() {
+            tracing::warn!(
+                shard = %shard.no, unsaid,
+                "holds were recorded long after they were taken"
+            );
         }
         is_within
     }

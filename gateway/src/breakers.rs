@@ -121,3 +121,45 @@ impl Breakers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ids::{ItemId, ShardNo};
+
+    use super::*;
+
+    const RULES: Rules = Rules {
+        window: Duration::from_secs(1),
+        calls_min: 1,
+        failed_percent: 50,
+        slow: Duration::from_millis(500),
+        silent_calls_min: 1,
+        open_for: Duration::from_secs(60),
+        open_for_max: Duration::from_secs(60),
+        probes: 1,
+    };
+
+    #[test]
+    fn a_purchase_that_meets_no_store_makes_place_for_another_probe_and_for_no_more() {
+        let (clock, shift) = Clock::adjustable();
+        let breakers = Breakers::new(RULES, clock);
+        let (no, item) = (ShardNo::new(1).unwrap(), ItemId::random());
+        let shard = Shard { no, item, partition: 3, lease: Duration::from_secs(2) };
+        let stores = [Store::Inventory, Store::Journal(shard.partition)];
+        let turn_away = || stores.into_iter().for_each(|store| breakers.was_not_asked(store));
+        for store in stores {
+            breakers.tell(store, |breaker, now| breaker.saw(Fared::Failed, now));
+        }
+        turn_away();
+        assert!(!breakers.admits(shard), "they are open, and nothing was taken");
+        shift.jump(RULES.open_for);
+        assert!(breakers.admits(shard) && !breakers.admits(shard), "one probe");
+        turn_away();
+        assert!(breakers.admits(shard) && !breakers.admits(shard), "another one");
+        for store in stores {
+            breakers.tell(store, |breaker, now| breaker.saw(Fared::Answered, now));
+        }
+        turn_away();
+        assert!((0..10).all(|_| breakers.admits(shard)), "they are closed");
+    }
+}

@@ -35,7 +35,7 @@ pub(crate) struct Rules {
     pub(crate) window: Duration,
     pub(crate) samples_min: u32,
     /// After so long above the unloaded latency it is measured anew: perhaps everything has become
-    /// slower for good.
+    /// slower for good. One window counts for a tenth of it, at most.
     pub(crate) doubt_after: Duration,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct Limit {
     places: f64,
     /// The shortest mean of a window, which follows slowly where nothing presses.
     unloaded: Option<Duration>,
-    /// When latency was last near that.
+    /// When latency was last near that; later by the lulls since.
     confirmed_at: Duration,
     /// Of answers.
     pace: Pace,
@@ -135,7 +135,11 @@ impl Limit {
     }
 
     fn learn(&mut self, window: Window, now: Duration) {
-        let forgotten = now.saturating_sub(window.began_at).as_secs_f64() / BEST_HALF_LIFE_S;
+        let lasted = now.saturating_sub(window.began_at);
+        // A lull is no time above it: a sale would open with a quarter of its places. But slow ones
+        // raise the doubt in the end, however few come: each window counts for something.
+        self.confirmed_at += lasted.saturating_sub(self.rules.doubt_after / 10);
+        let forgotten = lasted.as_secs_f64() / BEST_HALF_LIFE_S;
         self.best_per_s = (self.best_per_s * (-forgotten).exp2()).max(self.pace.per_s(now));
         // One in ten without an answer says more than how long the others took.
         if window.unknown * 10 >= window.answered + window.unknown {

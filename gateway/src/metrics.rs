@@ -75,12 +75,12 @@ pub(crate) fn show_limits(metrics: &Metrics, cores: Vec<Senses>, shop: Arc<Shop>
     );
     let ahead = metrics.gauge(
         "seckill_gateway_ledger_clock_ahead_seconds",
-        "How far a ledger's clock is ahead of this machine's: the one that is furthest",
+        "How far a ledger's clock is ahead of this machine's: the one that is furthest, or 0 while \
+         none's time is known",
     );
     metrics.before_reading(move || {
-        if let Some(ahead_ms) = shop.inquiry.stock.clock_ahead_ms(&shop.clock) {
-            ahead.set(ahead_ms as f64 / 1000.0);
-        }
+        let ahead_ms = shop.inquiry.stock.clock_ahead_ms(&shop.clock).unwrap_or_default();
+        ahead.set(ahead_ms as f64 / 1000.0);
         for (core, Senses { limiter, breakers }) in cores.iter().enumerate() {
             let core = core.to_string();
             places.with([core.clone()]).set(limiter.places() as f64);

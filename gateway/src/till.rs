@@ -16,7 +16,7 @@ use tower::Service;
 
 use crate::{
     batches::{Batches, Overloaded},
-    breakers::Breakers,
+    breakers::{Breakers, Store},
     call::{Known, Room},
     domain::{
         admission::{Admitted, Verdict, View, look},
@@ -142,7 +142,12 @@ impl Till {
         }
         shop.sent.insert(order, shop.clock.now());
         let placed = batches.place(shard, admitted, room);
-        let reply = placed.map_err(|Overloaded| Refusal::Overloaded { wait: self.wait(order) })?;
+        let reply = placed.map_err(|Overloaded| {
+            // If it was a probe, it will meet no store.
+            breakers.was_not_asked(Store::Inventory);
+            breakers.was_not_asked(Store::Journal(shard.partition));
+            Refusal::Overloaded { wait: self.wait(order) }
+        })?;
         let margin = shop.config.purchase.answer_margin();
         let wait = shard.lease.min(patience.saturating_sub(margin));
         Ok(match tokio::time::timeout(wait, reply).await {

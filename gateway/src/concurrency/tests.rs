@@ -198,6 +198,29 @@ fn it_keeps_the_places_that_the_pace_is_worth() {
     assert!(slower < worth_it / 2, "{slower}");
 }
 
+/// A sale opens after a lull, and is slow at first. Everything has become slower where that stays
+/// so, however few come.
+#[test]
+fn a_lull_raises_no_doubt_and_few_that_are_slow_do() {
+    let mut limit = Limit::new(RULES);
+    let mut now = Duration::ZERO;
+    let mut answer = |times: u32, gap: Duration, took: Duration| {
+        for _ in 0..times {
+            now += gap;
+            limit.saw(Ended::Answered(took), limit.places(), now);
+        }
+        limit.places()
+    };
+    let (gap, slow) = (RULES.window / RULES.samples_min, SERVICE * 5 / 2);
+    let before = answer(10 * RULES.samples_min, gap, SERVICE);
+    answer(1, RULES.doubt_after + Duration::from_secs(1), slow);
+    let after = answer(RULES.samples_min - 1, gap, slow);
+    assert!(after > before / 2, "{after} of {before}");
+    // It has fewer than the least only while it measures.
+    let measures = |_| answer(1, Duration::from_secs(1), SERVICE * 6) < RULES.places_min;
+    assert!((0..400).any(measures));
+}
+
 #[test]
 fn jitter_is_no_overload() {
     let mut world = World::new();

@@ -13,6 +13,7 @@ use std::{
 use chassis::{
     Clock, Stopper,
     job::jittered,
+    logs::Lasting,
     token::{TokenError, Verifier, bearer},
 };
 use tokio::sync::Mutex;
@@ -29,8 +30,9 @@ pub(super) struct OperatorTokens {
     users: Users,
     limit: Duration,
     knows_revocations: AtomicBool,
-    /// Whether user-svc answered last time, for one line in the log at each change.
-    answered: Mutex<bool>,
+    /// Held while it is asked for them, so that who comes meanwhile waits for that answer.
+    asking: Mutex<()>,
+    silent: Lasting,
 }
 
 impl OperatorTokens {
@@ -40,7 +42,8 @@ impl OperatorTokens {
             users,
             limit,
             knows_revocations: AtomicBool::new(false),
-            answered: Mutex::new(true),
+            asking: Mutex::default(),
+            silent: Lasting::default(),
         }
     }
 
@@ -51,7 +54,7 @@ impl OperatorTokens {
     /// Asks for revocations; those who come meanwhile wait for that answer, and are content with it
     /// if it was their first.
     async fn ask_for_revocations(&self, is_first_enough: bool) {
-        let mut answered = self.answered.lock().await;
+        let _asking = self.asking.lock().await;
         if is_first_enough && self.knows_revocations() {
             return;
         }
@@ -59,15 +62,20 @@ impl OperatorTokens {
             Ok(revoked) => {
                 self.verifier.revoke(revoked);
                 self.knows_revocations.store(true, Ordering::Release);
-                if !std::mem::replace(&mut *answered, true) {
+                if self.silent.over().is_some() {
                     tracing::info!("user-svc tells again which operators' tokens are revoked");
                 }
             }
-            Err(status) if std::mem::replace(&mut *answered, false) => {
-                let code = status.code();
-                tracing::warn!(?code, "user-svc doesn't tell which operators' tokens are revoked");
+            Err(status) => {
+                if let Some(unsaid) = self.silent.again() {
+                    let code = status.code();
+                    tracing::warn!(
+                        ?code,
+                        unsaid,
+                        "user-svc doesn't tell which operators' tokens are revoked"
+                    );
+                }
             }
-            Err(_) => {}
         }
     }
 }

@@ -82,10 +82,10 @@ impl Inventory {
         item: ItemId,
         entries: &[Entry],
         time: Option<Reading>,
-        limit: Duration,
+        until: Until,
     ) -> ReserveOutcome {
-        let until = Until::within(&self.clock, limit);
-        let outcome = self.reserve_once(shard, item, entries, time, limit).await;
+        let left = until.left(&self.clock);
+        let outcome = self.reserve_once(shard, item, entries, time, left).await;
         let left = until.left(&self.clock);
         if outcome == ReserveOutcome::Unable && !left.is_zero() && self.channel.has_an_able_one() {
             self.reserve_once(shard, item, entries, time, left).await

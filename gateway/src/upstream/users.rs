@@ -117,11 +117,7 @@ impl Users {
         for told in answer.await?.revocations {
             let before_s = told.issued_before.and_then(|time| u64::try_from(time.seconds).ok());
             let before_s = before_s.ok_or_else(|| Status::internal("a revocation without end"))?;
-            if told.name.is_empty() {
-                revoked.of_everybody(before_s);
-            } else {
-                revoked.of(told.name, before_s);
-            }
+            revoked.add(told.name, before_s);
         }
         Ok(revoked)
     }

@@ -44,10 +44,13 @@ pub(crate) async fn poll(watchers: &Watchers, inquiry: &Inquiry, clock: &Clock, 
         }
         for (shard, keys) in rowless {
             // Who was told so already is told nothing new: to bar their orders again and again
-            // would let nothing come of their next attempts.
-            let is_told = |key: &Key| watchers.last(key) == Some(Became::NotPlaced);
-            let (told, untold): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_told);
-            for (keys, bars) in [(told, false), (untold, true)] {
+            // would let nothing come of their next attempts. What is under way here mustn't be
+            // barred, and is asked for apart: a question that names it bars none of the others.
+            let needs_no_bar = |key: &Key| {
+                watchers.last(key) == Some(Became::NotPlaced) || inquiry.under_way.has(key.0)
+            };
+            let (as_is, to_bar): (Vec<_>, Vec<_>) = keys.into_iter().partition(needs_no_bar);
+            for (keys, bars) in [(as_is, false), (to_bar, true)] {
                 for keys in keys.chunks(inventory::FIND_LEN_MAX) {
                     let until = Until::within(clock, limit);
                     ask_ledger(watchers, inquiry, (shard, bars), keys, until).await;

@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use proto::{
-    gateway::v1::{OrderState, PurchaseState::Processing, WatchOrderRequest},
-    inventory::v1::{EntryRefusal, entry_answer::Answer},
+    gateway::v1::{OrderState, PurchaseState::Processing, WatchOrderRequest, WatchOrderResponse},
+    inventory::v1::{EntryRefusal, FoundState, entry_answer::Answer},
 };
+use tonic::Streaming;
 
-use crate::stage::{Buyer, Plan, Stage, Ticket, reason};
+use crate::{
+    stage::{Buyer, PATIENCE, Plan, Stage, Ticket, reason},
+    stubs::lock,
+};
 
 /// A ledger that takes nothing, and one batch at a time with room for one who waits.
 async fn narrow() -> Stage {
@@ -26,6 +30,16 @@ async fn narrow() -> Stage {
 
 async fn told(buyer: &Buyer, ticket: &Ticket) -> OrderState {
     buyer.order("", &ticket.text).await.unwrap().state()
+}
+
+async fn watch(buyer: &Buyer, ticket: &Ticket) -> Streaming<WatchOrderResponse> {
+    let message = WatchOrderRequest { order_id: String::new(), ticket: ticket.text.clone() };
+    let stream = buyer.client.clone().watch_order(buyer.request(message)).await;
+    stream.unwrap().into_inner()
+}
+
+async fn next(stream: &mut Streaming<WatchOrderResponse>) -> OrderState {
+    stream.message().await.unwrap().unwrap().order.unwrap().state()
 }
 
 #[tokio::test]
@@ -75,19 +89,42 @@ async fn who_watches_an_order_in_a_batch_sees_processing() {
     let stage = narrow().await;
     let buyer = stage.buyer().await;
     let ticket = buyer.ticket(1, "mine").await;
-    let message = WatchOrderRequest { order_id: String::new(), ticket: ticket.text.clone() };
-    let stream = buyer.client.clone().watch_order(buyer.request(message)).await;
-    let mut stream = stream.unwrap().into_inner();
-    let mut next = async || stream.message().await.unwrap().unwrap().order.unwrap().state();
-    assert_eq!(next().await, OrderState::NotPlaced);
+    let mut stream = watch(&buyer, &ticket).await;
+    assert_eq!(next(&mut stream).await, OrderState::NotPlaced);
     let held = stage.pause.arm("gateway.after_reserve");
-    let watch = async {
-        assert_eq!(next().await, OrderState::Processing);
+    let changes = async {
+        assert_eq!(next(&mut stream).await, OrderState::Processing);
         held.release();
-        assert_eq!(next().await, OrderState::NotPlaced);
+        assert_eq!(next(&mut stream).await, OrderState::NotPlaced);
     };
-    let watch = tokio::time::timeout(crate::stage::PATIENCE, watch);
-    let (bought, watched) = futures::join!(buyer.buy(&ticket, 1), watch);
+    let changes = tokio::time::timeout(PATIENCE, changes);
+    let (bought, watched) = futures::join!(buyer.buy(&ticket, 1), changes);
+    assert_eq!(reason(bought), "SOLD_OUT");
+    watched.expect("the changes come");
+}
+
+#[tokio::test]
+async fn an_order_in_a_batch_keeps_no_other_from_being_told_not_placed() {
+    let stage = narrow().await;
+    let buyer = stage.buyer().await;
+    let (carried, other) = (buyer.ticket(1, "carried").await, buyer.ticket(1, "other").await);
+    // Nobody has been told so yet, or there would be nothing to tell.
+    *lock(&stage.world.found) = Some(FoundState::Open);
+    let mut streams = [watch(&buyer, &carried).await, watch(&buyer, &other).await];
+    for stream in &mut streams {
+        assert_eq!(next(stream).await, OrderState::Processing);
+    }
+    let [of_carried, of_other] = &mut streams;
+    let held = stage.pause.arm("gateway.after_reserve");
+    let changes = async {
+        held.hit(1).await;
+        *lock(&stage.world.found) = None;
+        assert_eq!(next(of_other).await, OrderState::NotPlaced);
+        held.release();
+        assert_eq!(next(of_carried).await, OrderState::NotPlaced);
+    };
+    let changes = tokio::time::timeout(PATIENCE, changes);
+    let (bought, watched) = futures::join!(buyer.buy(&carried, 1), changes);
     assert_eq!(reason(bought), "SOLD_OUT");
     watched.expect("the changes come");
 }

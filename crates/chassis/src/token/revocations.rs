@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::Claims;
 
-/// Far more than an issuer has; whoever tells of more is believed alone, so that memory is bounded.
+/// Far more than an issuer has. Beyond it what is told anew stands alone, so that memory is bounded
+/// by this and one answer's length.
 const SUBJECTS_MAX: usize = 10_000;
 
 /// Revocations, by subject. Times are seconds since 1970.
@@ -27,6 +28,15 @@ impl Revocations {
         *before = (*before).max(issued_before_s);
     }
 
+    /// Adds one as it was told: of everybody, if it names nobody.
+    pub fn add(&mut self, name: String, before_s: u64) {
+        if name.is_empty() {
+            self.of_everybody(before_s);
+        } else {
+            self.of(name, before_s);
+        }
+    }
+
     /// Whether a token was revoked.
     pub fn void(&self, claims: &Claims) -> bool {
         let line = claims.makers.iter().chain([&claims.subject]);
@@ -42,7 +52,8 @@ impl Revocations {
 
     /// Of each, the later moment.
     pub(super) fn merge(&mut self, told: Self) {
-        if self.before_s.len() + told.before_s.len() > SUBJECTS_MAX {
+        let new = told.before_s.keys().filter(|name| !self.before_s.contains_key(*name)).count();
+        if self.before_s.len() + new > SUBJECTS_MAX {
             self.before_s.clear();
         }
         self.of_everybody(told.everybody_before_s);

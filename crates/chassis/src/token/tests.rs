@@ -195,6 +195,20 @@ fn a_revocation_is_never_taken_back_and_the_later_moment_counts() {
 }
 
 #[test]
+fn what_is_told_again_and_again_drives_nothing_out() {
+    let mut known = Revocations::default();
+    known.add("Ann".into(), 20);
+    let mut many = Revocations::default();
+    (0..6_000).for_each(|subject| many.add(subject.to_string(), 1));
+    for _ in 0..2 {
+        known.merge(many.clone());
+        assert_eq!([known.made_before_s(["Ann"]), known.made_before_s(["1"])], [20, 1]);
+    }
+    known.add(String::new(), 5);
+    assert_eq!(known.made_before_s(["Cat"]), 5, "who names nobody means everybody");
+}
+
+#[test]
 fn wrong_signatures_are_refused() {
     let (verifier, signer, _) = bakery();
     let good = good(&verifier);
