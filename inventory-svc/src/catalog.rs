@@ -140,6 +140,8 @@ pub struct LeaseRows {
 pub struct LeaseRow {
     /// Which one.
     pub shard: ShardNo,
+    /// The journal partition, fixed at creation.
+    pub partition: u32,
     /// A part of whose stock it is.
     pub item: ItemId,
     /// The latest claimed.

@@ -27,7 +27,7 @@ use self::{
 use crate::{
     commands::{Inventory, watch::StockWatch},
     config::Config,
-    loading::{Loader, Rooms},
+    loading::{Foreign, Loader, Rooms},
     upstream::operators::Operators,
 };
 
@@ -48,6 +48,7 @@ pub(crate) struct Jobs {
     pub(crate) operators: Arc<Operators>,
     pub(crate) health: Health,
     pub(crate) loader: Loader,
+    pub(crate) foreign: Foreign,
 }
 
 impl Jobs {
@@ -78,7 +79,7 @@ impl Jobs {
     /// Starts them as tasks of `tasks` on `background`.
     pub(crate) fn spawn(self, tasks: &Tasks, background: &Handle) {
         let (refresh_lease, watch_stores) = (self.refresh_lease(), self.watch_stores());
-        let Self { config, rooms, inventory, stock, operators, loader, .. } = self;
+        let Self { config, rooms, inventory, stock, operators, loader, foreign, .. } = self;
         let Rooms { catalog, ledger, journal, books, clock, .. } = rooms;
         let Inventory { leases, loads, instruments, .. } = inventory;
         let (loading, roll_forward) = (config.loading, config.roll_forward);
@@ -110,7 +111,7 @@ impl Jobs {
         };
         spawn.every("open_due", loading.look(), open);
         let after_s = loading.retire_after_s;
-        let retire = RetireOver::new(&catalog, &ledger, &loader, &clock, after_s);
+        let retire = RetireOver::new(&catalog, &ledger, &leases, &loader, &clock, after_s);
         spawn.every("retire_over", loading.look(), retire);
         let loader_lease = loading.loader_lease();
         let take_over = TakeOverDead {
@@ -128,7 +129,7 @@ impl Jobs {
         };
         spawn.every("watch_keeper", loading.keeper(), keeper);
         let (kept, asked) = (Arc::clone(&ledger), books.clone());
-        let compare = CompareBooks::new(leases, kept, asked, loads.clone());
+        let compare = CompareBooks::new(leases, kept, asked, loads.clone(), foreign.clone());
         spawn.every("compare_books", loading.compare(), compare);
         let budget = roll_forward::budget(roll_forward.holds_per_s_max, roll_forward.interval());
         let roll = RollForward {
@@ -137,6 +138,7 @@ impl Jobs {
             books,
             journal,
             requests: loads,
+            foreign,
             budget,
             clock,
             instruments,
@@ -191,21 +193,29 @@ async fn read_keys(operators: Arc<Operators>, interval: Duration, stopper: Stopp
     }
 }
 
-/// Reads what was revoked of operators' tokens. An outage is one line in the log, its end another.
+/// Reads what was revoked of operators' tokens.
 async fn read_revocations(operators: Arc<Operators>, interval: Duration, stopper: Stopper) {
     let mut beat = Beat::new(interval, &stopper);
-    let mut was_told = true;
+    let trouble = Lasting::default();
     while beat.next().await {
-        let told = operators.read_revocations().await;
-        match &told {
-            Ok(()) if !was_told => {
-                tracing::info!("user-svc tells again which operators' tokens are revoked");
+        match operators.read_revocations().await {
+            Ok(()) => {
+                if let Some(after) = trouble.over() {
+                    let seconds = after.as_secs();
+                    tracing::info!(
+                        seconds,
+                        "user-svc tells again which operators' tokens are revoked"
+                    );
+                }
             }
-            Err(error) if was_told => {
-                tracing::warn!(%error, "what was revoked of operators' tokens can't be read");
+            Err(error) => {
+                if let Some(unsaid) = trouble.again() {
+                    tracing::warn!(
+                        %error, unsaid,
+                        "what was revoked of operators' tokens can't be read"
+                    );
+                }
             }
-            Ok(()) | Err(_) => {}
         }
-        was_told = told.is_ok();
     }
 }

@@ -197,9 +197,9 @@ impl App {
             tasks.clone(),
             cores.background().clone(),
             inventory.loads.clone(),
-            (inventory.instruments.loads.clone(), foreign),
+            (inventory.instruments.loads.clone(), foreign.clone()),
         );
-        let jobs = Jobs { config, rooms, inventory, stock, operators, health, loader };
+        let jobs = Jobs { config, rooms, inventory, stock, operators, health, loader, foreign };
         // The lease is there before the first call: buyers needn't be told to come back.
         jobs.read_lease().await;
         jobs.spawn(&tasks, cores.background());

@@ -131,7 +131,9 @@ async fn creates_a_sale_once(catalog: &dyn Catalog) {
     let bobs = catalog.create_sale(&draft("r-1", &["mug"]), "bob", NOW_MS, 0).await.unwrap();
     assert_ne!(bobs.id, first.id, "request ids are each operator's own");
     assert_eq!(catalog.sales(None, 10).await.unwrap().len(), 2);
-    assert_eq!(catalog.lease_rows().await.unwrap().rows.len(), 2);
+    let rows = catalog.lease_rows().await.unwrap().rows;
+    assert_eq!(rows.len(), 2);
+    rows.iter().for_each(|row| assert_eq!(row.partition, row.shard.get() % 4));
 }
 
 async fn creates_a_sale_once_for_many(catalog: &dyn Catalog) {

@@ -267,7 +267,7 @@ impl Catalog for MySqlCatalog {
     async fn lease_rows(&self) -> Result<LeaseRows, Error> {
         let look = async |it: &mut MySqlConnection| {
             sqlx::query(
-                "SELECT highest, shard_no, epoch, phase, paused, lease_ms, item_id, \
+                "SELECT highest, shard_no, epoch, phase, paused, lease_ms, item_id, partition_id, \
                  (SELECT unit_price FROM item WHERE item.item_id = shard.item_id) AS unit_price \
                  FROM (SELECT COALESCE(MAX(shard_no), 0) AS highest FROM shard) AS numbers \
                  LEFT JOIN shard ON phase IN ('NEW', 'LOADING', 'OPEN')",

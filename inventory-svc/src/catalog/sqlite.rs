@@ -232,7 +232,7 @@ impl Catalog for SqliteCatalog {
 
     async fn lease_rows(&self) -> Result<LeaseRows, Error> {
         let rows = sqlx::query(
-            "SELECT highest, shard_no, epoch, phase, paused, lease_ms, item_id, \
+            "SELECT highest, shard_no, epoch, phase, paused, lease_ms, item_id, partition_id, \
              (SELECT unit_price FROM item WHERE item.item_id = shard.item_id) AS unit_price \
              FROM (SELECT coalesce(max(shard_no), 0) AS highest FROM shard) \
              LEFT JOIN shard ON phase IN ('NEW', 'LOADING', 'OPEN')",

@@ -75,6 +75,7 @@ impl Bench {
     pub(crate) fn show(&self, phase: Phase, number: i64) {
         self.show_row(LeaseRow {
             shard: shard(1),
+            partition: 1,
             epoch: Some(epoch(number)),
             phase,
             paused: false,

@@ -1,7 +1,7 @@
 //! Counts one shard of the ledger, unit by unit, for the audit. It trusts no counter and judges
 //! nothing.
 
-use ids::ShardNo;
+use ids::{Epoch, ShardNo};
 
 use super::Inventory;
 use crate::{
@@ -23,14 +23,26 @@ pub enum NotCounted {
 /// # Errors
 /// [`NotCounted`].
 pub async fn count(inventory: &Inventory, shard: ShardNo) -> Result<Count, NotCounted> {
+    in_leased_epoch(inventory, shard, inventory.ledger.count(shard), |count| count.epoch).await
+}
+
+/// What the ledger answers to `ask`, if that is of the `epoch` that the catalog shows as open.
+pub(super) async fn in_leased_epoch<T>(
+    inventory: &Inventory,
+    shard: ShardNo,
+    ask: impl Future<Output = Result<T, Error>>,
+    epoch: impl FnOnce(&T) -> Epoch,
+) -> Result<T, NotCounted> {
     let leased = match inventory.leases.check(shard) {
         Ok(leased) => leased,
         Err(NotLeased::Loading | NotLeased::Lapsed) => return Err(NotCounted::NotNow),
         Err(NotLeased::Retired | NotLeased::UnknownShard) => return Err(NotCounted::NoSuchShard),
     };
-    let error = match inventory.ledger.count(shard).await {
-        Ok(count) if count.epoch == leased.epoch => return Ok(count),
-        Ok(count) => Error::StaleEpoch { loaded: count.epoch },
+    let error = match ask.await {
+        Ok(answer) => match epoch(&answer) {
+            loaded if loaded == leased.epoch => return Ok(answer),
+            loaded => Error::StaleEpoch { loaded },
+        },
         Err(error) => error,
     };
     inventory.report(shard, leased.epoch, error);

@@ -3,29 +3,18 @@
 
 use ids::ShardNo;
 
-use super::{Inventory, count::NotCounted};
-use crate::{
-    lease::NotLeased,
-    ledger::{Error, KnownOrders, Peek},
+use super::{
+    Inventory,
+    count::{NotCounted, in_leased_epoch},
 };
+use crate::ledger::{Error, KnownOrders, Peek};
 
 /// What the shard knows in the epoch that the catalog shows as open.
 ///
 /// # Errors
 /// [`NotCounted`].
 pub async fn known(inventory: &Inventory, shard: ShardNo) -> Result<KnownOrders, NotCounted> {
-    let leased = match inventory.leases.check(shard) {
-        Ok(leased) => leased,
-        Err(NotLeased::Loading | NotLeased::Lapsed) => return Err(NotCounted::NotNow),
-        Err(NotLeased::Retired | NotLeased::UnknownShard) => return Err(NotCounted::NoSuchShard),
-    };
-    let error = match inventory.ledger.known(shard).await {
-        Ok(known) if known.epoch == leased.epoch => return Ok(known),
-        Ok(known) => Error::StaleEpoch { loaded: known.epoch },
-        Err(error) => error,
-    };
-    inventory.report(shard, leased.epoch, error);
-    Err(NotCounted::NotNow)
+    in_leased_epoch(inventory, shard, inventory.ledger.known(shard), |known| known.epoch).await
 }
 
 /// Those of `shards` that the ledger has open, whatever the catalog knows of them.

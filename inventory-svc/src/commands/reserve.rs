@@ -1,10 +1,11 @@
 //! Takes units for a batch, inside the epoch lease. What may be promised about the holds is decided
 //! by whoever asked; here the lease is looked at before the call, and again after the answer (I-2).
 
-use std::time::SystemTime;
+use std::{sync::LazyLock, time::SystemTime};
 
 use chassis::{
     TraceContext,
+    logs::Lasting,
     telemetry::{Members, SpanKind, names, wall_time},
 };
 use ids::{Epoch, ItemId, ShardNo};
@@ -82,7 +83,11 @@ pub async fn reserve(
     // Neither changes while there are tickets, so what differs was not asked for with one. The
     // books look at both once more.
     if let Some(contradiction) = contradiction(&leased, item, &entries) {
-        tracing::error!(%shard, ?contradiction, "a Reserve call contradicts the catalog");
+        // A caller that is wrong is so with each call, and they are many.
+        static CALLS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
+        if let Some(unsaid) = CALLS.again() {
+            tracing::error!(%shard, ?contradiction, unsaid, "Reserve calls contradict the catalog");
+        }
         return Reservation::Contradicted(contradiction);
     }
     for (entry, placed_in) in entries.iter_mut().zip(placed_in) {

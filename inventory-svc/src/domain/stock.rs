@@ -194,10 +194,11 @@ impl Stock {
     /// The first reason not to admit what isn't known yet.
     fn refusal(&self, now_us: u64, paused: bool, entry: &ReserveEntry) -> Option<Refusal> {
         let now_ms = now_us / 1000;
-        let may_hold = self
-            .attempts
-            .as_ref()
-            .is_some_and(|attempts| attempts.may_hold(entry.order, entry.placed_us, now_us));
+        // Looked up last: in a flood nearly all are refused for another reason.
+        let may_hold = || {
+            let attempts = self.attempts.as_ref();
+            attempts.is_some_and(|them| them.may_hold(entry.order, entry.placed_us, now_us))
+        };
         let Terms { opens_ms, closes_ms, limit_per_user } = self.opening.terms;
         // Users whose requests are refused get no entry: what is kept is bounded by the stock.
         let has = self.users.get(&entry.user).copied().unwrap_or(0);
@@ -214,7 +215,7 @@ impl Stock {
             Some(Refusal::LimitReached)
         } else if self.left < entry.quantity {
             Some(Refusal::SoldOut)
-        } else if !may_hold {
+        } else if !may_hold() {
             Some(Refusal::TooLate)
         } else {
             None

@@ -72,29 +72,7 @@ impl Handlers {
         let item = item_id.parse::<ItemId>();
         let item = item.map_err(|error| status::invalid_field("item_id", error))?;
         let item = sales::pause(&*self.catalog, &self.leases, &operator, item, pause).await;
-        item.map(|item| self.shown_item(item)).map_err(status::of_sale)
-    }
-
-    fn shown_sale(&self, sale: Sale) -> v1::Sale {
-        let mut shown = sale_message(sale);
-        shown.items.iter_mut().for_each(|item| self.show_foreign(item));
-        shown
-    }
-
-    fn shown_item(&self, item: Item) -> v1::Item {
-        let mut shown = item_message(item);
-        self.show_foreign(&mut shown);
-        shown
-    }
-
-    /// Names the item in whose place one of its shards stands.
-    fn show_foreign(&self, shown: &mut v1::Item) {
-        let Ok(item) = shown.item_id.parse::<ItemId>() else { return };
-        for shard in &mut shown.shards {
-            let owner = ShardNo::new(shard.shard_no).map(|no| self.foreign.owner(no, item));
-            shard.foreign_item_id =
-                owner.ok().flatten().map(|owner| owner.to_string()).unwrap_or_default();
-        }
+        item.map(|item| item_message(item, &self.foreign)).map_err(status::of_sale)
     }
 }
 
@@ -110,7 +88,7 @@ impl CatalogService for Handlers {
         let sale = sales::create(&*self.catalog, &self.books, &operator, draft, now_ms)
             .await
             .map_err(status::of_sale)?;
-        Ok(Response::new(CreateSaleResponse { sale: Some(self.shown_sale(sale)) }))
+        Ok(Response::new(CreateSaleResponse { sale: Some(sale_message(sale, &self.foreign)) }))
     }
 
     async fn schedule_sale(
@@ -138,7 +116,7 @@ impl CatalogService for Handlers {
         let sale = sales::schedule(&*self.catalog, &operator, sale, draft)
             .await
             .map_err(status::of_sale)?;
-        Ok(Response::new(ScheduleSaleResponse { sale: Some(self.shown_sale(sale)) }))
+        Ok(Response::new(ScheduleSaleResponse { sale: Some(sale_message(sale, &self.foreign)) }))
     }
 
     async fn pause_item(
@@ -172,7 +150,7 @@ impl CatalogService for Handlers {
         found.truncate(kept);
         let last = found.last().filter(|_| has_more);
         let next_page_token = last.map(|(page, _)| page.0.to_string()).unwrap_or_default();
-        let sales = found.into_iter().map(|(_, sale)| sale_message(sale)).collect();
+        let sales = found.into_iter().map(|(_, sale)| sale_message(sale, &self.foreign)).collect();
         Ok(Response::new(ListSalesResponse { sales, next_page_token }))
     }
 
@@ -186,7 +164,7 @@ impl CatalogService for Handlers {
         let sale = found
             .map_err(|error| status::of_catalog(&error))?
             .ok_or_else(|| status::not_found("sale"))?;
-        Ok(Response::new(GetSaleResponse { sale: Some(self.shown_sale(sale)) }))
+        Ok(Response::new(GetSaleResponse { sale: Some(sale_message(sale, &self.foreign)) }))
     }
 
     async fn get_item(
@@ -200,7 +178,7 @@ impl CatalogService for Handlers {
             .ok_or_else(|| status::not_found("item"))?;
         let (sale_state, schedule) = state_message(state);
         Ok(Response::new(GetItemResponse {
-            item: Some(self.shown_item(item)),
+            item: Some(item_message(item, &self.foreign)),
             sale_state: sale_state.into(),
             opens_at: schedule.map(|schedule| timestamp(schedule.opens_ms)),
             closes_at: schedule.map(|schedule| timestamp(schedule.closes_ms)),
@@ -265,7 +243,7 @@ fn sale_draft(request: CreateSaleRequest) -> SaleDraft {
     SaleDraft { request_id, title, items }
 }
 
-fn sale_message(sale: Sale) -> v1::Sale {
+fn sale_message(sale: Sale, foreign: &Foreign) -> v1::Sale {
     let (state, schedule) = state_message(sale.state);
     v1::Sale {
         sale_id: sale.id.to_string(),
@@ -274,7 +252,7 @@ fn sale_message(sale: Sale) -> v1::Sale {
         opens_at: schedule.map(|schedule| timestamp(schedule.opens_ms)),
         closes_at: schedule.map(|schedule| timestamp(schedule.closes_ms)),
         warm_up_seconds: schedule.map_or(0, |schedule| schedule.warm_up_s),
-        items: sale.items.into_iter().map(item_message).collect(),
+        items: sale.items.into_iter().map(|item| item_message(item, foreign)).collect(),
         created_at: Some(timestamp(sale.created_at_ms)),
     }
 }
@@ -286,7 +264,9 @@ fn state_message(state: State) -> (v1::SaleState, Option<Schedule>) {
     }
 }
 
-fn item_message(item: Item) -> v1::Item {
+fn item_message(item: Item, foreign: &Foreign) -> v1::Item {
+    let message = |shard: &Shard| shard_message(shard, foreign.owner(shard.no, item.id));
+    let shards = item.shards.iter().map(message).collect();
     v1::Item {
         item_id: item.id.to_string(),
         sale_id: item.sale.to_string(),
@@ -296,11 +276,12 @@ fn item_message(item: Item) -> v1::Item {
         total_units: item.total_units,
         limit_per_user: item.limit_per_user,
         pay_within_seconds: item.pay_within_s,
-        shards: item.shards.iter().map(shard_message).collect(),
+        shards,
     }
 }
 
-fn shard_message(shard: &Shard) -> v1::Shard {
+/// `owner` is the item in whose place it stands, if it isn't its own.
+fn shard_message(shard: &Shard, owner: Option<ItemId>) -> v1::Shard {
     v1::Shard {
         shard_no: shard.no.get(),
         partition: shard.partition,
@@ -308,7 +289,7 @@ fn shard_message(shard: &Shard) -> v1::Shard {
         lease_ms: u32::try_from(shard.lease.as_millis()).unwrap_or(u32::MAX),
         phase: phase_message(shard.phase).into(),
         paused: shard.paused,
-        foreign_item_id: String::new(),
+        foreign_item_id: owner.map(|owner| owner.to_string()).unwrap_or_default(),
     }
 }
 

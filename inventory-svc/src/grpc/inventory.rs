@@ -24,8 +24,7 @@ use super::status;
 use crate::{
     catalog::{Catalog, ItemKey},
     commands::{
-        Inventory,
-        count::{self, NotCounted},
+        Inventory, count,
         find::{self, Known},
         known,
         reserve::{self, Reservation, ShardRefusal},
@@ -143,11 +142,8 @@ impl InventoryService for Handlers {
         request: Request<CountShardRequest>,
     ) -> Result<Response<CountShardResponse>, Status> {
         let shard = ask::count_shard(&request.into_inner())?;
-        match count::count(&self.inventory, shard).await {
-            Ok(count) => Ok(Response::new(tell::count(count))),
-            Err(NotCounted::NotNow) => Err(status::loading()),
-            Err(NotCounted::NoSuchShard) => Err(status::not_found("shard")),
-        }
+        let count = count::count(&self.inventory, shard).await.map_err(status::not_counted)?;
+        Ok(Response::new(tell::count(count)))
     }
 
     type ListKnownOrdersStream =
@@ -160,10 +156,7 @@ impl InventoryService for Handlers {
         let shard = ask::list_known_orders(&request.into_inner())?;
         let permit = Arc::clone(&self.lists).try_acquire_owned();
         let permit = permit.map_err(|_| status::too_many_streams())?;
-        let known = known::known(&self.inventory, shard).await.map_err(|why| match why {
-            NotCounted::NotNow => status::loading(),
-            NotCounted::NoSuchShard => status::not_found("shard"),
-        })?;
+        let known = known::known(&self.inventory, shard).await.map_err(status::not_counted)?;
         let pages = stream::iter(tell::known(known)).map(move |page| {
             let _until_it_is_read = &permit;
             Ok(page)

@@ -10,7 +10,10 @@ use rand::RngExt as _;
 use tonic::{Code, Status};
 
 use crate::{
-    catalog, commands::sales::Refused, domain::sale::Violation, upstream::operators::NotAnOperator,
+    catalog,
+    commands::{count::NotCounted, sales::Refused},
+    domain::sale::Violation,
+    upstream::operators::NotAnOperator,
 };
 
 /// Around the time that a loading takes; jittered, so that those who were sent away don't come
@@ -57,6 +60,13 @@ fn ours_is_silent(says: &str) -> Status {
         .of_this_instance()
         .retry_after(retry_after())
         .into_status()
+}
+
+pub(crate) fn not_counted(why: NotCounted) -> Status {
+    match why {
+        NotCounted::NotNow => loading(),
+        NotCounted::NoSuchShard => not_found("shard"),
+    }
 }
 
 pub(crate) fn too_many_streams() -> Status {

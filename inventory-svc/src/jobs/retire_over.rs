@@ -2,9 +2,12 @@
 //! grow with every sale there ever was. The clocks that say so are watched: one that jumps ahead
 //! makes a running sale look over, and after that while it is too late to put the clock right.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use chassis::{Clock, logs::Lasting};
@@ -13,6 +16,7 @@ use ids::ShardNo;
 use super::Step;
 use crate::{
     catalog::Catalog,
+    lease::LeaseView,
     ledger::Ledger,
     loading::{Cause, Loader, Start, over::Pace},
 };
@@ -26,6 +30,7 @@ const AT_ONCE: usize = 64;
 pub(crate) struct RetireOver {
     catalog: Arc<dyn Catalog>,
     ledger: Arc<dyn Ledger>,
+    view: LeaseView,
     loader: Loader,
     clock: Clock,
     after_s: u32,
@@ -57,21 +62,25 @@ impl RetireOver {
     pub(crate) fn new(
         catalog: &Arc<dyn Catalog>,
         ledger: &Arc<dyn Ledger>,
+        view: &LeaseView,
         loader: &Loader,
         clock: &Clock,
         after_s: u32,
     ) -> Self {
         let (catalog, ledger) = (Arc::clone(catalog), Arc::clone(ledger));
-        let (loader, clock) = (loader.clone(), clock.clone());
+        let (view, loader, clock) = (view.clone(), loader.clone(), clock.clone());
         let (paces, turn, trouble) = Default::default();
-        Self { catalog, ledger, loader, clock, after_s, paces, turn, trouble }
+        Self { catalog, ledger, view, loader, clock, after_s, paces, turn, trouble }
     }
 
     fn retire(&self, mut due: Vec<ShardNo>) {
         let running = due.iter().filter(|shard| self.loader.is_loading(**shard)).count();
         let room = AT_ONCE.saturating_sub(running);
         let turn = self.turn.fetch_add(room, Ordering::Relaxed);
-        due.retain(|shard| !self.loader.is_loading(*shard));
+        // One that somebody loads is retired by that load, or here once it is open.
+        let open = self.view.open_shards().into_iter().map(|(shard, _)| shard);
+        let open: HashSet<_> = open.collect();
+        due.retain(|shard| open.contains(shard) && !self.loader.is_loading(*shard));
         let first = turn.checked_rem(due.len()).unwrap_or(0);
         due.rotate_left(first);
         for shard in due.into_iter().take(room) {

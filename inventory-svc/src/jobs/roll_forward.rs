@@ -18,7 +18,7 @@ use crate::{
     catalog::{Catalog, LeaseRow},
     domain::sale::Phase,
     ledger::{Error, Holds, Ledger, Settlement},
-    loading::{LoadRequests, Why},
+    loading::{Foreign, LoadRequests, Why},
     metrics::Instruments,
     roll_forward::{
         self, Known, Plan, RECORD_HOLDS,
@@ -46,6 +46,7 @@ pub(crate) struct RollForward {
     pub(crate) books: Books,
     pub(crate) journal: Journal,
     pub(crate) requests: LoadRequests,
+    pub(crate) foreign: Foreign,
     /// Holds that one step may publish, over all shards.
     pub(crate) budget: usize,
     pub(crate) clock: Clock,
@@ -59,8 +60,6 @@ pub(crate) struct RollForward {
 pub(crate) struct Seen {
     /// The shards, as the catalog last showed them.
     rows: Vec<LeaseRow>,
-    /// A shard's never changes.
-    partitions: HashMap<ShardNo, u32>,
     turns: Turns,
 }
 
@@ -71,7 +70,6 @@ pub(crate) struct Troubles {
     ledger: Lasting,
     books: Lasting,
     journal: Lasting,
-    catalog: Lasting,
     time: Lasting,
 }
 
@@ -93,14 +91,14 @@ struct Done {
 enum Stop {
     Ledger(Error),
     Books(Silent),
-    Catalog(String),
     Journal(String),
     TooSlow,
 }
 
 impl Step for RollForward {
     /// One step over all shards that have an epoch: turns of an equal share of the budget, until it
-    /// is spent or nobody has more.
+    /// is spent or nobody has more. It is for what is published: what the books know is settled
+    /// without it, so each shard has its first turn.
     async fn step(&self) {
         let rows = self.rows().await;
         let round = Round {
@@ -144,10 +142,10 @@ impl RollForward {
         let mut seen = locked(&self.seen);
         let now: BTreeSet<_> = answer.rows.iter().map(|row| row.shard).collect();
         // Shards that were there before and aren't any more are retired.
-        let before: Vec<_> = seen.rows.iter().map(|row| row.shard).collect();
-        for retired in before.into_iter().filter(|shard| !now.contains(shard)) {
+        let before = seen.rows.iter().map(|row| row.shard);
+        for retired in before.filter(|shard| !now.contains(shard)) {
             self.instruments.forget(retired);
-            seen.partitions.remove(&retired);
+            self.foreign.over(retired);
         }
         seen.rows.clone_from(&answer.rows);
         answer.rows
@@ -163,36 +161,42 @@ impl RollForward {
         order.into_iter().filter_map(|shard| rows.remove(&shard)).collect()
     }
 
-    /// A turn of at most `share` published holds. Answers the row if the shard wants another one.
+    /// A turn of at most `share` published holds, and of none once the budget is spent. Answers the
+    /// row if the shard wants another one.
     async fn turn(&self, row: LeaseRow, share: usize, round: &Round) -> Option<LeaseRow> {
-        let mut left = {
+        let granted = {
             let mut budget = locked(&round.budget);
-            let taken = share.min(*budget);
-            *budget -= taken;
-            taken
+            let granted = share.min(*budget);
+            *budget -= granted;
+            granted
         };
-        if left == 0 {
-            return None;
-        }
+        let mut left = granted;
         let turn = tokio::time::timeout(TURN_MAX, self.shard(&row, &mut left, round)).await;
         *locked(&round.budget) += left;
         let why = match turn.unwrap_or(Err(Stop::TooSlow)) {
             Ok(wants_more) => {
-                locked(&self.seen).turns.went_well(row.shard);
+                // Without a budget the journal wasn't tried, so no trouble with it is over.
+                if granted > 0 || !wants_more {
+                    locked(&self.seen).turns.went_well(row.shard);
+                }
                 return wants_more.then_some(row);
             }
             Err(why) => why,
         };
         let (kind, says) = match (why, row.epoch) {
-            // Being loaded: the loader reads what is left of it.
-            (Stop::Ledger(Error::Fenced), _) if row.phase != Phase::Open => return None,
+            // Being loaded: the loader reads what is left of it. So nothing waits here any more,
+            // whatever the trouble was before.
+            (Stop::Ledger(Error::Fenced), _) if row.phase != Phase::Open => {
+                locked(&self.seen).turns.went_well(row.shard);
+                return None;
+            }
             (Stop::Ledger(Error::Fenced), Some(epoch)) => {
+                locked(&self.seen).turns.went_well(row.shard);
                 self.requests.request(row.shard, Why::Fenced(epoch));
                 return None;
             }
             (Stop::Ledger(error), _) => (Kind::Ledger, error.to_string()),
             (Stop::Books(error), _) => (Kind::Books, error.to_string()),
-            (Stop::Catalog(error), _) => (Kind::Catalog, error),
             (Stop::Journal(error), _) => (Kind::Journal, error),
             (Stop::TooSlow, _) => (Kind::Time, format!("no end after {TURN_MAX:?}")),
         };
@@ -280,12 +284,11 @@ impl RollForward {
         share: &mut usize,
         round: &Round,
     ) -> Result<(), Stop> {
-        let shard = row.shard;
+        let (shard, partition) = (row.shard, row.partition);
         let mut groups = plan.publish;
         if groups.is_empty() {
             return Ok(());
         }
-        let partition = self.partition(shard).await?;
         // A record that is never acknowledged is in nobody's way: each try begins behind it.
         let failures = locked(&self.seen).turns.failures(shard);
         let first = failures % groups.len();
@@ -321,26 +324,14 @@ impl RollForward {
         refused
     }
 
-    async fn partition(&self, shard: ShardNo) -> Result<u32, Stop> {
-        if let Some(partition) = locked(&self.seen).partitions.get(&shard) {
-            return Ok(*partition);
-        }
-        let row = self.catalog.shard(shard).await;
-        let row = row.map_err(|error| Stop::Catalog(error.to_string()))?;
-        let row = row.ok_or_else(|| Stop::Catalog("the shard isn't there".to_owned()))?;
-        locked(&self.seen).partitions.insert(shard, row.partition);
-        Ok(row.partition)
-    }
-
     /// Says what doesn't work, or works again; not each time, and not for each shard.
     fn tell(&self) {
-        let Troubles { ledger, books, journal, catalog, time, .. } = &self.troubles;
+        let Troubles { ledger, books, journal, time, .. } = &self.troubles;
         let seen = locked(&self.seen);
         for (kind, trouble, what) in [
             (Kind::Ledger, ledger, "the ledger"),
             (Kind::Books, books, "the books"),
             (Kind::Journal, journal, "the journal"),
-            (Kind::Catalog, catalog, "the catalog"),
             (Kind::Time, time, "slow stores"),
         ] {
             if let Some((shards, first, last)) = seen.turns.troubled(kind) {

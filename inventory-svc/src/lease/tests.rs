@@ -13,7 +13,16 @@ fn shard(number: u32) -> ShardNo {
 fn row(phase: Phase, epoch: i64) -> LeaseRow {
     let epoch = Epoch::from_wire(epoch).unwrap();
     let item = ItemId::from_bytes([2; 16]);
-    LeaseRow { shard: shard(1), epoch, phase, paused: false, lease: LEASE, item, unit_price: 990 }
+    LeaseRow {
+        shard: shard(1),
+        partition: 1,
+        item,
+        epoch,
+        phase,
+        paused: false,
+        lease: LEASE,
+        unit_price: 990,
+    }
 }
 
 struct Room {

@@ -17,13 +17,13 @@ mod trouble;
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use chassis::{Clock, Stopper, TaskOwner};
+use chassis::{Clock, Stopper, TaskOwner, logs::Lasting};
 use futures::future;
 use ids::{Epoch, OrderId, ShardNo};
 use redis::{Cmd, ServerError, Value};
@@ -52,9 +52,6 @@ const PIECE: usize = 1_000;
 /// Shards in one look: 0.3 ms, so that no purchase waits for longer behind one.
 const LOOKED_AT: usize = 64;
 
-/// How often trouble is logged at most.
-const GRUMBLE_EVERY: Duration = Duration::from_secs(1);
-
 /// See the module. Its connections are made again as long as it lives.
 pub struct RedisLedger {
     library: Library,
@@ -68,7 +65,10 @@ pub struct RedisLedger {
     work: Lane,
     keeper: Arc<Keeper>,
     clock: Clock,
-    grumbled_at: Mutex<Option<Duration>>,
+    /// Like `clock_back` never over: calls that work come between those that don't, and each of
+    /// them would begin the trouble anew.
+    refusals: Lasting,
+    clock_back: Lasting,
     /// Ends the lanes' tasks when it is dropped.
     _owner: TaskOwner,
 }
@@ -110,7 +110,8 @@ impl RedisLedger {
             work: lane("work"),
             keeper,
             clock: Clock::system(),
-            grumbled_at: Mutex::default(),
+            refusals: Lasting::default(),
+            clock_back: Lasting::default(),
             _owner: owner,
         })
     }
@@ -172,8 +173,11 @@ impl RedisLedger {
         match Reply::of(answer)? {
             (Word::Fenced, _) => Err(Error::Fenced),
             (Word::ClockBack, _) => {
-                if self.may_grumble() {
-                    tracing::error!("redis' clock went back: set it right, or reload the shards");
+                if let Some(unsaid) = self.clock_back.again() {
+                    tracing::error!(
+                        unsaid,
+                        "redis' clock went back: set it right, or reload the shards"
+                    );
                 }
                 Err(Error::ClockBack)
             }
@@ -199,20 +203,10 @@ impl RedisLedger {
         if trouble == Trouble::NoMaster {
             lane.doubt();
         }
-        if self.may_grumble() {
-            tracing::warn!(%error, ?trouble, "redis refuses calls");
+        if let Some(unsaid) = self.refusals.again() {
+            tracing::warn!(%error, ?trouble, unsaid, "redis refuses calls");
         }
         trouble.into()
-    }
-
-    fn may_grumble(&self) -> bool {
-        let now = self.clock.now();
-        let mut grumbled_at = self.grumbled_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = grumbled_at.is_none_or(|before| now >= before + GRUMBLE_EVERY);
-        if may {
-            *grumbled_at = Some(now);
-        }
-        may
     }
 
     async fn peek_piece(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {

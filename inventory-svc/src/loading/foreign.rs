@@ -53,7 +53,7 @@ impl Foreign {
         is_news
     }
 
-    /// A load has come to its end: catalog and books agree.
+    /// Catalog and books agree, or the shard is retired; whichever process has loaded it.
     pub fn over(&self, shard: ShardNo) {
         if self.all().remove(&shard).is_some() {
             self.shown.remove([shard.to_string()]);

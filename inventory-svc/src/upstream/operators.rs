@@ -176,11 +176,7 @@ impl Operators {
         for told in told.await?.revocations {
             let before_s = told.issued_before.and_then(|time| u64::try_from(time.seconds).ok());
             let before_s = before_s.ok_or_else(|| silent("a revocation without a moment"))?;
-            if told.name.is_empty() {
-                revoked.of_everybody(before_s);
-            } else {
-                revoked.of(told.name, before_s);
-            }
+            revoked.add(told.name, before_s);
         }
         self.verifier.revoke(revoked);
         self.knows_revocations.store(true, Ordering::SeqCst);

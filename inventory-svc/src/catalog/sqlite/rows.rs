@@ -84,6 +84,7 @@ pub(super) fn lease_rows(rows: &[SqliteRow]) -> Result<LeaseRows, Error> {
         }
         answer.rows.push(LeaseRow {
             shard: shard_no(row.try_get("shard_no")?)?,
+            partition: row.try_get("partition_id")?,
             item: item_id(row.try_get("item_id")?)?,
             epoch: epoch(row)?,
             phase: phase(row)?,

@@ -63,6 +63,7 @@ async fn a_pause_reaches_the_ledger() {
     let bench = Bench::open(9).await;
     let row = crate::catalog::LeaseRow {
         shard: shard(1),
+        partition: 1,
         epoch: Some(epoch(1)),
         phase: Phase::Open,
         paused: true,

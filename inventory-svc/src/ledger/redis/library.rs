@@ -2,7 +2,8 @@
 //!
 //! Names of functions are global in Redis and carry the version, so roles of two versions work side
 //! by side during a roll-out. Whoever changes the text counts the version up; a test pins the two
-//! to each other.
+//! to each other. While two versions are in use, a bar that was taken through one isn't known to
+//! the other, so during such a roll-out NOT_PLACED may be followed by a hold.
 
 use redis::Value;
 
