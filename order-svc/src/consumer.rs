@@ -91,7 +91,8 @@ pub(crate) struct Consumer {
     pub looks: Looks,
     /// Where this consumer left the books; none before it has read a position.
     pub left: Option<Position>,
-    /// Names this partition from a failed write to the books until one works, or none is due.
+    /// Names this partition from a failure of the books on, be it that they don't write or that
+    /// they don't tell their position, until a write works or none is due.
     pub unwritten: Halted,
     /// For the time of new rows.
     pub clock: Clock,

@@ -104,12 +104,8 @@ impl RehearsalGrant {
     }
 }
 
-fn field<T>(field: &'static str, parsed: Result<T, impl Display>) -> Result<T, Violation> {
-    parsed.map_err(|broken| Violation { field, description: broken.to_string() })
-}
-
 /// Both values, or all violations: a client learns in one answer all that it has to correct.
-fn both<A, B>(
+pub(crate) fn both<A, B>(
     one: Result<A, Violation>,
     other: Result<B, Violation>,
 ) -> Result<(A, B), Vec<Violation>> {
@@ -117,6 +113,10 @@ fn both<A, B>(
         (Ok(one), Ok(other)) => Ok((one, other)),
         (one, other) => Err([one.err(), other.err()].into_iter().flatten().collect()),
     }
+}
+
+fn field<T>(field: &'static str, parsed: Result<T, impl Display>) -> Result<T, Violation> {
+    parsed.map_err(|broken| Violation { field, description: broken.to_string() })
 }
 
 fn within(number: u32, allowed: &RangeInclusive<u32>) -> Result<u32, String> {

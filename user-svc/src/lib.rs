@@ -31,8 +31,7 @@ use std::{error::Error, net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Dur
 
 use chassis::{
     Clock, Cores, Health, Kind, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner,
-    Telemetry, config::ConfigError, job::Beat, logs::Lasting, reflection::BadDescriptors,
-    token::Verifier,
+    Telemetry, config::ConfigError, logs::Lasting, reflection::BadDescriptors, token::Verifier,
 };
 use tonic::service::Routes;
 
@@ -214,32 +213,33 @@ impl App {
     }
 }
 
-/// Keeps readiness true to whether the accounts answer, and logs when that changes.
+/// Keeps readiness true to whether the accounts answer.
 async fn watch_accounts(accounts: Arc<dyn Accounts>, health: Health, stopper: Stopper) {
-    let mut beat = Beat::new(HEALTH_INTERVAL, &stopper);
     let trouble = Lasting::default();
-    while beat.next().await {
-        let answer = accounts.ping().await;
-        match &answer {
-            Ok(()) => {
-                if let Some(after) = trouble.over() {
-                    tracing::info!(seconds = after.as_secs(), "the accounts can be used again");
-                }
-            }
-            Err(error) => {
-                if let Some(unsaid) = trouble.again() {
-                    let error = error as &dyn Error;
-                    tracing::warn!(
-                        error,
-                        unsaid,
-                        "not ready: the accounts can't be used; nobody signs up or in here"
-                    );
-                }
+    health.watch(HEALTH_INTERVAL, &stopper, || answers(&*accounts, &trouble)).await;
+}
+
+/// Whether the accounts answer. Says when that changes.
+async fn answers(accounts: &dyn Accounts, trouble: &Lasting) -> bool {
+    let answer = accounts.ping().await;
+    match &answer {
+        Ok(()) => {
+            if let Some(after) = trouble.over() {
+                tracing::info!(seconds = after.as_secs(), "the accounts can be used again");
             }
         }
-        health.set_ready(answer.is_ok() && !stopper.is_stopped()).await;
+        Err(error) => {
+            if let Some(unsaid) = trouble.again() {
+                let error = error as &dyn Error;
+                tracing::warn!(
+                    error,
+                    unsaid,
+                    "not ready: the accounts can't be used; nobody signs up or in here"
+                );
+            }
+        }
     }
-    health.set_ready(false).await;
+    answer.is_ok()
 }
 
 fn passwords(config: &Config, cores: &Cores) -> Result<Passwords, BuildError> {

@@ -20,8 +20,8 @@ mod contract;
 pub(crate) use mysql::MySqlRegistry;
 pub(crate) use sqlite::SqliteRegistry;
 
-/// Names that are revoked at once, at most: what each service that checks tokens remembers. Far
-/// more than a shop has operators; whoever needs more revokes everyone's.
+/// Rows, everyone's among them, at most: what each service that checks tokens remembers. Far more
+/// than a shop has operators; whoever needs more revokes everyone's.
 const NAMES_MAX: i64 = 1_000;
 
 /// What became of a revocation.
@@ -62,4 +62,14 @@ fn forgotten_before_s(event: &OperatorEvent) -> i64 {
     // Clocks differ by seconds; an hour is nothing here.
     let longest_s = u64::from(OPERATOR_LIFETIME_S_MAX) + 3_600;
     columns::to_db((event.at_ms / 1_000).saturating_sub(longest_s))
+}
+
+/// What became of `revocation`, with so many rows now, and the moments in its own and everyone's.
+fn revoked(count: i64, moments: [Option<i64>; 2], revocation: &Revocation) -> Revoked {
+    if count > NAMES_MAX {
+        return Revoked::TooMany;
+    }
+    let known = moments.into_iter().flatten().max().and_then(|moment| u64::try_from(moment).ok());
+    // One that is forgotten at once has no row, and counts all the same: no token of then lives.
+    Revoked::Before(known.unwrap_or_default().max(revocation.issued_before_s))
 }

@@ -38,6 +38,7 @@ macro_rules! keeps_its_promises {
             reads::positions_are_shown_all_at_once
             reads::ids_are_found_with_their_shard
             reads::pages_of_a_user_begin_with_the_newest_and_miss_nothing
+            reads::an_order_of_an_item_without_a_shard_is_listed_too
             reads::a_snapshot_shows_one_moment_of_the_open_epoch
             reads::rows_are_counted_by_state_and_user
             reads::shards_are_listed_by_number_and_what_rows_say_is_told

@@ -2,7 +2,7 @@
 //! believe that what the books don't know was never written (law C: a row, not an offset, so the
 //! positions are those that stand in the books).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use journal::Journal;
 use tokio::sync::Semaphore;
@@ -44,17 +44,16 @@ impl ReadUp {
             tracing::warn!(%error, "the ends of the journal were not read");
             refusal::behind("the journal does not answer")
         })?;
-        for (partition, end) in (0..).zip(ends) {
-            // A log that has lost its tail ends below what the books have read.
-            while self.next_offset(partition).await? < end {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+        while !self.has_read(&ends).await? {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
     }
 
-    async fn next_offset(&self, partition: u32) -> Result<u64, Status> {
-        let position = self.books.position(partition).await.map_err(refusal::unanswered)?;
-        Ok(position.next_offset)
+    async fn has_read(&self, ends: &[u64]) -> Result<bool, Status> {
+        let found = self.books.positions().await.map_err(refusal::unanswered)?;
+        let read: BTreeMap<_, _> = found.into_iter().map(|(no, at)| (no, at.next_offset)).collect();
+        // A log that has lost its tail ends below what the books have read.
+        Ok((0..).zip(ends).all(|(no, end)| read.get(&no).copied().unwrap_or(0) >= *end))
     }
 }

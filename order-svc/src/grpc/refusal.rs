@@ -53,9 +53,12 @@ pub(super) fn behind(message: &str) -> Status {
 
 /// The books could not be read. What they said is logged and stays here.
 pub(super) fn unanswered(error: books::Error) -> Status {
-    // Every reader meets it, and they are many.
+    // Every reader meets books that don't answer, and they are many. A defect is said each time,
+    // since it may be of one row, and would go unsaid beside them.
     static READS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
-    if let Some(unsaid) = READS.again() {
+    let is_silence = matches!(error, books::Error::Lost(_) | books::Error::Busy(_));
+    let unsaid = if is_silence { READS.again() } else { Some(0) };
+    if let Some(unsaid) = unsaid {
         tracing::warn!(%error, unsaid, "the books could not be read; who asked is told so");
     }
     let is_lost = matches!(error, books::Error::Lost(_));

@@ -1,6 +1,7 @@
 //! inventory-svc, which keeps the ledger: hears what the books decided. One call at a time for each
 //! shard, so that its generations arrive in their order; each bounded in time and tries. A shard of
-//! which no answer comes is left to the roll-forward for a moment, and is in no other's way.
+//! which no answer comes, or only a late refusal, is left to the roll-forward for a moment; until
+//! then the others wait for its tries, once.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chassis::{
-    Clock, Stopper, channel::Balanced, job::Backoff, metrics::Histogram, telemetry::wall_time,
-};
+use chassis::{Clock, Stopper, channel::Balanced, job::Backoff, metrics::Histogram};
 use futures::{StreamExt as _, stream};
 use ids::{OrderId, ShardNo};
 use law::OrderState;
@@ -80,6 +79,9 @@ pub(crate) async fn settle_all(
 ) {
     /// Entries that are merged at a time. A bound, not a target: nothing waits for it.
     const MERGE_MAX: usize = 256;
+    // inventory-svc gives its store less time than it gets from here, and then refuses: what fails
+    // only after a half of a call's time got no answer from the ledger itself.
+    let silence = Duration::from_millis(settings.deadline_ms) / 2;
     let client = InventoryServiceClient::new(channel);
     let silent = Silent::default();
     let mut batch = Vec::new();
@@ -97,14 +99,16 @@ pub(crate) async fn settle_all(
                         left_over.note(&settle, &"the shard has been silent");
                         continue;
                     }
-                    let began = wall_time();
-                    if let Err(status) = tell(&mut client, &settle, settings, stopper).await {
+                    let began = silent.clock.now();
+                    let told = tell(&mut client, &settle, settings, stopper).await;
+                    let lasted = silent.clock.now().saturating_sub(began);
+                    took.observe_time(lasted);
+                    if let Err(status) = told {
                         left_over.note(&settle, &status);
-                        if status.code() == Code::DeadlineExceeded {
+                        if lasted >= silence {
                             silent.fell_silent(settle.shard);
                         }
                     }
-                    took.observe_time(wall_time().duration_since(began).unwrap_or_default());
                 }
             }
         });

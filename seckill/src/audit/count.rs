@@ -111,7 +111,7 @@ impl Stores {
         let after = counted.as_ref().map(books);
         let terms = Terms {
             planned: planned(sale, item)?,
-            booked: counted.map(booked),
+            booked: counted.map(booked).unwrap_or_default(),
             ledger_limit: compared.as_ref().ok().map(|(_, limit)| *limit),
         };
         Ok(ShardCount {

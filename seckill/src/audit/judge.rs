@@ -74,8 +74,8 @@ pub(crate) struct ShardCount {
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
     pub(crate) planned: Planned,
-    /// None if the books have no such shard.
-    pub(crate) booked: Option<Booked>,
+    /// Means nothing if the books have no such shard.
+    pub(crate) booked: Booked,
     pub(crate) ledger_limit: Option<u32>,
 }
 
@@ -307,10 +307,7 @@ fn uuid(id: &Id) -> String {
 }
 
 fn of_terms(terms: &Terms) -> Verdict {
-    let Some(booked) = &terms.booked else {
-        return Verdict::Unclear("the books have no row of the shard yet".into());
-    };
-    match contradiction(&terms.planned, booked, terms.ledger_limit) {
+    match contradiction(&terms.planned, &terms.booked, terms.ledger_limit) {
         Some(says) => Verdict::Broken(says),
         None => Verdict::Holds("item, price and limit are those of the plan".into()),
     }

@@ -43,7 +43,7 @@ impl Rights {
         Right::ALL.into_iter().collect()
     }
 
-    /// What a space-separated text names; words that are no right allow nothing.
+    /// What these words name; those that are no right allow nothing.
     pub(crate) fn named<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
         words.into_iter().filter_map(Right::parse).collect()
     }

@@ -6,7 +6,7 @@ use proto::user::v1::{
 };
 
 use super::timestamp;
-use crate::domain::{Deed, OperatorEvent, Right, Violation, Whose};
+use crate::domain::{Deed, OperatorEvent, Right, Violation, Whose, both};
 
 const SIZE_DEFAULT: u32 = 50;
 const SIZE_MAX: u32 = 200;
@@ -32,10 +32,7 @@ impl Page {
                 broken("page_token", says.to_owned())
             }),
         };
-        match (size, before) {
-            (Ok(size), Ok(before)) => Ok(Self { before, size }),
-            (size, before) => Err(size.err().into_iter().chain(before.err()).collect()),
-        }
+        both(size, before).map(|(size, before)| Self { before, size })
     }
 
     /// One more than asked for tells whether there is a next page.

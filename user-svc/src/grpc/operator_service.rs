@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use super::{events, status};
 use crate::{
     commands::{Operator, Operators, Shopper},
-    domain::{OperatorGrant, OperatorName, RehearsalGrant, Right, Rights, Violation, Whose},
+    domain::{OperatorGrant, OperatorName, RehearsalGrant, Right, Rights, Violation, Whose, both},
 };
 
 /// Handles `seckill.user.v1.OperatorService`.
@@ -113,10 +113,7 @@ fn revocation(
         u64::try_from(time.seconds.saturating_add(begun))
             .map_err(|_| broken("issued_before", "must not be before 1970"))
     });
-    match (whose, before_s.transpose()) {
-        (Ok(whose), Ok(before_s)) => Ok((whose, before_s)),
-        (whose, before_s) => Err(whose.err().into_iter().chain(before_s.err()).collect()),
-    }
+    both(whose, before_s.transpose())
 }
 
 fn right(number: i32) -> Option<Right> {

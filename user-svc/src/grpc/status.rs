@@ -101,9 +101,12 @@ fn invalid_input(violations: Vec<Violation>) -> Status {
 }
 
 fn of_fault(fault: &Fault) -> Status {
-    // Every caller meets it, and they are many.
+    // Every caller meets a lost store, and they are many. All else is said each time: who met it is
+    // told that the log says why.
     static CALLS: LazyLock<Lasting> = LazyLock::new(Lasting::default);
-    if let Some(unsaid) = CALLS.again() {
+    let is_lost = matches!(fault, Fault::Accounts(AccountsError::Lost(_)));
+    let unsaid = if is_lost { CALLS.again() } else { Some(0) };
+    if let Some(unsaid) = unsaid {
         tracing::error!(error = fault as &dyn Error, unsaid, "a command failed");
     }
     match fault {

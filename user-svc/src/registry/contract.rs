@@ -91,10 +91,15 @@ async fn a_revocation_is_only_ever_raised(registry: &dyn Registry) {
 
 async fn what_concerns_no_token_any_more_is_forgotten(registry: &dyn Registry) {
     let later_s = NOW_S + u64::from(OPERATOR_LIFETIME_S_MAX) + 3_600 + 6;
-    let revocation = revocation("Eve", later_s);
-    let deed = Deed::Revoked(revocation.clone());
-    let event = OperatorEvent { at_ms: later_s * 1_000, ..event(deed) };
-    registry.revoke(&revocation, &event).await.unwrap();
+    let revoke_later = async |whose: &str, issued_before_s: u64| {
+        let revocation = revocation(whose, issued_before_s);
+        let deed = Deed::Revoked(revocation.clone());
+        let event = OperatorEvent { at_ms: later_s * 1_000, ..event(deed) };
+        registry.revoke(&revocation, &event).await.unwrap()
+    };
+    assert_eq!(revoke_later("Eve", later_s).await, Revoked::Before(later_s));
+    // Later than everyone's, and forgotten at once: it counts from its own moment on.
+    assert_eq!(revoke_later("Fay", NOW_S + 5).await, Revoked::Before(NOW_S + 5));
     let whose = known(registry).await.into_iter().map(|revocation| revocation.whose);
     let names = ["Cat", "Eve"].map(|text| Whose::Operator(name(text)));
     assert_eq!(whose.skip_while(|whose| *whose == Whose::Everyone).collect::<Vec<_>>(), names);

@@ -5,9 +5,9 @@ use sqlx::SqliteConnection;
 use store::sqlite::Sqlite;
 
 use super::{
-    NAMES_MAX, Registry, Revoked,
+    Registry, Revoked,
     columns::{self, Row, to_db},
-    forgotten_before_s,
+    forgotten_before_s, revoked,
 };
 use crate::{
     accounts::AccountsError,
@@ -131,9 +131,5 @@ async fn raise(
     .bind(&whose)
     .fetch_one(it)
     .await?;
-    if count > NAMES_MAX {
-        return Ok(Revoked::TooMany);
-    }
-    let before = before.max(everyones).and_then(|before| before.try_into().ok());
-    Ok(Revoked::Before(before.unwrap_or(revocation.issued_before_s)))
+    Ok(revoked(count, [before, everyones], revocation))
 }

@@ -80,6 +80,21 @@ pub(super) async fn pages_of_a_user_begin_with_the_newest_and_miss_nothing(fixtu
     assert!(seen.is_sorted_by(|a, b| (a.0, a.1) > (b.0, b.1)), "the newest first, each once");
 }
 
+pub(super) async fn an_order_of_an_item_without_a_shard_is_listed_too(fixture: Fixture) {
+    fixture.open(shard(1), 9, 9).await;
+    let stranger = ItemId::from_bytes([9; 16]);
+    let mut refused = holds(shard(1), 7, [(2, 1, 1), (3, 2, 1)]);
+    if let Some((_, Command::HoldsPlaced { item, .. })) = &mut refused {
+        *item = Some(stranger);
+    }
+    fixture.apply(vec![holds(shard(1), 7, [(1, 1, 1)]), refused]).await;
+    let ours = fixture.books.guard(shard(1)).await.unwrap().unwrap().guard.item;
+    let theirs = fixture.books.orders_of(user(1), None, 9).await.unwrap();
+    let theirs: Vec<_> = theirs.iter().map(|row| (row.id, row.item, row.state)).collect();
+    let refused = (order(shard(1), 2), stranger, OrderState::Rejected);
+    assert_eq!(theirs, [refused, (order(shard(1), 1), ours, OrderState::Placed)]);
+}
+
 pub(super) async fn a_snapshot_shows_one_moment_of_the_open_epoch(fixture: Fixture) {
     fixture.open(shard(1), 5_000, 9).await;
     // Others' rows on both sides of the shard's.

@@ -13,6 +13,13 @@ use crate::{
     fold::{Touched, View},
 };
 
+/// Every item of which there are orders: a look for each into the index that begins with it. Not
+/// those of shards, since an order that was refused for its item may be of one that has none.
+pub(super) const ITEMS: &str = "WITH RECURSIVE items (item_id) AS (\
+     SELECT MIN(item_id) FROM orders UNION ALL \
+     SELECT (SELECT MIN(item_id) FROM orders WHERE item_id > items.item_id) FROM items \
+     WHERE items.item_id IS NOT NULL) ";
+
 /// Rows that a batch touches, and nothing else, or what is presumed of them. Inside a write
 /// transaction they stay true.
 pub(super) async fn view(
@@ -130,16 +137,16 @@ pub(super) async fn orders(
     Ok(orders)
 }
 
-/// A look into the index for each item that there is, since it begins with the item.
+/// A look into the index for each item, since it begins with the item.
 pub(super) async fn orders_of(
     connection: &mut SqliteConnection,
     user: UserId,
     after: Option<PageEnd>,
     len_max: u32,
 ) -> Result<Vec<Order>, Error> {
-    let mut query = QueryBuilder::new("SELECT ");
-    query.push(columns::ORDER);
-    query.push(" FROM orders WHERE item_id IN (SELECT item_id FROM shard) AND user_id = ");
+    let mut query = QueryBuilder::new(ITEMS);
+    query.push("SELECT ").push(columns::ORDER);
+    query.push(" FROM orders WHERE item_id IN (SELECT item_id FROM items) AND user_id = ");
     query.push_bind(user.as_bytes().as_slice());
     if let Some(PageEnd { placed_at_ms, order }) = &after {
         query.push(" AND (placed_at_ms, order_id) < (");

@@ -127,14 +127,19 @@ async fn orders_of_an_older_schema_are_carried_over() {
 async fn a_users_orders_are_found_by_the_index() {
     let folder = tempfile::tempdir().unwrap();
     let books = single_unit_books(folder.path()).await;
-    let plan = "EXPLAIN QUERY PLAN SELECT order_id FROM orders \
-         WHERE item_id IN (SELECT item_id FROM shard) AND user_id = x'00'";
-    let rows = sqlx::query(plan).fetch_all(&books.store.reader).await.unwrap();
+    let mut plan = sqlx::QueryBuilder::<Sqlite>::new("EXPLAIN QUERY PLAN ");
+    plan.push(reads::ITEMS).push(
+        "SELECT order_id FROM orders \
+         WHERE item_id IN (SELECT item_id FROM items) AND user_id = x'00'",
+    );
+    let rows = plan.build().fetch_all(&books.store.reader).await.unwrap();
     let steps: Vec<String> = rows.iter().map(|row| sqlx::Row::get(row, 3)).collect();
     let way =
         "SEARCH orders USING COVERING INDEX orders_of_item_and_user (item_id=? AND user_id=?)";
     let plain = way.replace("COVERING ", "");
     assert!(steps.iter().any(|step| *step == way || *step == plain), "{steps:?}");
+    // Items too, and no table is read row by row.
+    assert!(!steps.iter().any(|step| step.starts_with("SCAN orders")), "{steps:?}");
 }
 
 #[tokio::test]

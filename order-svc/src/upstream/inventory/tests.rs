@@ -18,10 +18,14 @@ use crate::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Of the 500 ms that a call may take here.
+const LATE: Duration = Duration::from_millis(300);
 
 enum Answer {
     Done,
     Refused(Code),
+    /// Its own store didn't answer it, for which it waits less than it is waited for.
+    RefusedLate,
     Never,
 }
 
@@ -50,6 +54,10 @@ impl InventoryService for Ledger {
         match answer {
             Answer::Done => Ok(Response::new(pb::SettleResponse {})),
             Answer::Refused(code) => Err(Status::new(code, "as told")),
+            Answer::RefusedLate => {
+                let _ = tokio::time::timeout(LATE, std::future::pending::<()>()).await;
+                Err(Status::unavailable("as told"))
+            }
             Answer::Never => std::future::pending().await,
         }
     }
@@ -229,6 +237,18 @@ async fn a_shard_that_hangs_is_in_no_others_way() {
         while way.next().await.shard_no != number {}
     }
     assert!(way.end().await > 0);
+}
+
+#[tokio::test]
+async fn a_shard_that_is_refused_late_is_left_alone_too() {
+    let late = || Answer::RefusedLate;
+    let mut way = Way::to_a_ledger_that_answers([late(), late(), late()]);
+    way.decide(1, &[OrderState::Placed]);
+    assert_eq!(way.hears(3).await, [1, 1, 1]);
+    way.decide(1, &[OrderState::Placed]);
+    way.decide(2, &[OrderState::Placed]);
+    assert_eq!(way.hears(1).await, [2]);
+    assert_eq!(way.end().await, 2, "the second decision would have been heard");
 }
 
 #[tokio::test]

@@ -57,7 +57,7 @@ fn terms() -> Terms {
         currency: "EUR".into(),
         ..Booked::default()
     };
-    Terms { planned, booked: Some(booked), ledger_limit: Some(2) }
+    Terms { planned, booked, ledger_limit: Some(2) }
 }
 
 type Damage<T> = (&'static str, fn(&mut T));
