@@ -12,8 +12,8 @@ use crate::{
 
 const SILENCE: Duration = Duration::from_secs(35);
 
-/// Five purchases a second at each gateway, of which holds are those that it lets through: the first
-/// ones, and probes later on.
+/// Five purchases a second at each gateway, of which holds are those that it lets through: the
+/// first ones, and probes later on.
 const EVERY: Duration = Duration::from_millis(200);
 
 /// From the moment when the journal is back. It takes less than 10 s on a quiet machine: the last
