@@ -5,10 +5,12 @@
 //! capacity x time, with a queue of a root of that behind the door. No clock and no I/O: it is told
 //! what ended and when. It doesn't know who asks; see `layers/adaptive.rs` for that.
 //!
-//! It isn't lowered below what ends within the latency that it allows at the best pace of late: one
-//! slow window says that there is a queue, not that less can be done. And to refuse costs time too,
-//! where it is short already: without that bound refusals made purchases slower, and slower
-//! purchases made refusals, until nearly everybody was refused.
+//! It is lowered by nothing that passes by itself: a store, or the machine, that stood still for a
+//! moment makes a window slow, or two, and works off what waited. And it isn't lowered below what
+//! ends within the latency that it allows at the best pace of late: slow windows say that there is
+//! a queue, not that less can be done. To refuse costs time too, where it is short already: without
+//! that bound refusals made purchases slower, and slower purchases made refusals, until nearly
+//! everybody was refused.
 
 use std::time::Duration;
 
@@ -17,6 +19,11 @@ use crate::pace::Pace;
 /// The best pace counts for half of itself after so long. A store that was replaced by a slower one
 /// has a queue of what it once could do as long as that.
 const BEST_HALF_LIFE_S: f64 = 3.0;
+
+/// So many slow windows in a row are a queue that doesn't go away by itself. With one, a process
+/// that was replaced under load took a limit of 256 places to the least, and buyers were refused
+/// for seconds.
+const SLOW_WINDOWS: u32 = 3;
 
 /// What a [`Limit`] goes by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,8 +41,8 @@ pub(crate) struct Rules {
     /// What ends in one window is judged together; it lasts longer until enough has ended.
     pub(crate) window: Duration,
     pub(crate) samples_min: u32,
-    /// After so long above the unloaded latency it is measured anew: perhaps everything has become
-    /// slower for good. One window counts for a tenth of it, at most.
+    /// After so long above the latency that is allowed the unloaded one is measured anew: perhaps
+    /// everything has become slower for good. One window counts for a tenth of it, at most.
     pub(crate) doubt_after: Duration,
 }
 
@@ -55,8 +62,10 @@ pub(crate) struct Limit {
     places: f64,
     /// The shortest mean of a window, which follows slowly where nothing presses.
     unloaded: Option<Duration>,
-    /// When latency was last near that; later by the lulls since.
+    /// When latency was last one that is allowed; later by the lulls since.
     confirmed_at: Duration,
+    /// In a row, the last one too.
+    slow_windows: u32,
     /// Of answers.
     pace: Pace,
     /// The highest of those, a second, as of the last window's end.
@@ -91,6 +100,7 @@ impl Limit {
             places: rules.places_first as f64,
             unloaded: None,
             confirmed_at: Duration::ZERO,
+            slow_windows: 0,
             pace: Pace::default(),
             best_per_s: 0.0,
             phase: Phase::Steady,
@@ -167,25 +177,29 @@ impl Limit {
             Some(_) | None => mean,
         };
         self.unloaded = Some(unloaded);
-        let near = unloaded.mul_f64(self.rules.stretch);
-        if mean <= near {
+        let allowed = unloaded.mul_f64(self.rules.stretch).max(unloaded + self.rules.unhurried);
+        if mean <= allowed {
             self.confirmed_at = now;
-        } else if now.saturating_sub(self.confirmed_at) >= self.rules.doubt_after {
+            self.slow_windows = 0;
+            if was_used || self.places < self.rules.places_first as f64 {
+                // Half of the way: one window may be an accident. What was learnt from a burst is
+                // forgotten without another: the next one is as likely to find everything faster.
+                self.set(self.places + self.places.sqrt() / 2.0);
+            }
+            return;
+        }
+        if now.saturating_sub(self.confirmed_at) >= self.rules.doubt_after {
             self.phase = Phase::Measuring { has_drained: false };
             return;
         }
-        let allowed = near.max(unloaded + self.rules.unhurried).as_secs_f64();
-        let gradient = (allowed / mean.as_secs_f64().max(1e-9)).clamp(0.5, 1.0);
-        if gradient < 1.0 {
+        self.slow_windows += 1;
+        if self.slow_windows >= SLOW_WINDOWS {
+            let (allowed, mean) = (allowed.as_secs_f64(), mean.as_secs_f64());
             // What was never used can't have been the measure: a limit that was far too high comes
             // down at once to what made purchases slow.
             let used = self.places.min(in_flight_max as f64);
             let worth_it = self.best_per_s * allowed;
-            self.set((used * gradient + used.sqrt()).max(worth_it));
-        } else if was_used || self.places < self.rules.places_first as f64 {
-            // Half of the way: one window may be an accident. What was learnt from a burst is
-            // forgotten without another: the next one is as likely to find everything faster.
-            self.set(self.places + self.places.sqrt() / 2.0);
+            self.set((used * (allowed / mean).max(0.5) + used.sqrt()).max(worth_it));
         }
     }
 

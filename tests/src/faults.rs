@@ -14,6 +14,7 @@ mod mariadb_killed;
 mod one_apart;
 mod orders_stopped;
 mod redis_lost;
+mod rolling_restart;
 mod stores_later;
 mod two_gateways;
 

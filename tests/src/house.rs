@@ -29,7 +29,7 @@ mod verdict;
 
 pub(crate) use collector::{Collector, Recorded, log};
 pub(crate) use databases::{Kind, by_hand};
-pub(crate) use patience::eventually;
+pub(crate) use patience::{eventually, when_there_is_room};
 use roles::{Places, Role};
 pub(crate) use selling::{Offer, OpenSale, as_operator, hire, make_sale};
 pub(crate) use shopper::{Shopper, Ticket};

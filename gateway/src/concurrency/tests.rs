@@ -112,6 +112,13 @@ impl World {
         seen
     }
 
+    /// Nobody serves for so long.
+    fn stand_still(&mut self, lasts: Duration) {
+        let until = self.now + lasts;
+        let workers = std::mem::take(&mut self.workers).into_iter();
+        self.workers = workers.map(|Reverse(free_at)| Reverse(free_at.max(until))).collect();
+    }
+
     fn serve(&mut self) {
         if self.is_dead {
             self.ends.push(Reverse((self.now + Duration::from_secs(2), None)));
@@ -221,6 +228,18 @@ fn a_lull_raises_no_doubt_and_few_that_are_slow_do() {
     assert!((0..400).any(measures));
 }
 
+/// A store that is failed over, a machine that was elsewhere: what waited meanwhile is worked off.
+#[test]
+fn who_comes_after_a_standstill_is_not_refused() {
+    let mut world = World::new();
+    world.offer(0.7, 3);
+    for _ in 0..3 {
+        world.stand_still(Duration::from_millis(60));
+        let seen = world.offer(0.7, 2);
+        assert_eq!(seen.refused, 0, "of {}, {} places", seen.offered, seen.places_min);
+    }
+}
+
 #[test]
 fn jitter_is_no_overload() {
     let mut world = World::new();
@@ -284,8 +303,8 @@ fn nobody_minds_what_is_fast_enough() {
 #[test]
 fn with_the_settings_as_shipped_a_few_are_enough_to_learn_from_however_slowly_they_come() {
     let rules = Config::load(None).unwrap().concurrency.rules();
-    let ended = [Ended::Unknown, Ended::Answered(Duration::from_secs(3))];
-    for slow in ended {
+    let ended = [(Ended::Unknown, 20), (Ended::Answered(Duration::from_secs(3)), 60)];
+    for (slow, enough) in ended {
         let mut limit = Limit::new(rules);
         let mut now = Duration::ZERO;
         let mut end = |limit: &mut Limit, ended, count| {
@@ -297,7 +316,7 @@ fn with_the_settings_as_shipped_a_few_are_enough_to_learn_from_however_slowly_th
         // One at a time: it knows how long it takes where nothing presses.
         end(&mut limit, Ended::Answered(Duration::from_millis(5)), 20);
         let before = limit.places();
-        end(&mut limit, slow, 19);
+        end(&mut limit, slow, enough - 1);
         assert_eq!(limit.places(), before, "{slow:?}");
         end(&mut limit, slow, 1);
         assert!(limit.places() < before, "{slow:?}: {} of {before}", limit.places());

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use chassis::status::reason_of;
+use tonic::Status;
+
+use super::PATIENCE;
+
 /// Asks again every few milliseconds until the answer is `Some`.
 ///
 /// # Panics
@@ -24,4 +29,18 @@ pub(crate) async fn eventually<T>(
         Ok(answer) => answer,
         Err(_) => panic!("awaited in vain for {within:?}: {what}"),
     }
+}
+
+/// Asks again while it is told OVERLOADED: many who come at once may be more than a busy machine
+/// takes, and what the limits refuse they never let in.
+pub(crate) async fn when_there_is_room<T>(
+    ask: impl AsyncFn() -> Result<T, Status>,
+) -> Result<T, Status> {
+    eventually("there is room", PATIENCE, async || {
+        Some(ask().await).filter(|answer| {
+            let refusal = answer.as_ref().err().and_then(reason_of);
+            refusal.is_none_or(|reason| reason != "OVERLOADED")
+        })
+    })
+    .await
 }

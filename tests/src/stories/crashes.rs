@@ -6,7 +6,9 @@ use std::{collections::BTreeSet, time::Duration};
 use futures::{StreamExt as _, stream};
 use proto::gateway::v1::PurchaseState;
 
-use crate::house::{House, Offer, OpenSale, PATIENCE, Shopper, Ticket, eventually};
+use crate::house::{
+    House, Offer, OpenSale, PATIENCE, Shopper, Ticket, eventually, when_there_is_room,
+};
 
 /// Within what time holds become orders (the figure: 5 s until they are due, and a round).
 const ROLLED_FORWARD: Duration = Duration::from_secs(10);
@@ -20,7 +22,8 @@ struct Load {
 async fn tickets(house: &House, sale: &OpenSale, shoppers: u32) -> Vec<(Shopper, Ticket)> {
     stream::iter(house.shoppers(shoppers).await)
         .map(async |shopper| {
-            let ticket = shopper.ticket(&sale.item_id, 1, "buy").await.expect("a ticket");
+            let ask = async || shopper.ticket(&sale.item_id, 1, "buy").await;
+            let ticket = when_there_is_room(ask).await.expect("a ticket");
             (shopper, ticket)
         })
         .buffer_unordered(64)
@@ -32,7 +35,7 @@ async fn tickets(house: &House, sale: &OpenSale, shoppers: u32) -> Vec<(Shopper,
 async fn buy(tickets: &[(Shopper, Ticket)]) -> Load {
     let answers: Vec<_> = stream::iter(tickets)
         .map(async |(shopper, ticket)| {
-            let answer = shopper.purchase(ticket, 1).await;
+            let answer = when_there_is_room(async || shopper.purchase(ticket, 1).await).await;
             (shopper.clone(), ticket.clone(), answer)
         })
         .buffer_unordered(64)

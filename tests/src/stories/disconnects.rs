@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 use proto::gateway::v1::OrderState;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use crate::house::{House, Offer, PATIENCE, SEED, Shopper, eventually, reason};
+use crate::house::{House, Offer, PATIENCE, SEED, Shopper, eventually, when_there_is_room};
 
 const CLIENTS: u32 = 1_000;
 
@@ -27,14 +27,8 @@ async fn a_thousand_clients_that_leave_leak_nothing() {
             async move {
                 shopper.channel = house.channel();
                 // Those who left before are still being served, and may have to be waited for.
-                let ticket = eventually("there is room for a ticket", PATIENCE, async || {
-                    match shopper.ticket(item_id, 1, "leave").await {
-                        Ok(ticket) => Some(ticket),
-                        Err(refusal) if reason(&refusal) == "OVERLOADED" => None,
-                        Err(refusal) => panic!("no ticket: {refusal:?}"),
-                    }
-                })
-                .await;
+                let ask = async || shopper.ticket(item_id, 1, "leave").await;
+                let ticket = when_there_is_room(ask).await.expect("a ticket");
                 let answer = tokio::time::timeout(delay, shopper.purchase(&ticket, 1)).await;
                 let is_gone = answer.is_err();
                 drop(answer);

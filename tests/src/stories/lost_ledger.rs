@@ -13,7 +13,9 @@ use proto::{
 };
 use tonic::Code;
 
-use crate::house::{House, Offer, OpenSale, PATIENCE, Shopper, eventually, reason};
+use crate::house::{
+    House, Offer, OpenSale, PATIENCE, Shopper, eventually, reason, when_there_is_room,
+};
 
 const UNITS: u32 = 400;
 const SHOPPERS: u32 = 600;
@@ -27,7 +29,8 @@ struct Told {
 
 /// Sends the ticket again, as the answers say, until there is a final one.
 async fn insist(shopper: &Shopper, sale: &OpenSale) -> Told {
-    let ticket = shopper.ticket(&sale.item_id, 1, "insist").await.expect("a ticket");
+    let ask = async || shopper.ticket(&sale.item_id, 1, "insist").await;
+    let ticket = when_there_is_room(ask).await.expect("a ticket");
     let mut told =
         Told { order_id: ticket.order_id.clone(), accepted: false, refusals: Vec::new() };
     let mut attempt = 0;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, stream};
 use proto::{error::v1::ErrorReason, gateway::v1::PurchaseState};
 
-use crate::house::{House, Offer, PATIENCE, reason};
+use crate::house::{House, Offer, PATIENCE, reason, when_there_is_room};
 
 #[tokio::test]
 async fn sells_out_exactly() {
@@ -17,8 +17,10 @@ async fn sells_out_exactly() {
         .map(|shopper| {
             let item_id = &sale.item_id;
             async move {
-                let ticket = shopper.ticket(item_id, 1, "buy").await.expect("a ticket");
-                (ticket.order_id.clone(), shopper.purchase(&ticket, 1).await)
+                let ask = async || shopper.ticket(item_id, 1, "buy").await;
+                let ticket = when_there_is_room(ask).await.expect("a ticket");
+                let answer = when_there_is_room(async || shopper.purchase(&ticket, 1).await).await;
+                (ticket.order_id, answer)
             }
         })
         .buffer_unordered(128)
