@@ -255,8 +255,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// None of its own.
     async fn now_ms(&self) -> Result<u64, Error>;
 
-    /// Whether anybody answers who could keep shards. That none is loaded is no matter. Cheap, and
-    /// behind nothing that takes long.
+    /// Whether anybody answers who would keep what they are told. That no shard is loaded is no
+    /// matter. Cheap, and behind nothing that takes long.
     ///
     /// # Errors
     /// None of its own.

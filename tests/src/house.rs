@@ -31,7 +31,7 @@ pub(crate) use collector::{Collector, Recorded, log};
 pub(crate) use databases::{Kind, by_hand};
 pub(crate) use patience::{eventually, when_there_is_room};
 use roles::{Places, Role};
-pub(crate) use selling::{Offer, OpenSale, as_operator, hire, make_sale};
+pub(crate) use selling::{Offer, OpenSale, as_operator, draft_of, hire, make_sale};
 pub(crate) use shopper::{Shopper, Ticket};
 
 /// Long enough for a loaded machine to finish anything that it will ever finish.

@@ -23,7 +23,7 @@ use proto::{
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::house::{Offer, OpenSale, Shopper, eventually, hire, make_sale};
+use crate::house::{Offer, OpenSale, Shopper, as_operator, draft_of, eventually, hire, make_sale};
 
 mod role;
 mod rush;
@@ -32,7 +32,7 @@ mod stores;
 
 pub(crate) use role::{Role, binary, look, outcome};
 pub(crate) use rush::Rush;
-pub(crate) use stores::{Apart, Layout, Stores};
+pub(crate) use stores::{Apart, Layout, OnSmallDisk, Stores};
 
 /// Long enough for a loaded machine to do anything that it will ever do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -103,6 +103,13 @@ impl Shop {
             eventually("the shard opens", PATIENCE, async || counted(role, sale.shard).await).await;
         }
         sale
+    }
+
+    /// Asks for a sale that nobody opens; whether it was made is another matter.
+    pub(crate) async fn draft(&self) {
+        let mut catalog = CatalogServiceClient::new(self.inventories[0].channel());
+        let draft = draft_of(Offer::default());
+        let _made = catalog.create_sale(as_operator(&self.operator().await, draft)).await;
     }
 
     /// A buyer with a connection to one of the gateways.

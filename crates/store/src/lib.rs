@@ -9,6 +9,7 @@ pub mod sqlite;
 
 mod schema;
 mod settings;
+mod trial;
 mod trouble;
 
 pub use schema::{MigrateError, Migrations, check, migrate, ready};

@@ -15,11 +15,12 @@ use std::time::Duration;
 use chassis::secret_file;
 use secrecy::ExposeSecret as _;
 use sqlx::ConnectOptions as _;
+use sqlx::MySqlConnection;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::{Connected, OpenError, PoolSettings, Tls};
+use crate::{Connected, OpenError, PoolSettings, Tls, trial::Trials};
 use lent::Duty;
 
 /// How long a replica is waited for, in milliseconds: the primary answers whatever it doesn't.
@@ -33,9 +34,36 @@ pub struct MySql {
     pub reader: Connections,
     /// For transactions.
     pub writer: Connections,
+    trials: Trials,
 }
 
 impl MySql {
+    /// Whether a row can be written: every few looks, and at each one after a failure, `insert` is
+    /// done and taken back. On a full disk it fails as soon as rows like it have no room; what
+    /// fails with the commit alone, it doesn't show.
+    ///
+    /// # Errors
+    /// The reason why it can't, such as a full disk or no answer within `call_ms_max`.
+    pub async fn look(
+        &self,
+        insert: impl AsyncFnOnce(&mut MySqlConnection) -> Result<(), sqlx::Error>,
+    ) -> Result<(), sqlx::Error> {
+        if !self.trials.is_due() {
+            return Ok(());
+        }
+        let tried = async {
+            let mut transaction = self.writer.begin().await?;
+            match self.writer.in_time(insert(&mut transaction)).await {
+                Ok(()) => transaction.roll_back().await,
+                Err(error) => {
+                    transaction.abandon().await;
+                    Err(error)
+                }
+            }
+        };
+        self.trials.judge(tried.await)
+    }
+
     /// How many connections there are.
     pub fn connected(&self) -> Connected {
         let pools = [&self.reader, &self.writer];
@@ -72,6 +100,7 @@ pub async fn open(
     Ok(MySql {
         reader: Connections::new(&options, Duty::Reader, settings, runtime),
         writer: Connections::new(&options, Duty::Writer, settings, runtime),
+        trials: Trials::default(),
     })
 }
 

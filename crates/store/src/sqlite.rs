@@ -5,23 +5,18 @@
 //! whose transaction SQLite ended by itself (on a full disk, say) is closed and never lent again.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqliteConnection, SqlitePool, Transaction};
 
-use crate::{Connected, OpenError, PoolSettings, Trouble, trouble};
+use crate::{Connected, OpenError, PoolSettings, trial::Trials};
 
 /// Pages of the log that are copied into the file at a time, by the commit that is the next: 64 MiB
 /// instead of 4, so that a page which many commits change is copied once. A start after a crash
 /// reads that much.
 const CHECKPOINT_PAGES: u32 = 16_000;
-
-/// So many looks at a file that could be written pass until it is tried again: each is a commit.
-const LOOKS_BETWEEN_WRITES: u32 = 5;
 
 /// Readers and the one writer. Clones share the connections.
 #[derive(Debug, Clone)]
@@ -31,8 +26,7 @@ pub struct Sqlite {
     /// One connection, so that writers of this process queue here and not at SQLite's lock, where
     /// nobody is served in order.
     pub writer: SqlitePool,
-    /// Looks until the next one writes.
-    looks_left: Arc<AtomicU32>,
+    trials: Trials,
 }
 
 impl Sqlite {
@@ -44,18 +38,10 @@ impl Sqlite {
     /// The reason why it can't, such as a full disk.
     pub async fn look(&self) -> Result<(), sqlx::Error> {
         let is_in_use = self.writer.size() > 0 && self.writer.num_idle() == 0;
-        let left = self.looks_left.load(Ordering::Relaxed);
-        if is_in_use || left > 0 {
-            self.looks_left.store(left.saturating_sub(1), Ordering::Relaxed);
+        if !self.trials.is_due() || is_in_use {
             return Ok(());
         }
-        match self.write_a_page().await {
-            Err(error) if trouble(&error) != Trouble::Busy => Err(error),
-            Err(_) | Ok(()) => {
-                self.looks_left.store(LOOKS_BETWEEN_WRITES - 1, Ordering::Relaxed);
-                Ok(())
-            }
-        }
+        self.trials.judge(self.write_a_page().await)
     }
 
     async fn write_a_page(&self) -> Result<(), sqlx::Error> {
@@ -136,7 +122,7 @@ pub async fn open(url: &str, settings: &PoolSettings) -> Result<Sqlite, OpenErro
         .pragma("cache_size", format!("-{}", settings.reader_cache_kib))
         .pragma("query_only", "ON");
     let reader = pool(settings.readers_max.max(1)).connect_with(reading).await.map_err(refused)?;
-    Ok(Sqlite { reader, writer, looks_left: Arc::default() })
+    Ok(Sqlite { reader, writer, trials: Trials::default() })
 }
 
 /// Whether a connection that was given back is as it was lent. SQLite rolls back by itself on a

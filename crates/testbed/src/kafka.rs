@@ -38,9 +38,17 @@ impl Kafka {
     /// # Panics
     /// If it isn't ready within 60 s, or `make stores` hasn't run.
     pub async fn start() -> Self {
+        Self::start_in(&std::env::temp_dir()).await
+    }
+
+    /// The same, with its data and log in a directory of `place`.
+    ///
+    /// # Panics
+    /// As [`Kafka::start`].
+    pub async fn start_in(place: &Path) -> Self {
         let port = Port::claim();
         let brokers = format!("127.0.0.1:{}", port.number);
-        Self::start_as(port, &brokers).await
+        Self::start_as(port, &brokers, place).await
     }
 
     /// As [`Kafka::start`], and it names `proxy` as its address, so that all its clients come
@@ -50,13 +58,13 @@ impl Kafka {
     /// # Panics
     /// As [`Kafka::start`].
     pub async fn start_behind(proxy: &Proxy) -> Self {
-        let kafka = Self::start_as(Port::claim(), &proxy.addr()).await;
+        let kafka = Self::start_as(Port::claim(), &proxy.addr(), &std::env::temp_dir()).await;
         proxy.point_to(&kafka.brokers());
         kafka
     }
 
-    async fn start_as(port: Port, advertised: &str) -> Self {
-        let dir = tempfile::tempdir().expect("the temporary directory can be written");
+    async fn start_as(port: Port, advertised: &str, place: &Path) -> Self {
+        let dir = tempfile::tempdir_in(place).expect("the directory can be written");
         let controller = Port::claim();
         let settings = dir.path().join("server.properties");
         let text = settings_text(port.number, advertised, controller.number, dir.path());
@@ -88,6 +96,14 @@ impl Kafka {
     /// If it doesn't run, or hasn't ended after 60 s.
     pub async fn stop(&mut self) {
         self.process.stop(PATIENCE).await;
+    }
+
+    /// Returns when it has ended by itself, as it does when it can't write its log.
+    ///
+    /// # Panics
+    /// If it doesn't run, or still does after 60 s.
+    pub async fn ends(&mut self) {
+        self.process.ends(PATIENCE).await;
     }
 
     /// Starts it on the same port and directory, and returns when it has recovered its logs and

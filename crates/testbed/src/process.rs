@@ -124,6 +124,19 @@ impl Process {
         }
     }
 
+    /// Returns when it has ended by itself.
+    ///
+    /// # Panics
+    /// If it doesn't run, or still does after `patience`.
+    pub async fn ends(&mut self, patience: Duration) {
+        assert!(self.is_running(), "{} isn't running", self.program.display());
+        let ended = until(patience, async || self.has_ended().then_some(()));
+        assert!(ended.await.is_some(), "{} still runs", self.program.display());
+        if let Some(running) = self.running.take() {
+            running.bury();
+        }
+    }
+
     /// Freezes it (SIGSTOP). When this returns, no thread of it runs.
     ///
     /// # Panics

@@ -46,7 +46,19 @@ impl Redis {
     /// # Panics
     /// As [`Redis::start`].
     pub async fn start_with(arguments: &[&str]) -> Self {
-        let dir = tempfile::tempdir().expect("the temporary directory can be written");
+        Self::start_at(&std::env::temp_dir(), arguments).await
+    }
+
+    /// Starts an empty one with its data and log in a directory of `place`.
+    ///
+    /// # Panics
+    /// As [`Redis::start`].
+    pub async fn start_in(place: &Path) -> Self {
+        Self::start_at(place, &[]).await
+    }
+
+    async fn start_at(place: &Path, arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir_in(place).expect("the directory can be written");
         let port = Port::claim();
         let (number, data) = (port.number.to_string(), dir.path().display().to_string());
         let ours = [

@@ -390,7 +390,9 @@ impl Ledger for RedisLedger {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        self.time_ms(&self.watch).await.map(drop)
+        let mut command = redis::cmd("FCALL");
+        command.arg(self.name("ready")).arg(0);
+        self.done(&self.watch, command).await.map(drop)
     }
 
     async fn peek(&self, shards: &[ShardNo]) -> Result<Vec<Peek>, Error> {

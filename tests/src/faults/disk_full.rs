@@ -3,7 +3,6 @@
 
 use std::{fs, net::SocketAddr, path::Path, time::Duration};
 
-use futures::future::join_all;
 use proto::{
     gateway::v1::{OrderState, PurchaseState},
     inventory::v1::{
@@ -17,8 +16,10 @@ use tonic::transport::Channel;
 
 use crate::{
     house::{Offer, OpenSale, Shopper, Ticket, eventually, hire, make_sale},
-    shop::{Layout, PATIENCE, Role, Shop, binary, look, outcome},
+    shop::{PATIENCE, binary, look, outcome},
 };
+
+mod servers;
 
 /// Room for the databases of an empty shop, and for the logs of some hundred orders.
 const DISK_KIB: u32 = 12 * 1024;
@@ -191,42 +192,4 @@ async fn an_embedded_shop_that_is_stopped_waits_for_room() {
     dev.start().await;
     let shopper = Shopper { channel: dev.channel("gateway"), ..shopper };
     are_rows(&shopper, &accepted, PATIENCE).await;
-}
-
-/// MariaDB's own, so that nobody else's disk is full: as large as it is by itself, and some room.
-const SERVER_KIB: u32 = 400 * 1024;
-/// As many as one user may buy, less the round afterwards.
-const ROUNDS_MAX: u32 = 1_000 / ORDERS - 1;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn books_on_a_server_outlive_its_full_disk() {
-    let shop = Shop::open(Layout { mariadb_kib: Some(SERVER_KIB), ..Layout::default() }).await;
-    let disk = shop.stores.disk.as_ref().expect("it is ours");
-    let sale = shop.sell(Offer { units: 100_000, limit_per_user: 1_000, ..Offer::default() }).await;
-    let shopper = shop.shopper(0).await;
-    disk.fill();
-    // Pages that there are still take rows: until one is needed for which there is no room.
-    let (mut accepted, mut rounds) = (Vec::new(), 0..ROUNDS_MAX);
-    while all_are_ready(&shop).await {
-        let round = rounds.next().expect("the disk is full before that");
-        accepted.extend(buy(&shopper, &sale, &format!("meanwhile {round}")).await);
-    }
-    let late = buy(&shopper, &sale, "later").await;
-    assert!(!late.is_empty(), "nothing is wrong with the journal");
-    let state = shopper.order(&late[0]).await.expect("who asks is answered");
-    assert_eq!(state, OrderState::Processing);
-    accepted.extend(late);
-
-    disk.free();
-    are_rows(&shopper, &accepted, GOES_ON_WITHIN).await;
-    eventually("all are ready", GOES_ON_WITHIN, async || all_are_ready(&shop).await.then_some(()))
-        .await;
-    let ledger = shop.at_rest(sale.shard, PATIENCE).await;
-    let rows = shop.rows(sale.shard).await;
-    assert_eq!((rows.live_orders, rows.duplicate_orders), (ledger.placed_orders, 0));
-}
-
-/// Whether no order-svc says that the books can't be written.
-async fn all_are_ready(shop: &Shop) -> bool {
-    join_all(shop.orders.iter().map(Role::is_ready)).await.into_iter().all(|is_ready| is_ready)
 }

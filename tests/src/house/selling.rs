@@ -59,12 +59,8 @@ pub(crate) fn as_operator<T>(token: &str, message: T) -> Request<T> {
     request
 }
 
-/// Makes a sale of one item. Its shard has yet to be loaded.
-pub(crate) async fn make_sale(
-    mut catalog: CatalogServiceClient<Channel>,
-    operator: &str,
-    offer: Offer,
-) -> OpenSale {
+/// What asks for a sale of one item.
+pub(crate) fn draft_of(offer: Offer) -> CreateSaleRequest {
     let price = Money { currency: "EUR".to_owned(), minor_units: offer.price };
     let item = NewItem {
         sku: "LAMP".to_owned(),
@@ -75,11 +71,20 @@ pub(crate) async fn make_sale(
         pay_within_seconds: 0,
         lease_ms: u32::try_from(offer.lease.as_millis()).expect("a lease is short"),
     };
-    let created = CreateSaleRequest {
+    CreateSaleRequest {
         request_id: uuid::Uuid::new_v4().to_string(),
         title: "A sale".to_owned(),
         items: vec![item],
-    };
+    }
+}
+
+/// Makes a sale of one item. Its shard has yet to be loaded.
+pub(crate) async fn make_sale(
+    mut catalog: CatalogServiceClient<Channel>,
+    operator: &str,
+    offer: Offer,
+) -> OpenSale {
+    let created = draft_of(offer);
     // The books may have to read up first; the request id makes asking again harmless.
     let created = eventually("the sale is made", PATIENCE, async || {
         match catalog.create_sale(as_operator(operator, created.clone())).await {

@@ -22,7 +22,7 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn claim() -> Self {
-        Self { ports: (0..11).map(|_| Port::claim()).collect() }
+        Self { ports: (0..12).map(|_| Port::claim()).collect() }
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
         for addr in addresses {
             let file = dir.join(format!("{name}-{}.toml", addr.port()));
             let mut text = format!("listen = \"{addr}\"\ngrace_ms = {GRACE_MS}\n{text}");
-            let mut looked_at = inventories.iter().chain(&orders);
+            let mut looked_at = inventories.iter().chain(&orders).chain([&user]);
             let seen = looked_at.position(|at| *at == addr).map(|place| seen[place]);
             if let Some(seen) = seen {
                 text = text.replace(TELEMETRY, &format!("[telemetry]\nlisten = \"{seen}\"\n"));
@@ -102,7 +102,7 @@ pub(super) fn write(dir: &Path, stores: &Stores, places: &Places) -> Vec<RoleCon
 }
 
 impl Places {
-    fn addresses(&self) -> [SocketAddr; 11] {
+    fn addresses(&self) -> [SocketAddr; 12] {
         std::array::from_fn(|place| ([127, 0, 0, 1], self.ports[place].number()).into())
     }
 }

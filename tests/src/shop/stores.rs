@@ -8,10 +8,30 @@ use testbed::{Database, Kafka, MariaDb, Proxy, Redis, SmallDisk, running};
 pub(crate) struct Layout {
     pub(crate) own_kafka: bool,
     pub(crate) own_mariadb: bool,
-    /// The books' MariaDB is ours, on a disk of this size.
-    pub(crate) mariadb_kib: Option<u32>,
+    /// Whose disk is ours, and small.
+    pub(crate) on_small_disk: Option<OnSmallDisk>,
     /// The second inventory-svc has doors of its own, to be shut for it alone.
     pub(crate) one_apart: bool,
+}
+
+/// The one store that has a small disk for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnSmallDisk {
+    Redis,
+    Kafka,
+    /// Books, catalog and accounts.
+    MariaDb,
+}
+
+impl OnSmallDisk {
+    /// As much as it takes by itself, and some room.
+    fn kib(self) -> u32 {
+        match self {
+            Self::Redis => 4 * 1024,
+            Self::Kafka => 64 * 1024,
+            Self::MariaDb => 400 * 1024,
+        }
+    }
 }
 
 /// What lies between the second inventory-svc and everybody else.
@@ -29,7 +49,7 @@ pub(crate) struct Stores {
     pub(crate) apart: Option<Apart>,
     pub(crate) kafka: Option<Kafka>,
     pub(crate) mariadb: Option<MariaDb>,
-    /// MariaDB's, which ends before it.
+    /// Of one of these, which ends before it.
     pub(crate) disk: Option<SmallDisk>,
     pub(super) books: Database,
     pub(super) catalog: Database,
@@ -39,19 +59,32 @@ pub(crate) struct Stores {
 
 impl Stores {
     pub(super) async fn start(layout: Layout) -> Self {
-        let redis = Redis::start().await;
+        let disk = layout.on_small_disk.map(|store| SmallDisk::of_kib(store.kib()));
+        let place_of = |store| {
+            disk.as_ref().filter(|_| layout.on_small_disk == Some(store)).map(SmallDisk::path)
+        };
+        let redis = match place_of(OnSmallDisk::Redis) {
+            Some(place) => Redis::start_in(place).await,
+            None => Redis::start().await,
+        };
         let redis_door = Proxy::to(&format!("127.0.0.1:{}", redis.port())).await;
-        let kafka = if layout.own_kafka { Some(Kafka::start().await) } else { None };
-        let disk = layout.mariadb_kib.map(SmallDisk::of_kib);
-        let mariadb = match &disk {
-            Some(disk) => Some(MariaDb::start_in(disk.path()).await),
-            None if layout.own_mariadb => Some(MariaDb::start().await),
+        let kafka = match place_of(OnSmallDisk::Kafka) {
+            Some(place) => Some(Kafka::start_in(place).await),
+            None if layout.own_kafka => Some(Kafka::start().await),
             None => None,
         };
+        let (mariadb, others) = match place_of(OnSmallDisk::MariaDb) {
+            Some(place) => {
+                let mariadb = MariaDb::start_in(place).await;
+                let url = mariadb.url();
+                (Some(mariadb), url)
+            }
+            // Only the books are broken: what a catalog does without its database isn't the story.
+            None if layout.own_mariadb => (Some(MariaDb::start().await), running::mariadb()),
+            None => (None, running::mariadb()),
+        };
         let server = mariadb.as_ref().map_or_else(running::mariadb, MariaDb::url);
-        // Only the books are broken: what a catalog does without its database isn't the story.
-        let shared = running::mariadb();
-        let catalog = Database::create(&shared).await;
+        let catalog = Database::create(&others).await;
         let apart = match layout.one_apart {
             false => None,
             true => Some(Apart {
@@ -65,7 +98,7 @@ impl Stores {
             books: Database::create(&server).await,
             catalog,
             apart,
-            accounts: Database::create(&shared).await,
+            accounts: Database::create(&others).await,
             topic: format!("seckill.test.{}", uuid::Uuid::new_v4().simple()),
             redis,
             redis_door,

@@ -66,6 +66,19 @@ impl Accounts for MySqlAccounts {
             sqlx::query("SELECT user_id FROM account LIMIT 1").fetch_optional(it).await
         };
         self.db.reader.ask(look).await?;
-        Ok(())
+        // As long as anybody's, and at a random place in both indexes.
+        let insert = async |it: &mut MySqlConnection| {
+            let (user, key) = (UserId::random(), UserId::random());
+            sqlx::query(
+                "INSERT INTO account (user_id, email_key, password_hash, created_at_ms) \
+                 VALUES (?, ?, REPEAT('-', 100), 0)",
+            )
+            .bind(user.as_bytes().as_slice())
+            .bind(key.as_bytes().as_slice())
+            .execute(it)
+            .await
+            .map(drop)
+        };
+        Ok(self.db.look(insert).await?)
     }
 }

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use testbed::Database;
 
 use super::*;
-use crate::{Trouble, trouble};
+use crate::{Trouble, trial::LOOKS_BETWEEN, trouble};
 
 mod faults;
 mod network;
@@ -159,6 +159,32 @@ async fn transactions_count_from_their_commit_on() {
         });
         assert!(failed.await.is_err());
         assert_eq!(loaves(&db.reader).await, 1, "an error undoes all of it");
+    }
+}
+
+#[tokio::test]
+async fn a_look_tries_to_write_now_and_then_and_leaves_nothing() {
+    for Bakery { db, .. } in bakeries().await {
+        let tries = std::cell::Cell::new(0);
+        let look = async |sql: &'static str| {
+            let insert = async |it: &mut MySqlConnection| {
+                tries.set(tries.get() + 1);
+                sqlx::query(sql).execute(it).await.map(drop)
+            };
+            db.look(insert).await.map_err(|error| trouble(&error))
+        };
+        let (loaf, none) =
+            ("INSERT INTO loaf (name) VALUES ('rye')", "INSERT INTO brick VALUES (1)");
+        for _ in 0..LOOKS_BETWEEN {
+            assert_eq!(look(loaf).await, Ok(()));
+        }
+        assert_eq!(tries.get(), 1);
+        for _ in 0..3 {
+            assert_eq!(look(none).await, Err(Trouble::Other));
+        }
+        assert_eq!(tries.get(), 4, "after a failure each look tries");
+        assert_eq!(look(loaf).await, Ok(()));
+        assert_eq!((tries.get(), loaves(&db.reader).await), (5, 0));
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::Row;
 
 use super::*;
-use crate::{Trouble, trouble};
+use crate::{Trouble, trial::LOOKS_BETWEEN, trouble};
 
 fn url_in(dir: &Path) -> String {
     format!("sqlite:{}", dir.join("bakery.db").display())
@@ -209,7 +209,7 @@ async fn a_look_tells_whether_the_file_can_be_written_and_writes_only_now_and_th
     let log = || std::fs::metadata(dir.path().join("bakery.db-wal")).expect("a log").len();
     db.look().await.expect("it can");
     let before = log();
-    for _ in 1..LOOKS_BETWEEN_WRITES {
+    for _ in 1..LOOKS_BETWEEN {
         db.look().await.expect("it could a moment ago");
     }
     assert_eq!(log(), before, "nothing was written");
@@ -221,7 +221,7 @@ async fn a_look_tells_whether_the_file_can_be_written_and_writes_only_now_and_th
     assert!(log() > before, "a page was written");
 
     let tx = db.begin_write().await.expect("begun");
-    for _ in 0..2 * LOOKS_BETWEEN_WRITES {
+    for _ in 0..2 * LOOKS_BETWEEN {
         db.look().await.expect("who writes will find out");
     }
     drop(tx);

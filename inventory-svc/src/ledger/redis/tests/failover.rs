@@ -84,6 +84,8 @@ async fn a_master_that_is_cut_off_from_its_replicas_takes_no_holds() {
         (buy(&ledger, 1, 7).await == Err(Error::Unreachable)).then_some(())
     })
     .await;
+    assert_eq!(ledger.ping().await, Err(Error::Unreachable), "it keeps nothing");
+    assert!(ledger.now_ms().await.is_ok(), "it answers all the same");
     replica.start_again().await;
     replica.replica_of(&redis).await;
     until("it goes on", async || buy(&ledger, 1, 8).await.ok()).await;

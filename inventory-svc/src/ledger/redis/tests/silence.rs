@@ -132,6 +132,7 @@ async fn a_redis_without_memory_admits_nothing_and_settles_everything() {
     // Closed even for an order that it knows: it can't tell before it has looked.
     assert_eq!(buy(&ledger, 1, 4).await, Err(Error::Unreachable));
     assert_eq!(buy(&ledger, 1, 0).await, Err(Error::Unreachable));
+    assert_eq!(ledger.ping().await, Ok(()), "it settles");
     let decisions = [(order(0), Settled::Placed), (order(1), Settled::Rejected)];
     let settled = ledger.settle(shard(), epoch(1), Some(2), &decisions).await;
     assert_eq!(settled, Ok(Settlement::Applied { rejected: 1 }));
