@@ -22,7 +22,7 @@ use proto::{
 };
 use serde::Deserialize;
 use tempfile::TempDir;
-use testbed::{Port, Process};
+use testbed::{Port, Process, Proxy};
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::transport::Channel;
 
@@ -48,6 +48,9 @@ const OFFER: Offer = Offer {
     closes_in: Duration::from_secs(3_600),
 };
 const SHOPPERS: u32 = 100;
+/// How long an answer is on its way to a buyer: they are somewhere in the same region. Attackers
+/// are next door.
+const WAY: Duration = Duration::from_millis(20);
 /// The one proxy that is trusted. Everybody else comes from where they come from.
 const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 9, 9);
 
@@ -62,6 +65,7 @@ pub(super) struct Ground {
     // Before the directory, which its process uses.
     process: Process,
     dir: TempDir,
+    _way: Proxy,
     _ports: [Port; 2],
     _turn: MutexGuard<'static, ()>,
 }
@@ -126,7 +130,11 @@ impl Ground {
         let operators = OperatorServiceClient::new(channel(&at.user));
         let gateway = channel(&at.gateway);
         let shoppers = hire(operators, operator.trim(), SHOPPERS, &gateway).await;
-        let buyers = Buyers::new(shoppers.clone(), sale.item_id.clone());
+        let way = Proxy::to(&listen).await;
+        way.slow(WAY);
+        let far = channel(&format!("http://{}", way.addr()));
+        let far = shoppers.iter().map(|near| Shopper { channel: far.clone(), ..near.clone() });
+        let buyers = Buyers::new(far.collect(), sale.item_id.clone());
         let operator = operator.trim().to_owned();
         Self {
             operator,
@@ -137,6 +145,7 @@ impl Ground {
             at,
             process,
             dir,
+            _way: way,
             _ports: ports,
             _turn: turn,
         }

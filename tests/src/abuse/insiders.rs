@@ -34,33 +34,42 @@ const PLACES_MIN: f64 = 0.9;
 /// What goes on, and what operators see of it.
 struct Attack {
     name: &'static str,
-    goes_on: BoxFuture<'static, ()>,
+    begin: Box<dyn Fn() -> BoxFuture<'static, ()>>,
     /// A counter and its label, and by how much it goes up at least.
     counted: Option<(&'static str, &'static str, f64)>,
     /// A gauge and its label, and how high it gets at most.
     held: Option<(&'static str, &'static str, f64)>,
 }
 
+impl Attack {
+    fn new<F: Future<Output = ()> + Send + 'static>(
+        name: &'static str,
+        insiders: &Insiders,
+        trick: fn(Insiders) -> F,
+    ) -> Self {
+        let insiders = insiders.clone();
+        let begin = Box::new(move || trick(insiders.clone()).boxed());
+        Self { name, begin, counted: None, held: None }
+    }
+}
+
 fn all(insiders: &Insiders) -> Vec<Attack> {
-    let attack =
-        |name, goes_on: BoxFuture<'static, ()>| Attack { name, goes_on, counted: None, held: None };
-    let all = insiders.clone();
     vec![
-        attack("deadlines of 19 ms", tricks::hasty(all.clone()).boxed()),
-        attack("calls that are cancelled", tricks::cancelled(all.clone()).boxed()),
-        attack("replays of own tickets", tricks::replayed(all.clone()).boxed()),
+        Attack::new("deadlines of 19 ms", insiders, tricks::hasty),
+        Attack::new("calls that are cancelled", insiders, tricks::cancelled),
+        Attack::new("replays of own tickets", insiders, tricks::replayed),
         Attack {
             counted: Some(("server_connections_cut_total", "reason=\"crowded\"", 200.0)),
-            ..attack("streams that are never read", tricks::unread_streams(all.clone()).boxed())
+            ..Attack::new("streams that are never read", insiders, tricks::unread_streams)
         },
         Attack {
             // The bound of a network, and some who look.
             held: Some(("seckill_gateway_watchers", "of=\"item\"", 1_100.0)),
-            ..attack("streams to the bound", tricks::many_streams(all.clone()).boxed())
+            ..Attack::new("streams to the bound", insiders, tricks::many_streams)
         },
         Attack {
             counted: Some(("seckill_gateway_refusals_total", "reason=\"RATE_LIMITED\"", 100.0)),
-            ..attack("signatures that are none", tricks::forged_signatures(all).boxed())
+            ..Attack::new("signatures that are none", insiders, tricks::forged_signatures)
         },
     ]
 }
@@ -71,30 +80,39 @@ struct Seen {
     worst: Worst,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stderr, reason = "a measurement is worth reading also where it passes")]
-async fn good_accounts_can_do_no_more_harm_than_strangers() {
-    chassis::open_files::raise().expect("this process may have as many files as it is let");
-    let ground = Ground::open_with(settings()).await;
-    let insiders = Insiders::of(&ground).await;
-    ground.goodput(sleep(WARM_UP_LASTS)).await;
-    let mut misses = Vec::new();
-    for attack in all(&insiders) {
-        let Attack { name, goes_on, counted, held } = attack;
-        let before = see(&ground, held, sleep(QUIET_LASTS)).await;
+/// A quiet time, the attack, and by how much its counter went up.
+struct Round {
+    before: Seen,
+    under: Seen,
+    counted: f64,
+}
+
+impl Round {
+    async fn of(ground: &Ground, attack: &Attack) -> Self {
+        let before = see(ground, attack.held, sleep(QUIET_LASTS)).await;
         let figures_before = ground.figures().await;
-        let lasting = tokio::time::timeout(ATTACK_LASTS, goes_on).map(drop);
-        let under = see(&ground, held, lasting).await;
+        let lasting = tokio::time::timeout(ATTACK_LASTS, (attack.begin)()).map(drop);
+        let under = see(ground, attack.held, lasting).await;
         let figures = ground.figures().await;
-        let kept = under.trade.goodput / before.trade.goodput;
-        let goodput_min = if strictness::is_strict() { GOODPUT_MIN } else { GOODPUT_MIN_EVER };
-        let slow_max = p99_max(before.trade.p99);
+        let counted = attack.counted.map_or(0.0, |(counter, label, _)| {
+            figures.sum_or_none(counter, label) - figures_before.sum_or_none(counter, label)
+        });
+        Self { before, under, counted }
+    }
+
+    fn kept(&self) -> f64 {
+        self.under.trade.goodput / self.before.trade.goodput
+    }
+
+    #[expect(clippy::print_stderr, reason = "a measurement is worth reading also where it passes")]
+    fn tell(&self, name: &str) {
+        let Self { before, under, .. } = self;
         eprintln!(
             "{name}: {:.1} of {:.1} purchases/s ({:.0} %), p99 {:.1?} after {:.1?}, {:.0} of {:.0} \
              places, {} breakers open, {:.0} held",
             under.trade.goodput,
             before.trade.goodput,
-            kept * 100.0,
+            self.kept() * 100.0,
             under.trade.p99,
             before.trade.p99,
             under.worst.places_min,
@@ -102,37 +120,62 @@ async fn good_accounts_can_do_no_more_harm_than_strangers() {
             under.worst.breakers_max,
             under.worst.held_max,
         );
-        let mut must = |holds: bool, miss: String| {
-            if !holds {
-                eprintln!("  missed: {miss}");
-                misses.push(format!("{name}: {miss}"));
-            }
-        };
-        must(kept >= goodput_min, format!("{:.0} % of the purchases", kept * 100.0));
-        must(under.trade.p99 <= slow_max, format!("p99 is {:.1?}", under.trade.p99));
-        let places = before.worst.places_min * strictness::at_least(PLACES_MIN);
-        must(
-            under.worst.places_min >= places,
-            format!("{} places of {places}", under.worst.places_min),
-        );
-        must(
-            under.worst.breakers_max == 0.0,
-            format!("{} breakers are open", under.worst.breakers_max),
-        );
-        if let Some((counter, label, by)) = counted {
-            let more =
-                figures.sum_or_none(counter, label) - figures_before.sum_or_none(counter, label);
-            must(more >= by, format!("{counter} {label} went up by {more}"));
+    }
+
+    /// What must be true of each round.
+    fn misses(&self, attack: &Attack) -> Vec<String> {
+        let mut misses = Vec::new();
+        let mut must = |holds: bool, miss: String| misses.extend((!holds).then_some(miss));
+        let goodput_min = if strictness::is_strict() { GOODPUT_MIN } else { GOODPUT_MIN_EVER };
+        must(self.kept() >= goodput_min, format!("{:.0} % of the purchases", self.kept() * 100.0));
+        let Worst { places_min, breakers_max, held_max } = self.under.worst;
+        let places = self.before.worst.places_min * strictness::at_least(PLACES_MIN);
+        must(places_min >= places, format!("{places_min} places of {places}"));
+        must(breakers_max == 0.0, format!("{breakers_max} breakers are open"));
+        if let Some((counter, label, by)) = attack.counted {
+            must(self.counted >= by, format!("{counter} {label} went up by {}", self.counted));
         }
-        if let Some((gauge, label, max)) = held {
-            must(
-                under.worst.held_max <= max,
-                format!("{gauge} {label} got to {}", under.worst.held_max),
-            );
+        if let Some((gauge, label, max)) = attack.held {
+            must(held_max <= max, format!("{gauge} {label} got to {held_max}"));
+        }
+        misses
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn good_accounts_can_do_no_more_harm_than_strangers() {
+    chassis::open_files::raise().expect("this process may have as many files as it is let");
+    let ground = Ground::open_with(settings()).await;
+    let insiders = Insiders::of(&ground).await;
+    ground.goodput(sleep(WARM_UP_LASTS)).await;
+    let mut misses = Vec::new();
+    for attack in all(&insiders) {
+        let (mut before, mut under) = (Vec::new(), Vec::new());
+        for _ in 0..rounds() {
+            let round = Round::of(&ground, &attack).await;
+            round.tell(attack.name);
+            let missed = round.misses(&attack).into_iter();
+            misses.extend(missed.map(|miss| format!("{}: {miss}", attack.name)));
+            before.push(round.before.trade.p99);
+            under.push(round.under.trade.p99);
+        }
+        let (before, under) = (median(before), median(under));
+        if under > p99_max(before) {
+            misses.push(format!("{}: p99 is {under:.1?} after {before:.1?}", attack.name));
         }
     }
     assert!(misses.is_empty(), "{misses:#?}");
     ground.books_are_exact().await;
+}
+
+/// Of which the median p99 is judged: that of one is made by its three worst purchases.
+fn rounds() -> usize {
+    if strictness::is_strict() { 5 } else { 1 }
+}
+
+fn median(mut of: Vec<Duration>) -> Duration {
+    of.sort_unstable();
+    of[of.len() / 2]
 }
 
 /// How long the slowest of a hundred may wait who waited so long before.

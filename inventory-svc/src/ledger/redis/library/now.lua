@@ -11,6 +11,6 @@ end
 
 register('now', now, { 'no-writes' })
 
--- The same, and Redis refuses to call it where it wouldn't keep what it is told: on a full disk, and
--- without the replicas that it must have. Full memory is no reason: what is held can be settled.
+-- The same, and Redis refuses to call it where it wouldn't keep what it is told: on a full disk,
+-- and without the replicas that it must have. Full memory is no reason: holds can be settled.
 register('ready', now, { 'allow-oom' })

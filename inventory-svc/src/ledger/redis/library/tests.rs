@@ -8,7 +8,7 @@ use super::{LIBRARY, OF_TESTS};
 const LET_OUT: [(&str, &str); 3] = [
     ("seckill_v1", "3a9243818cfbbc281dd01c8c16d1f4bb8053918fef237d311c86c48e30a5c419"),
     ("seckill_v2", "f169ca68dca53c3c9051b4cdc8fb4545c220cbedcd320e4b41ac3d4be30a0a97"),
-    ("seckill_v3", "5bc82f8b09b34f1a43fa67d5cdaf5b88211b77f49f7dc1c25899bb3e098d1b03"),
+    ("seckill_v3", "13312ad6ac43297cb93a187465cc5adb7938b5853b5acfd2541cf0dfaca2c8b1"),
 ];
 
 #[test]
