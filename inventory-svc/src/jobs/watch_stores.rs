@@ -1,6 +1,7 @@
-//! Keeps readiness true to whether this process can serve: its own catalog has answered lately, and
-//! its own ledger answers. Another process may reach both while this one doesn't, so calls have to
-//! find their way past it. It doesn't matter what the ledger says: who is fenced answers too.
+//! Keeps readiness true to whether this process can serve: its own catalog has answered lately,
+//! and can be written; and its own ledger keeps what it is told. Another process may reach both
+//! while this one doesn't, so calls have to find their way past it. It doesn't matter what the
+//! ledger says of shards: who is fenced answers too.
 //!
 //! That the catalog is silent is heard through the epoch lease, whose reads have connections of
 //! their own: a question beside it may wait behind a crowd that reads sales, which is no sign of an
@@ -102,9 +103,9 @@ async fn look<E>(answer: impl Future<Output = Result<(), E>>) -> Look {
 /// What a change means for buyers.
 fn tell(store: &str, is_lost: bool) {
     if is_lost {
-        tracing::warn!(store, "it doesn't answer: not ready, buyers are sent to other instances");
+        tracing::warn!(store, "it can't be used: not ready, buyers are sent to other instances");
     } else {
-        tracing::info!(store, "it answers again");
+        tracing::info!(store, "it can be used again");
     }
 }
 
