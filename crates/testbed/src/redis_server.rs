@@ -218,8 +218,14 @@ impl Redis {
     /// If it hasn't caught up within 10 s.
     pub async fn replica_of(&self, master: &Self) {
         self.ask(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]).await;
+        // The replica sees its link before its master counts it, and one that wants replicas
+        // refuses writes until then.
+        let counted = format!("port={},state=online", self.port());
         let linked = until(PATIENCE, async || {
-            self.ask(&["INFO", "replication"]).await.contains("master_link_status:up").then_some(())
+            let seen_here = self.ask(&["INFO", "replication"]).await;
+            let seen_there = master.ask(&["INFO", "replication"]).await;
+            (seen_here.contains("master_link_status:up") && seen_there.contains(&counted))
+                .then_some(())
         });
         assert!(linked.await.is_some(), "the replica has not reached its master");
     }
