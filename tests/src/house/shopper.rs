@@ -4,7 +4,9 @@ use proto::gateway::v1::{
     GetOrderRequest, IssueTicketRequest, OrderState, PurchaseRequest, PurchaseState,
     gateway_service_client::GatewayServiceClient,
 };
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Code, Request, Status, transport::Channel};
+
+use super::{PATIENCE, eventually};
 
 /// See the module.
 #[derive(Clone)]
@@ -57,6 +59,23 @@ impl Shopper {
         let answer = self.client().purchase(self.request(message)).await?.into_inner();
         assert_eq!(answer.order_id, ticket.order_id, "the answer is of another order");
         Ok(answer.state())
+    }
+
+    /// Sends the ticket until it is accepted, beginning with that attempt: as a client does that is
+    /// told to come back, or that nothing is known yet. For stories whose lease is so short that a
+    /// busy machine may miss it.
+    pub(crate) async fn buy(&self, ticket: &Ticket, mut attempt: u32) {
+        eventually("the ticket is accepted", PATIENCE, async || {
+            let answer = self.purchase(ticket, attempt).await;
+            attempt += 1;
+            match answer {
+                Ok(PurchaseState::Accepted) => Some(()),
+                Ok(PurchaseState::Processing) => None,
+                Err(status) if status.code() == Code::Unavailable => None,
+                other => panic!("{other:?}"),
+            }
+        })
+        .await;
     }
 
     /// The order's state, shown the ticket.
