@@ -65,7 +65,7 @@ use chassis::{
     channel::{BadAddress, connect_lazy},
     config::ConfigError,
     job::every,
-    reflection::{BadDescriptors, reflection},
+    reflection::{BadDescriptors, Offered, reflection},
 };
 use journal::Journal;
 use tonic::service::Routes;
@@ -199,10 +199,12 @@ pub async fn build(
         read_limit,
     );
 
-    let (health, health_service) = Health::new();
+    let health = Health::new();
     seams.telemetry.show(&health);
-    let routes = reflection(edge::OFFERED)?.add_service(health_service.clone());
-    let operator_routes = reflection(edge::operators::OFFERED)?.add_service(health_service);
+    let told = |offered: Offered<'static>| {
+        reflection(offered).map(|routes| routes.add_service(health.service(offered.services)))
+    };
+    let (routes, operator_routes) = (told(edge::OFFERED)?, told(edge::operators::OFFERED)?);
     let shop = Shop {
         instruments: Instruments::new(seams.telemetry.metrics()),
         clock: clock.clone(),
@@ -268,7 +270,8 @@ impl App {
         if let Some(listeners) = self.doors.operators {
             tracing::info!(addr = %listeners.addr(), "operators are served");
             let routes = |_| self.operator_routes.clone();
-            chassis::serve(&tasks, cores, listeners, &settings, words, &telemetry, routes);
+            let operators = edge::operators::server(settings);
+            chassis::serve(&tasks, cores, listeners, &operators, words, &telemetry, routes);
         }
         health.set_ready(true).await;
         let ended = tokio::select! {

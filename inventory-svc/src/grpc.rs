@@ -5,14 +5,11 @@ pub(crate) mod catalog;
 pub(crate) mod inventory;
 pub(crate) mod status;
 
-use chassis::reflection::{self, BadDescriptors, Offered};
-use tonic::service::Routes;
+use chassis::reflection::Offered;
 
-/// Reflection over both services.
-pub(crate) fn reflection() -> Result<Routes, BadDescriptors> {
-    reflection::reflection(Offered {
-        contract: proto::DESCRIPTORS,
-        services: &["seckill.inventory.v1.CatalogService", "seckill.inventory.v1.InventoryService"],
-        packages: &["seckill.error.v1"],
-    })
-}
+/// What reflection tells: both services, and the reasons of refusals.
+pub(crate) const OFFERED: Offered<'static> = Offered {
+    contract: proto::DESCRIPTORS,
+    services: &["seckill.inventory.v1.CatalogService", "seckill.inventory.v1.InventoryService"],
+    packages: &["seckill.error.v1"],
+};

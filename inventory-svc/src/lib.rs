@@ -30,7 +30,7 @@ use chassis::{
     Clock, Cores, Health, Listeners, PausePoints, ServerSettings, Stopper, TaskOwner, Telemetry,
     channel::{BadAddress, connect_lazy},
     config::ConfigError,
-    reflection::BadDescriptors,
+    reflection::{BadDescriptors, reflection},
 };
 use journal::Journal;
 use tonic::service::Routes;
@@ -137,7 +137,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         tracer: telemetry.tracer().clone(),
         instruments: Instruments::new(telemetry.metrics()),
     };
-    let (health, health_service) = Health::new();
+    let health = Health::new();
     telemetry.show(&health);
     let foreign = Foreign::new(inventory.instruments.foreign_shards.clone());
     let catalog_service = grpc::catalog::service(grpc::catalog::Handlers {
@@ -148,7 +148,9 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
         foreign: foreign.clone(),
         clock: clock.clone(),
     });
-    let routes = grpc::reflection()?.add_service(health_service).add_service(catalog_service);
+    let routes = reflection(grpc::OFFERED)?
+        .add_service(health.service(grpc::OFFERED.services))
+        .add_service(catalog_service);
 
     Ok(App {
         config,

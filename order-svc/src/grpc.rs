@@ -3,10 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::{
-    Tasks,
-    reflection::{self, BadDescriptors, Offered},
-};
+use chassis::{Tasks, reflection::Offered};
 use futures::stream::BoxStream;
 use ids::{Epoch, OrderId, ShardNo, UserId};
 use journal::Journal;
@@ -80,17 +77,12 @@ impl OrderApi {
     }
 }
 
-/// Reflection over the service.
-///
-/// # Errors
-/// If the build left descriptors that can't be read.
-pub(crate) fn reflection() -> Result<Routes, BadDescriptors> {
-    reflection::reflection(Offered {
-        contract: proto::DESCRIPTORS,
-        services: &["seckill.order.v1.OrderService"],
-        packages: &["seckill.error.v1"],
-    })
-}
+/// What reflection tells: the service, and the reasons of refusals.
+pub(crate) const OFFERED: Offered<'static> = Offered {
+    contract: proto::DESCRIPTORS,
+    services: &["seckill.order.v1.OrderService"],
+    packages: &["seckill.error.v1"],
+};
 
 #[tonic::async_trait]
 impl OrderService for OrderApi {

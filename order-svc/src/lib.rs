@@ -122,7 +122,7 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     let books = books::open(&config.books, identity, pause, clock, background).await?;
     let membership = seams.journal.membership(&config.consumer.group)?;
     let inventory = channel::connect_lazy(background, &config.inventory_url, &config.channel)?;
-    let reflection = grpc::reflection()?;
+    let reflection = reflection::reflection(grpc::OFFERED)?;
     Ok(App { config, listeners, seams, books, membership, inventory, reflection })
 }
 
@@ -206,7 +206,8 @@ impl App {
         tasks.spawn_on(background, Kind::Essential, "consumers", consumers.run());
         stay_a_member(tasks, background, membership);
 
-        let (health, health_service) = Health::new();
+        let health = Health::new();
+        let health_service = health.service(grpc::OFFERED.services);
         telemetry.show(&health);
         let (every, trouble) = (Duration::from_millis(config.health_every_ms), Lasting::default());
         let (stopper, asked) = (tasks.stopper().clone(), Arc::clone(&books));

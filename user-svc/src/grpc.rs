@@ -12,7 +12,10 @@ pub(crate) use status::words;
 pub(crate) use token_service::TokenHandlers;
 pub(crate) use user_service::UserHandlers;
 
-use chassis::reflection::{BadDescriptors, Offered, reflection};
+use chassis::{
+    Health,
+    reflection::{BadDescriptors, Offered, reflection},
+};
 use proto::user::v1::{
     operator_service_server::OperatorServiceServer, token_service_server::TokenServiceServer,
     user_service_server::UserServiceServer,
@@ -22,26 +25,30 @@ use tonic::service::Routes;
 /// The largest request: two short texts have 4 KiB at most, however they are escaped.
 const REQUEST_LEN_MAX: usize = 16 * 1024;
 
-/// All services, and reflection over them.
+/// What reflection tells: all services, and the reasons of refusals.
+const OFFERED: Offered<'static> = Offered {
+    contract: proto::DESCRIPTORS,
+    services: &[
+        "seckill.user.v1.OperatorService",
+        "seckill.user.v1.TokenService",
+        "seckill.user.v1.UserService",
+    ],
+    packages: &["seckill.error.v1"],
+};
+
+/// All services, reflection over them, and their `health`.
 pub(crate) fn routes(
     users: UserHandlers,
     operators: OperatorHandlers,
     tokens: TokenHandlers,
+    health: &Health,
 ) -> Result<Routes, BadDescriptors> {
-    let reflection = reflection(Offered {
-        contract: proto::DESCRIPTORS,
-        services: &[
-            "seckill.user.v1.OperatorService",
-            "seckill.user.v1.TokenService",
-            "seckill.user.v1.UserService",
-        ],
-        packages: &["seckill.error.v1"],
-    })?;
+    let routes = reflection(OFFERED)?.add_service(health.service(OFFERED.services));
     let users = UserServiceServer::new(users).max_decoding_message_size(REQUEST_LEN_MAX);
     let operators =
         OperatorServiceServer::new(operators).max_decoding_message_size(REQUEST_LEN_MAX);
     let tokens = TokenServiceServer::new(tokens).max_decoding_message_size(REQUEST_LEN_MAX);
-    Ok(reflection.add_service(users).add_service(operators).add_service(tokens))
+    Ok(routes.add_service(users).add_service(operators).add_service(tokens))
 }
 
 /// Seconds since 1970, as the contract writes a time.

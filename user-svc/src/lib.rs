@@ -157,9 +157,9 @@ pub async fn build(config: Config, listeners: Listeners, seams: Seams) -> Result
     let users = UserHandlers::new(Arc::new(people), config.issuer.clone(), &public_keys);
     let tokens = TokenHandlers::new(Arc::clone(&operators));
     let operators = OperatorHandlers::new(operators);
-    let (health, health_service) = Health::new();
+    let health = Health::new();
     seams.telemetry.show(&health);
-    let routes = grpc::routes(users, operators, tokens)?.add_service(health_service);
+    let routes = grpc::routes(users, operators, tokens, &health)?;
 
     Ok(App {
         cores: seams.cores,

@@ -1,18 +1,21 @@
 //! Health over `grpc.health.v1`, for one App.
 //!
 //! The service named "" is readiness: the App's own stores answer, and it is neither leaving nor
-//! stopping. It says nothing about other roles, or they would wait for each other. The service
-//! named "liveness" is SERVING as long as the process turns. A watch ends when its server is asked
-//! to stop.
+//! stopping. It says nothing about other roles, or they would wait for each other. So is each
+//! service that is served at the same door, by its full name, since balancers ask for the one they
+//! call. The service named "liveness" is SERVING as long as the process turns. Any other name is
+//! NOT_FOUND to a check and SERVICE_UNKNOWN to a watch, as the protocol wants. A watch ends when
+//! its server is asked to stop.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{Mutex, watch};
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_check_response::ServingStatus as Told;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::{HealthReporter, HealthService};
@@ -20,8 +23,14 @@ use tonic_health::server::{HealthReporter, HealthService};
 use crate::job::Beat;
 use crate::stop::Stopper;
 
+/// The name of the service that tells readiness.
+const READINESS: &str = "";
+
 /// The name of the service that tells liveness.
 pub const LIVENESS: &str = "liveness";
+
+/// What is said of a service that isn't served here. [`crate::malformed`] adds the details.
+pub(crate) const UNKNOWN: &str = "there is no such service here";
 
 /// Says whether an App is ready. Clones speak for the same App.
 #[derive(Clone, Debug)]
@@ -33,19 +42,24 @@ pub struct Health {
 }
 
 impl Health {
-    /// What reports, and the service that answers (clone it for each core). Not ready until
-    /// [`Health::set_ready`] says so.
-    pub fn new() -> (Self, HealthServer<impl HealthApi>) {
+    /// Not ready until [`Health::set_ready`] says so.
+    #[expect(clippy::new_without_default, reason = "an App's health is no matter of course")]
+    pub fn new() -> Self {
         let reporter = HealthReporter::new();
         for (service, status) in
-            [("", ServingStatus::NotServing), (LIVENESS, ServingStatus::Serving)]
+            [(READINESS, ServingStatus::NotServing), (LIVENESS, ServingStatus::Serving)]
         {
             let set = reporter.set_service_status(service, status).now_or_never();
             set.expect("it waits for a lock that nobody else knows yet");
         }
-        let service = HealthService::from_health_reporter(reporter.clone());
-        let service = HealthServer::new(EndingHealth { service });
-        (Self { reporter, is_ready: Arc::default(), has_left: Arc::default() }, service)
+        Self { reporter, is_ready: Arc::default(), has_left: Arc::default() }
+    }
+
+    /// What answers at a door that serves these services, given by their full names. Clone it for
+    /// each core.
+    pub fn service(&self, served: &'static [&'static str]) -> HealthServer<impl HealthApi + use<>> {
+        let service = HealthService::from_health_reporter(self.reporter.clone());
+        HealthServer::new(AtDoor { served, service })
     }
 
     /// From now on the App is ready, unless it has left; or isn't. Watchers are told.
@@ -64,7 +78,7 @@ impl Health {
     async fn tell(&self, ready: bool) {
         self.is_ready.send_replace(ready);
         let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
-        self.reporter.set_service_status("", status).await;
+        self.reporter.set_service_status(READINESS, status).await;
     }
 
     /// What was said last.
@@ -101,28 +115,52 @@ impl Health {
     }
 }
 
-/// The API whose watches end with their server. tonic's own never end, and each would hold up the
-/// stop until the drain's time is over.
-struct EndingHealth {
+/// The API as one door has it. Its watches end with its server: tonic's own never end, and each
+/// would hold up the stop until the drain's time is over.
+struct AtDoor {
+    served: &'static [&'static str],
     service: HealthService,
 }
 
+impl AtDoor {
+    /// Whose health is meant, if it is known here.
+    fn meant(&self, asked: &str) -> Option<&'static str> {
+        match asked {
+            LIVENESS => Some(LIVENESS),
+            _ if asked == READINESS || self.served.contains(&asked) => Some(READINESS),
+            _ => None,
+        }
+    }
+}
+
+type News = Result<HealthCheckResponse, Status>;
+
 #[tonic::async_trait]
-impl HealthApi for EndingHealth {
+impl HealthApi for AtDoor {
     async fn check(
         &self,
-        request: Request<HealthCheckRequest>,
+        mut request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
+        let meant = self.meant(&request.get_ref().service);
+        let meant = meant.ok_or_else(|| Status::not_found(UNKNOWN))?;
+        meant.clone_into(&mut request.get_mut().service);
         self.service.check(request).await
     }
 
-    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+    type WatchStream = BoxStream<'static, News>;
 
     async fn watch(
         &self,
-        request: Request<HealthCheckRequest>,
+        mut request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let stopped = Stopper::of(request.extensions()).into_stopped();
+        let Some(meant) = self.meant(&request.get_ref().service) else {
+            // It may be served one day, for all that the protocol knows; here it never is.
+            let unknown = HealthCheckResponse { status: Told::ServiceUnknown.into() };
+            let news = stream::iter([Ok(unknown)]).chain(stream::pending());
+            return Ok(Response::new(news.take_until(stopped).boxed()));
+        };
+        meant.clone_into(&mut request.get_mut().service);
         let news = self.service.watch(request).await?;
         Ok(news.map(|news| news.take_until(stopped).boxed()))
     }

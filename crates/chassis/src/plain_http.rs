@@ -25,6 +25,11 @@ use tower::{Layer, Service};
 
 use crate::status::retry_after_of;
 
+/// What a caller of plain HTTP is told in place of what the code says. In the extensions of a
+/// refusal that is made where it isn't known who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpStatus(pub StatusCode);
+
 /// The headers in which gRPC puts a status.
 const OF_GRPC: [HeaderName; 3] =
     [Status::GRPC_STATUS, Status::GRPC_MESSAGE, Status::GRPC_STATUS_DETAILS];
@@ -223,7 +228,8 @@ fn for_plain_http(answer: Response<Body>) -> Response<Body> {
     let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
     let (mut parts, _) = answer.into_parts();
     if parts.status == StatusCode::OK {
-        parts.status = http_status(status.code());
+        let named = parts.extensions.get().map(|HttpStatus(named)| *named);
+        parts.status = named.unwrap_or_else(|| http_status(status.code()));
     }
     let headers = &mut parts.headers;
     for name in OF_GRPC {

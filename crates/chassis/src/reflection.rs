@@ -1,8 +1,9 @@
 //! gRPC reflection, v1 and v1alpha: generic clients list and describe what a server offers.
 //!
 //! It tells of what is served at this door and nothing else: a contract may describe services of
-//! other servers, and one that isn't here must not be listed here. A client that keeps its stream
-//! open doesn't hold up a stop.
+//! other servers, and one that isn't here must not be listed here. Tools keep their stream open
+//! between questions, and for as long as they run: it ends in order at the bounds of the server
+//! ([`crate::server`]), and doesn't hold up a stop.
 
 use std::collections::HashSet;
 use std::future::ready;
@@ -16,6 +17,17 @@ use tonic_reflection::pb;
 use tonic_reflection::server::Builder;
 
 use crate::stop::Stopper;
+
+/// The longest question that is decoded: ten times the longest name.
+const QUESTION_LEN_MAX: usize = 4 * 1024;
+
+/// Whether a call of this path asks for reflection: the one kind of call here that streams its
+/// requests.
+pub(crate) fn is_reflection(path: &str) -> bool {
+    let version = path.strip_prefix("/grpc.reflection.");
+    let method = version.and_then(|rest| rest.split_once('.'));
+    method.is_some_and(|(_, method)| method == "ServerReflection/ServerReflectionInfo")
+}
 
 /// Descriptors that don't describe what is offered: a fault of the build.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +80,8 @@ macro_rules! ending {
             pub(super) fn ending<T: ServerReflection>(
                 service: ServerReflectionServer<T>,
             ) -> ServerReflectionServer<impl ServerReflection> {
-                ServerReflectionServer::new(Ending(ServerReflectionClient::new(service)))
+                let ending = Ending(ServerReflectionClient::new(service));
+                ServerReflectionServer::new(ending).max_decoding_message_size(QUESTION_LEN_MAX)
             }
 
             struct Ending<T>(ServerReflectionClient<ServerReflectionServer<T>>);

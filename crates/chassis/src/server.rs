@@ -27,6 +27,7 @@ mod body;
 mod calls;
 mod connection;
 mod crowd;
+mod flowing;
 mod guard;
 mod hello;
 mod http1;

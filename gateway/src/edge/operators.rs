@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chassis::reflection::Offered;
+use chassis::{ServerSettings, reflection::Offered};
 use futures::{StreamExt as _, stream::BoxStream};
 use proto::{
     inventory::v1::{
@@ -54,6 +54,12 @@ pub(crate) fn services(
         CatalogServiceServer::new(desk.clone()).max_decoding_message_size(REQUEST_LEN_MAX);
     let people = OperatorServiceServer::new(desk).max_decoding_message_size(REQUEST_LEN_MAX);
     (catalog, people)
+}
+
+/// How operators' connections are treated: as the public's, but that their requests are longer.
+pub(crate) fn server(public: ServerSettings) -> ServerSettings {
+    // With the frame around the message.
+    ServerSettings { request_bytes_max: Some(REQUEST_LEN_MAX + 5), ..public }
 }
 
 impl OperatorDesk {

@@ -27,6 +27,8 @@ pub(crate) fn words() -> Words {
         domain: ERROR_DOMAIN,
         invalid_input: reason_text(InvalidInput),
         overloaded: reason_text(Overloaded),
+        unimplemented: reason_text(Unimplemented),
+        not_found: reason_text(NotFound),
     }
 }
 

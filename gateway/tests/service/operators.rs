@@ -7,9 +7,9 @@ use prost::Message as _;
 use proto::{
     gateway::v1::{ListOrdersRequest, gateway_service_client::GatewayServiceClient},
     inventory::v1::{
-        CreateSaleRequest, GetItemRequest, GetSaleRequest, ListSalesRequest, PauseItemRequest,
-        ResumeItemRequest, ScheduleSaleRequest, catalog_service_client::CatalogServiceClient,
-        get_item_request::By,
+        CreateSaleRequest, GetItemRequest, GetSaleRequest, ListSalesRequest, NewItem,
+        PauseItemRequest, ResumeItemRequest, ScheduleSaleRequest,
+        catalog_service_client::CatalogServiceClient, get_item_request::By,
     },
     user::v1::{
         GrantRehearsalRequest, IssueOperatorTokenRequest, Revocation,
@@ -47,6 +47,21 @@ fn by<T>(token: &str, message: T) -> Request<T> {
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request.metadata_mut().insert("x-seckill-client-address", "203.0.113.7".parse().unwrap());
     request
+}
+
+/// The largest that the contract allows, in letters of four bytes.
+#[tokio::test]
+async fn a_sale_of_a_hundred_items_with_the_longest_titles_fits() {
+    let stage = Stage::open().await;
+    let item = NewItem { title: "𝒜".repeat(200), sku: "𝒜".repeat(64), ..NewItem::default() };
+    let sale = CreateSaleRequest {
+        title: "𝒜".repeat(200),
+        items: vec![item; 100],
+        ..CreateSaleRequest::default()
+    };
+    let token = stage.operator_token().signed();
+    let mut catalog = CatalogServiceClient::new(stage.operator_channel());
+    catalog.create_sale(by(&token, sale)).await.unwrap();
 }
 
 #[tokio::test]

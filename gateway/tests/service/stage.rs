@@ -451,6 +451,8 @@ pub(crate) fn serve_stubs(
         domain: proto::ERROR_DOMAIN,
         invalid_input: "INVALID_INPUT",
         overloaded: "OVERLOADED",
+        unimplemented: "UNIMPLEMENTED",
+        not_found: "NOT_FOUND",
     };
     let off = chassis::Telemetry::off("stubs");
     chassis::serve(&owner.tasks(), cores, listeners, &settings, words, &off, |_| routes.clone());

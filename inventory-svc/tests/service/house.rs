@@ -115,6 +115,8 @@ impl House {
             domain: proto::ERROR_DOMAIN,
             invalid_input: "INVALID_INPUT",
             overloaded: "OVERLOADED",
+            unimplemented: "UNIMPLEMENTED",
+            not_found: "NOT_FOUND",
         };
         let settings = ServerSettings::default();
         let off = chassis::Telemetry::off("stubs");

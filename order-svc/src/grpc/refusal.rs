@@ -15,6 +15,8 @@ pub(crate) fn words() -> Words {
         domain: proto::ERROR_DOMAIN,
         invalid_input: proto::reason_text(ErrorReason::InvalidInput),
         overloaded: proto::reason_text(ErrorReason::Overloaded),
+        unimplemented: proto::reason_text(ErrorReason::Unimplemented),
+        not_found: proto::reason_text(ErrorReason::NotFound),
     }
 }
 

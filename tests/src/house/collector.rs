@@ -53,7 +53,13 @@ impl Collector {
         let listeners = Listeners::bind(inside, 1).expect("the loopback has free ports");
         let addr = listeners.addr();
         let serving = TaskOwner::new("collector", Stopper::new());
-        let words = Words { domain: "tests", invalid_input: "NONE", overloaded: "NONE" };
+        let words = Words {
+            domain: "tests",
+            invalid_input: "NONE",
+            overloaded: "NONE",
+            unimplemented: "NONE",
+            not_found: "NONE",
+        };
         let spans = Spans::default();
         let (settings, unseen) = (ServerSettings::default(), Telemetry::off("collector"));
         chassis::serve(&serving.tasks(), &cores, listeners, &settings, words, &unseen, |_| {

@@ -132,6 +132,8 @@ pub(crate) fn words() -> Words {
         domain: ERROR_DOMAIN,
         invalid_input: reason_text(ErrorReason::InvalidInput),
         overloaded: reason_text(ErrorReason::Overloaded),
+        unimplemented: reason_text(ErrorReason::Unimplemented),
+        not_found: reason_text(ErrorReason::NotFound),
     }
 }
 

@@ -75,7 +75,7 @@ struct Instance {
 
 impl Instance {
     async fn start(at: SocketAddr) -> Self {
-        let (health, service) = Health::new();
+        let health = Health::new();
         health.set_ready(true).await;
         let asked = Arc::new(AtomicUsize::new(0));
         let does = Arc::new(Mutex::new(Does::Well));
@@ -87,7 +87,8 @@ impl Instance {
             let does = if is_asked { does } else { Does::Well };
             async move { answer(does, request, next).await }
         };
-        let routes = Routes::new(service).into_axum_router().layer(middleware::from_fn(work));
+        let routes =
+            Routes::new(health.service(&[])).into_axum_router().layer(middleware::from_fn(work));
         let routes = Routes::from(routes);
         let (cores, owner) = (Cores::start(1).unwrap(), TaskOwner::new("test", Stopper::new()));
         let listeners = Listeners::bind(at, 1).unwrap();

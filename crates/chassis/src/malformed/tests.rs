@@ -14,14 +14,19 @@ const CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// The answer of a real server to a request with this body and, if it isn't empty, `grpc-timeout`.
 async fn asked(frame: &str, grpc_timeout: &str) -> Status {
+    let header = (!grpc_timeout.is_empty()).then_some(("grpc-timeout", grpc_timeout));
+    asked_at(CHECK, frame, header).await
+}
+
+async fn asked_at(path: &str, frame: &str, header: Option<(&str, &str)>) -> Status {
     let cores = Cores::start(1).expect("a core");
     let (_owner, addr) = Bakery::new().open(&cores, &ServerSettings::default());
     let settings = ChannelSettings::default();
     let url = format!("http://{addr}");
     let channel = connect_lazy(&Handle::current(), &url, &settings).expect("a URL");
-    let mut request = http::Request::post(CHECK).header("content-type", "application/grpc");
-    if !grpc_timeout.is_empty() {
-        request = request.header("grpc-timeout", grpc_timeout);
+    let mut request = http::Request::post(path).header("content-type", "application/grpc");
+    if let Some((name, value)) = header {
+        request = request.header(name, value);
     }
     let request = request.body(Body::new(frame.to_owned())).expect("a request");
     let answer = channel.oneshot(request).await.expect("an answer");
@@ -64,6 +69,25 @@ async fn malformed_timeout_is_invalid_and_told_its_form() {
     assert!(description.contains("1 to 8 digits"), "{description}");
 }
 
+/// The reason of a refusal, and its code.
+fn reason(status: &Status) -> (Code, String) {
+    let info = status.get_details_error_info().expect("an ErrorInfo");
+    assert_eq!(info.domain, WORDS.domain);
+    (status.code(), info.reason)
+}
+
+#[tokio::test]
+async fn methods_and_codings_that_are_not_here_have_a_reason() {
+    for path in ["/bakery.v1.Cakes/Bake", "/grpc.health.v1.Health/Heal"] {
+        let refused = asked_at(path, "\0\0\0\0\0", None).await;
+        assert_eq!(reason(&refused), (Code::Unimplemented, WORDS.unimplemented.to_owned()));
+    }
+    let refused = asked_at(CHECK, "\0\0\0\0\0", Some(("grpc-encoding", "gzip"))).await;
+    assert_eq!(reason(&refused), (Code::Unimplemented, WORDS.unimplemented.to_owned()));
+    let codings = refused.metadata().get("grpc-accept-encoding").expect("what would do");
+    assert_eq!(codings, "identity");
+}
+
 #[tokio::test]
 async fn handlers_own_refusal_passes() {
     let refused = asked("\0\0\0\0\x05\x0a\x03rye", "").await;
@@ -82,6 +106,9 @@ fn only_the_words_of_tonic_are_faults() {
     let table = [
         (Status::internal(decode), Some(Fault::Undecodable("Loaf.weight: invalid varint"))),
         (Status::out_of_range(long), Some(Fault::TooLong { found: "9", limit: "8" })),
+        (Status::unimplemented(""), Some(Fault::Method)),
+        (Status::unimplemented("no cakes on Mondays"), None),
+        (Status::not_found("no such cake"), None),
         (Status::internal("the oven is cold"), None),
         (Status::internal(format!("the oven {decode}")), None),
         (Status::unknown(decode), None),

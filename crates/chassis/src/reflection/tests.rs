@@ -85,14 +85,17 @@ fn only_what_is_offered_and_its_imports_are_told() {
 }
 
 async fn open(owner: &TaskOwner, cores: &Cores) -> Balanced {
+    open_with(owner, cores, &ServerSettings::default())
+}
+
+fn open_with(owner: &TaskOwner, cores: &Cores, settings: &ServerSettings) -> Balanced {
     let listeners = Listeners::bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
     let address = format!("http://{}", listeners.addr());
     let contract = contract();
     let services = &["bakery.shop.Counter"];
     let routes = reflection(Offered { contract: &contract, services, packages: &[] });
     let routes = routes.expect("a good contract");
-    let settings = ServerSettings::default();
-    serve(&owner.tasks(), cores, listeners, &settings, WORDS, &Telemetry::off("bakery"), |_core| {
+    serve(&owner.tasks(), cores, listeners, settings, WORDS, &Telemetry::off("bakery"), |_core| {
         routes.clone()
     });
     connect_lazy(cores.background(), &address, &ChannelSettings::default()).expect("a URL")
@@ -138,6 +141,45 @@ async fn open_streams_end_with_the_stop_and_do_not_hold_it_up() {
     assert_eq!(owner.drain(PATIENCE).await, Drained { left: 0 });
     assert_eq!(v1.message().await.expect("it ends in order"), None);
     assert_eq!(v1alpha.message().await.expect("it ends in order"), None);
+}
+
+/// What grpcurl does: one stream for all questions, open for as long as it runs.
+#[tokio::test]
+async fn a_server_that_takes_requests_whole_answers_a_stream_that_stays_open() {
+    let cores = Cores::start(1).expect("a core");
+    let owner = TaskOwner::new("bakery", Stopper::new());
+    let settings = ServerSettings {
+        request_bytes_max: Some(4096),
+        body_idle_ms: 300,
+        ..ServerSettings::default()
+    };
+    let channel = open_with(&owner, &cores, &settings);
+    let (questions, asked) = futures::channel::mpsc::unbounded();
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel);
+    let answers = client.server_reflection_info(asked);
+    let mut answers = answers.await.expect("a stream").into_inner();
+    for _ in 0..2 {
+        let question = v1::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(
+                String::new(),
+            )),
+        };
+        questions.unbounded_send(question).expect("it is open");
+        let answer = answers.message().await.expect("flows");
+        assert!(answer.expect("an answer").message_response.is_some());
+    }
+    assert_eq!(answers.message().await.expect("it ends in order"), None, "idle for too long");
+}
+
+#[test]
+fn only_the_calls_of_both_versions_are_reflection() {
+    let method = "ServerReflection/ServerReflectionInfo";
+    assert!(is_reflection(&format!("/grpc.reflection.v1.{method}")));
+    assert!(is_reflection(&format!("/grpc.reflection.v1alpha.{method}")));
+    for other in ["/grpc.health.v1.Health/Check", "/v1/sales", method, "/grpc.reflection.v1"] {
+        assert!(!is_reflection(other), "{other}");
+    }
 }
 
 #[test]

@@ -24,8 +24,13 @@ use crate::stop::Stopper;
 use crate::tasks::TaskOwner;
 use crate::telemetry::Telemetry;
 
-pub(crate) const WORDS: Words =
-    Words { domain: "bakery.test", invalid_input: "NO_ORDER", overloaded: "FULL" };
+pub(crate) const WORDS: Words = Words {
+    domain: "bakery.test",
+    invalid_input: "NO_ORDER",
+    overloaded: "FULL",
+    unimplemented: "NOT_BAKED_HERE",
+    not_found: "SOLD",
+};
 
 /// How long a test waits for what has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

@@ -24,17 +24,24 @@ use tower::{Layer, Service};
 use crate::job::jittered;
 use crate::malformed::Words;
 use crate::metrics::Counter;
+use crate::reflection::is_reflection;
 use crate::server::crowd::Crowd;
+use crate::server::flowing::Flowing;
 use crate::server::settings::ServerSettings;
 use crate::status::Refusal;
 
 /// By then the crowd has dawdled for as long as a body may.
 const CROWDED_WAIT: Duration = Duration::from_secs(1);
 
+/// A stream of requests has so many times the bytes of one: far more questions than a tool has.
+const STREAM_REQUESTS: usize = 64;
+
 #[derive(Clone, Debug)]
 pub(super) struct WholeLayer {
     /// Absent: bodies flow while they are worked on.
     bytes_max: Option<usize>,
+    /// How long a stream of requests may last.
+    stream_lasts_max: Duration,
     room: Arc<Room>,
 }
 
@@ -51,7 +58,15 @@ impl WholeLayer {
     pub(super) fn new(settings: &ServerSettings, words: Words, crowded_out: Counter) -> Self {
         let crowd = Crowd::new(settings.requests_awaited_per_core_max);
         let room = Arc::new(Room { crowd, words, crowded_out });
-        Self { bytes_max: settings.request_bytes_max, room }
+        let stream_lasts_max = settings.max_deadline();
+        Self { bytes_max: settings.request_bytes_max, stream_lasts_max, room }
+    }
+}
+
+impl WholeLayer {
+    fn flowing(&self, body: Body, request_bytes_max: usize) -> Flowing {
+        let bytes_max = request_bytes_max.saturating_mul(STREAM_REQUESTS);
+        Flowing::new(body, bytes_max, self.stream_lasts_max, self.room.crowd.enter())
     }
 }
 
@@ -86,6 +101,10 @@ where
         else {
             return WholeFuture::Called { answer: self.inner.call(request) };
         };
+        if is_reflection(request.uri().path()) {
+            let flowing = request.map(|body| Body::new(self.layer.flowing(body, bytes_max)));
+            return WholeFuture::Called { answer: self.inner.call(flowing) };
+        }
         let (head, body) = request.into_parts();
         // What is called later has to be the one that was asked whether it is ready.
         let later = self.inner.clone();

@@ -37,8 +37,8 @@ async fn a_process_is_ready_when_all_of_its_services_are() {
     assert_eq!(readiness.first_unready(), Some("the process"));
     readiness.expect("bakery");
     assert_eq!(readiness.first_unready(), Some("bakery"), "it may wait for its store");
-    let (bakery, _service) = Health::new();
-    let (mill, _service) = Health::new();
+    let bakery = Health::new();
+    let mill = Health::new();
     readiness.add("bakery", bakery.clone());
     readiness.add("mill", mill.clone());
     bakery.set_ready(true).await;

@@ -58,9 +58,8 @@ pub(super) async fn unknown_path(request: Request) -> Response {
     let content_type = request.headers().get(CONTENT_TYPE);
     let is_grpc = content_type.is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"));
     if is_grpc {
-        // As gRPC wants it of a method that isn't there.
-        return Refused::from(tonic::Status::unimplemented("there is no such method"))
-            .into_response();
+        // As gRPC wants it of a method that isn't there; the chassis adds the reason.
+        return Refused::from(tonic::Status::unimplemented("")).into_response();
     }
     Refused::from(edge::status(Refusal::NotFound("path"))).into_response()
 }

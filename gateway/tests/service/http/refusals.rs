@@ -68,6 +68,12 @@ async fn a_body_of_another_kind_or_length_is_refused_before_it_is_read() {
     let refused = Ask::post("/v1/purchases", &long).send(&stage).await;
     assert_eq!(refused.refused(), invalid(413));
     assert_eq!(refused.bad_field(), "body must have at most 4096 bytes");
+    // So long that the server reads none of it.
+    for len in [17_000, 1_000_000] {
+        let longer = json!({ "ticket": "x".repeat(len), "attempt": 1 });
+        let refused = Ask::post("/v1/purchases", &longer).send(&stage).await;
+        assert_eq!(refused.refused(), invalid(413), "{len}");
+    }
 }
 
 #[tokio::test]

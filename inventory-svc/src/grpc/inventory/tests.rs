@@ -33,7 +33,7 @@ async fn handlers(bench: &Bench) -> Handlers {
     let books = Books::new(nowhere.unwrap(), Duration::from_secs(1));
     let (inventory, catalog) = (bench.inventory.clone(), Arc::new(catalog));
     let lists = Arc::new(Semaphore::new(1));
-    let (health, _service) = Health::new();
+    let health = Health::new();
     health.set_ready(true).await;
     Handlers { inventory, catalog, books, stock, health, stopper: Stopper::new(), lists }
 }

@@ -41,7 +41,7 @@ async fn metrics_and_probes_are_answered() {
     let Observed { telemetry, addr, .. } = &observed();
     let bakery = telemetry.of("bakery");
     bakery.metrics().counter("bakery_loaves", "Loaves").inc();
-    let (health, _service) = Health::new();
+    let health = Health::new();
     bakery.show(&health);
 
     let answer = ask(*addr, "GET /metrics").await;

@@ -24,6 +24,8 @@ fn whole(bytes_max: Option<usize>, awaited_max: usize) -> (WholeLayer, Counter) 
     let settings = ServerSettings {
         request_bytes_max: bytes_max,
         requests_awaited_per_core_max: awaited_max,
+        default_deadline_ms: 50,
+        max_deadline_ms: 50,
         ..ServerSettings::default()
     };
     let crowded_out = Counter::default();
@@ -116,4 +118,36 @@ async fn bodies_flow_where_no_bound_is_set_and_empty_ones_always() {
         let answer = whole(bytes_max, 1).0.layer(echo(&calls)).oneshot(body);
         answer.now_or_never().expect("at once").unwrap();
     }
+}
+
+/// A call that streams its requests.
+fn streams(parts: impl Stream<Item = &'static [u8]> + Send + 'static) -> Request<Body> {
+    let mut request = request(parts);
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    *request.uri_mut() = http::Uri::from_static(path);
+    request
+}
+
+/// How a body ends that is read until then.
+async fn end(answer: Response<Body>) -> Result<usize, Code> {
+    let all = answer.into_body().collect().await;
+    all.map(|all| all.to_bytes().len()).map_err(|status| status.code())
+}
+
+#[tokio::test]
+async fn a_stream_flows_within_bounds_of_bytes_time_and_number() {
+    let calls = Arc::default();
+    let server = whole(Some(4), 1).0.layer(echo(&calls));
+    let open = async |parts| {
+        let Ok(answer) = server.clone().oneshot(parts).await;
+        answer
+    };
+    let some = open(streams(futures::stream::iter([b"abc" as &[u8]; 85]))).await;
+    assert_eq!(end(some).await, Ok(255));
+    let endless = open(streams(futures::stream::repeat(b"abc" as &[u8]))).await;
+    assert_eq!(end(endless).await, Err(Code::ResourceExhausted), "of 256 bytes");
+    let idle = open(streams(futures::stream::pending())).await;
+    let another = open(streams(futures::stream::pending())).await;
+    assert_eq!(end(idle).await, Err(Code::Unavailable), "it made room");
+    assert_eq!(end(another).await, Err(Code::DeadlineExceeded), "it has lasted for long");
 }
