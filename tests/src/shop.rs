@@ -25,11 +25,13 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::house::{Offer, OpenSale, Shopper, as_operator, draft_of, eventually, hire, make_sale};
 
+mod dev;
 mod role;
 mod rush;
 mod settings;
 mod stores;
 
+pub(crate) use dev::Dev;
 pub(crate) use role::{Role, binary, look, outcome};
 pub(crate) use rush::Rush;
 pub(crate) use stores::{Apart, Layout, OnSmallDisk, Stores};

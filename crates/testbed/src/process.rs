@@ -111,6 +111,14 @@ impl Process {
         }
     }
 
+    /// Asks it to end (SIGTERM); see [`Self::ends`].
+    ///
+    /// # Panics
+    /// If it doesn't run.
+    pub fn ask_to_end(&self) {
+        self.send(Signal::TERM);
+    }
+
     /// Asks it to end (SIGTERM), and returns when it has.
     ///
     /// # Panics

@@ -1,10 +1,14 @@
 //! Where the shared stores are, and the programs of which a test starts its own.
 //!
-//! `scripts/stores` writes it into `.stores/env` at the root of the workspace; a variable of the
-//! same name in the environment comes first. Nothing is guessed: what isn't named isn't there.
+//! `scripts/stores` writes it into `.stores/env` at the root of the workspace, and
+//! `scripts/client-tools` into `.client-tools/env`; a variable of the same name in the environment
+//! comes first. Nothing is guessed: what isn't named isn't there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+const STORES: &str = ".stores/env";
+const CLIENT_TOOLS: &str = ".client-tools/env";
 
 /// `redis://127.0.0.1:PORT`.
 ///
@@ -44,26 +48,38 @@ pub fn redis_server() -> PathBuf {
     installed("SECKILL_TEST_REDIS_SERVER")
 }
 
+/// A program by which people call the shop, such as `grpcurl`; `None` where it couldn't be
+/// installed.
+///
+/// # Panics
+/// If `scripts/client-tools` hasn't run.
+pub fn client_tool(name: &str) -> Option<PathBuf> {
+    let variable = format!("SECKILL_TEST_{}", name.to_uppercase());
+    let path = set(CLIENT_TOOLS, &variable);
+    let path = path.unwrap_or_else(|| panic!("run `scripts/client-tools` first: no {variable}"));
+    (!path.is_empty()).then(|| path.into())
+}
+
 /// A program or directory that `make stores` has installed.
 pub(crate) fn installed(name: &str) -> PathBuf {
     required(name).into()
 }
 
 fn required(name: &str) -> String {
-    find(name).unwrap_or_else(|| {
-        panic!("run `make stores` first: {name} is neither set nor in {}", env_file().display())
-    })
+    find(name)
+        .unwrap_or_else(|| panic!("run `make stores` first: {name} is neither set nor in {STORES}"))
 }
 
 fn find(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "tests have no configuration to enter through")]
-    let set = std::env::var(name).ok();
-    set.or_else(|| value(&fs::read_to_string(env_file()).ok()?, name))
-        .filter(|value| !value.is_empty())
+    set(STORES, name).filter(|value| !value.is_empty())
 }
 
-fn env_file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.stores/env")
+/// What the environment says, or this file of the workspace.
+fn set(file: &str, name: &str) -> Option<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file);
+    #[expect(clippy::disallowed_methods, reason = "tests have no configuration to enter through")]
+    let set = std::env::var(name).ok();
+    set.or_else(|| value(&fs::read_to_string(file).ok()?, name))
 }
 
 /// The value of `name` among lines of `NAME=value` or `NAME='value'`.

@@ -2,27 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
 
 use ids::ShardNo;
-use proto::{
-    inventory::v1::{
-        CountShardRequest, catalog_service_client::CatalogServiceClient,
-        inventory_service_client::InventoryServiceClient,
-    },
-    order::v1::{
-        CountShardRequest as CountRowsRequest, CountShardResponse as Rows,
-        order_service_client::OrderServiceClient,
-    },
-    user::v1::operator_service_client::OperatorServiceClient,
+use proto::order::v1::{
+    CountShardRequest as CountRowsRequest, CountShardResponse as Rows,
+    order_service_client::OrderServiceClient,
 };
-use serde::Deserialize;
 use tempfile::TempDir;
-use testbed::{Port, Process, Proxy};
+use testbed::Proxy;
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::transport::Channel;
 
@@ -31,8 +22,8 @@ use super::{
     figures::Figures,
 };
 use crate::{
-    house::{Offer, OpenSale, Shopper, eventually, hire, make_sale},
-    shop::{PATIENCE, binary},
+    house::{Offer, OpenSale, Shopper, eventually},
+    shop::{Dev, PATIENCE},
 };
 
 /// One at a time: they measure.
@@ -60,13 +51,10 @@ pub(super) struct Ground {
     pub(super) shoppers: Vec<Shopper>,
     buyers: Buyers,
     places: Places,
-    at: Addresses,
-    operator: String,
     // Before the directory, which its process uses.
-    process: Process,
+    dev: Dev,
     dir: TempDir,
     _way: Proxy,
-    _ports: [Port; 2],
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -81,15 +69,6 @@ pub(super) struct Places {
     pub(super) proxy: Ipv4Addr,
 }
 
-/// As `seckill dev` writes them.
-#[derive(Deserialize)]
-struct Addresses {
-    gateway: String,
-    inventory: String,
-    order: String,
-    user: String,
-}
-
 impl Ground {
     /// Starts the shop and makes a sale.
     pub(super) async fn open() -> Self {
@@ -100,55 +79,23 @@ impl Ground {
     pub(super) async fn open_with(knobs: BTreeMap<&str, &str>) -> Self {
         let turn = TURN.lock().await;
         let dir = tempfile::tempdir().expect("the temporary directory can be written");
-        let ports = [Port::claim(), Port::claim()];
-        let [addr, metrics] =
-            [&ports[0], &ports[1]].map(|port| SocketAddr::from(([127, 0, 0, 1], port.number())));
-        let data = dir.path().join("data");
-        let (listen, seen) = (addr.to_string(), metrics.to_string());
         let proxies = format!("{PROXY}/32");
-        let mut arguments = vec!["dev", "--listen", &listen, "--operators", "127.0.0.1:0"];
-        arguments.extend(["--metrics", &seen, "--trusted-proxies", &proxies, "--data"]);
-        arguments.push(data.to_str().expect("temporary directories have plain names"));
-        let mut process = Process::new(binary(), arguments, dir.path().join("log"));
+        let further = ["--trusted-proxies", &proxies];
+        let mut dev = Dev::new(&dir.path().join("data"), dir.path().join("log"), &further);
         for (name, value) in knobs {
-            process.set_env(name, value);
+            dev.process.set_env(name, value);
         }
-        let written = data.join("addresses.json");
-        process.start(PATIENCE, async || fs::exists(&written).unwrap_or(false)).await;
-
-        let at = fs::read_to_string(&written).expect("it was written");
-        let at: Addresses = serde_json::from_str(&at).expect("as it is written");
-        let operator = fs::read_to_string(data.join("operator.token")).expect("it was written");
-        let catalog = CatalogServiceClient::new(channel(&at.inventory));
-        let sale = make_sale(catalog, operator.trim(), OFFER).await;
-        let ledger = InventoryServiceClient::new(channel(&at.inventory));
-        eventually("the shard opens", PATIENCE, async || {
-            let shard_no = sale.shard.get();
-            ledger.clone().count_shard(CountShardRequest { shard_no }).await.ok()
-        })
-        .await;
-        let operators = OperatorServiceClient::new(channel(&at.user));
-        let gateway = channel(&at.gateway);
-        let shoppers = hire(operators, operator.trim(), SHOPPERS, &gateway).await;
-        let way = Proxy::to(&listen).await;
+        dev.start().await;
+        let sale = dev.sell(OFFER).await;
+        let shoppers = dev.hire(SHOPPERS).await;
+        let way = Proxy::to(&dev.public().to_string()).await;
         way.slow(WAY);
-        let far = channel(&format!("http://{}", way.addr()));
+        let far = Channel::from_shared(format!("http://{}", way.addr())).expect("a good URL");
+        let far = far.connect_lazy();
         let far = shoppers.iter().map(|near| Shopper { channel: far.clone(), ..near.clone() });
         let buyers = Buyers::new(far.collect(), sale.item_id.clone());
-        let operator = operator.trim().to_owned();
-        Self {
-            operator,
-            sale,
-            shoppers,
-            buyers,
-            places: Places { public: addr, metrics, proxy: PROXY },
-            at,
-            process,
-            dir,
-            _way: way,
-            _ports: ports,
-            _turn: turn,
-        }
+        let places = Places { public: dev.public(), metrics: dev.metrics(), proxy: PROXY };
+        Self { sale, shoppers, buyers, places, dev, dir, _way: way, _turn: turn }
     }
 
     /// The label by which figures name it.
@@ -167,7 +114,7 @@ impl Ground {
 
     /// A connection of its own to the public port.
     pub(super) fn channel(&self) -> Channel {
-        channel(&self.at.gateway)
+        self.dev.channel("gateway")
     }
 
     /// Purchases a second that are accepted in time while `attack` goes on.
@@ -182,13 +129,13 @@ impl Ground {
 
     /// More people with accounts of their own.
     pub(super) async fn hire(&self, count: u32) -> Vec<Shopper> {
-        let operators = OperatorServiceClient::new(channel(&self.at.user));
-        hire(operators, &self.operator, count, &self.channel()).await
+        self.dev.hire(count).await
     }
 
     /// A connection of its own to the public port, from that address.
     pub(super) fn channel_from(&self, address: Ipv4Addr) -> Channel {
-        let to = Channel::from_shared(self.at.gateway.clone()).expect("a good URL");
+        let to = Channel::from_shared(format!("http://{}", self.places.public));
+        let to = to.expect("a good URL");
         to.local_address(Some(address.into())).connect_lazy()
     }
 
@@ -199,16 +146,16 @@ impl Ground {
 
     /// The most bytes of the process that are resident at a time while `doing` goes on.
     pub(super) async fn memory_max<T>(&self, doing: impl Future<Output = T>) -> (T, f64) {
-        self.process.forget_resident_bytes_max();
+        self.dev.process.forget_resident_bytes_max();
         let done = doing.await;
         #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
-        let max = self.process.resident_bytes_max() as f64;
+        let max = self.dev.process.resident_bytes_max() as f64;
         (done, max)
     }
 
     /// What the books have of the sale, counted row by row.
     pub(super) async fn rows(&self, shard: ShardNo) -> Rows {
-        let mut books = OrderServiceClient::new(channel(&self.at.order));
+        let mut books = OrderServiceClient::new(self.dev.channel("order"));
         let rows = books.count_shard(CountRowsRequest { shard_no: shard.get() }).await;
         rows.expect("the books answer").into_inner()
     }
@@ -223,10 +170,6 @@ impl Ground {
         })
         .await;
     }
-}
-
-fn channel(url: &str) -> Channel {
-    Channel::from_shared(url.to_owned()).expect("a good URL").connect_lazy()
 }
 
 impl Drop for Ground {
