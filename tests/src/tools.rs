@@ -5,8 +5,13 @@
 mod buf;
 mod ghz;
 mod grpcurl;
+mod openapi;
 
-use std::{path::PathBuf, process::Output};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,20 +31,29 @@ struct Tool {
 impl Tool {
     /// `None` where it couldn't be installed.
     fn find(name: &str) -> Option<Self> {
-        client_tool(name).map(|program| Self { program })
+        client_tool(name).map(|dir| Self { program: dir.join(name) })
     }
 
     /// Runs it to its end.
     async fn run(&self, arguments: &[&str]) -> Said {
-        let mut command = Command::new(&self.program);
-        let output = command.args(arguments).kill_on_drop(true).output();
-        let output = tokio::time::timeout(PATIENCE, output).await;
-        let Output { status, stdout, stderr } = output
-            .unwrap_or_else(|_| panic!("{arguments:?} hasn't ended after {PATIENCE:?}"))
-            .expect("the program can be run");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it speaks UTF-8");
-        Said { ended_well: status.success(), answer: text(stdout), complaint: text(stderr) }
+        run(Path::new("."), &self.program, arguments).await
     }
+}
+
+/// Runs a program in that directory to its end.
+async fn run(
+    place: &Path,
+    program: impl AsRef<OsStr>,
+    arguments: &[impl AsRef<OsStr> + std::fmt::Debug],
+) -> Said {
+    let mut command = Command::new(program);
+    let output = command.current_dir(place).args(arguments).kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, output).await;
+    let Output { status, stdout, stderr } = output
+        .unwrap_or_else(|_| panic!("{arguments:?} hasn't ended after {PATIENCE:?}"))
+        .expect("the program can be run");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it speaks UTF-8");
+    Said { ended_well: status.success(), answer: text(stdout), complaint: text(stderr) }
 }
 
 /// What a program has printed.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::port::Port;
 use crate::process::Process;
 use crate::proxy::Proxy;
-use crate::running::installed;
+use crate::running::{installed, java};
 
 /// How long it may take to start or stop. It needs 2 s on an idle machine; 60 s are for a busy one.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,7 +73,7 @@ impl Kafka {
         let mut arguments = java_arguments();
         arguments.extend(["kafka.Kafka".to_owned(), settings.display().to_string()]);
         let log = dir.path().join("kafka.log");
-        let process = Process::new(installed("SECKILL_TEST_JAVA"), arguments, log);
+        let process = Process::new(java(), arguments, log);
         let mut kafka = Self { process, port, _controller: controller, dir };
         kafka.start_again().await;
         kafka
@@ -217,7 +217,7 @@ fn java_arguments() -> Vec<String> {
 fn format_storage(settings: &Path) {
     // 16 bytes in base64 without padding, of which the last character holds four bits of zeros.
     let cluster_id = format!("{:.21}A", Uuid::new_v4().simple().to_string());
-    let formatted = Command::new(installed("SECKILL_TEST_JAVA"))
+    let formatted = Command::new(java())
         .args(java_arguments())
         .args(["kafka.tools.StorageTool", "format", "--cluster-id", &cluster_id, "--config"])
         .arg(settings)

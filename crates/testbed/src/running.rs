@@ -48,16 +48,24 @@ pub fn redis_server() -> PathBuf {
     installed("SECKILL_TEST_REDIS_SERVER")
 }
 
-/// A program by which people call the shop, such as `grpcurl`; `None` where it couldn't be
-/// installed.
+/// The directory of a program by which people call the shop, such as `grpcurl`; `None` where it
+/// couldn't be installed.
 ///
 /// # Panics
 /// If `scripts/client-tools` hasn't run.
 pub fn client_tool(name: &str) -> Option<PathBuf> {
-    let variable = format!("SECKILL_TEST_{}", name.to_uppercase());
+    let variable = format!("SECKILL_TEST_{}", name.to_uppercase().replace('-', "_"));
     let path = set(CLIENT_TOOLS, &variable);
     let path = path.unwrap_or_else(|| panic!("run `scripts/client-tools` first: no {variable}"));
     (!path.is_empty()).then(|| path.into())
+}
+
+/// The program `java`, which runs Kafka and may run other things.
+///
+/// # Panics
+/// If `make stores` hasn't run.
+pub fn java() -> PathBuf {
+    installed("SECKILL_TEST_JAVA")
 }
 
 /// A program or directory that `make stores` has installed.

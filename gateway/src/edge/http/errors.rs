@@ -85,32 +85,92 @@ pub(super) struct RpcStatus {
     details: Vec<Detail>,
 }
 
-/// One of the messages of `google/rpc/error_details.proto`.
+/// One of the messages of `google/rpc/error_details.proto`; `@type` says which.
 #[derive(Serialize, Deserialize, ToSchema)]
-#[serde(tag = "@type", deny_unknown_fields)]
+#[serde(untagged)]
+#[schema(discriminator(property_name = "@type", mapping(
+    ("type.googleapis.com/google.rpc.ErrorInfo" = "#/components/schemas/ErrorInfo"),
+    ("type.googleapis.com/google.rpc.RetryInfo" = "#/components/schemas/RetryInfo"),
+    ("type.googleapis.com/google.rpc.BadRequest" = "#/components/schemas/BadRequest"),
+    ("type.googleapis.com/google.rpc.QuotaFailure" = "#/components/schemas/QuotaFailure"),
+)))]
 enum Detail {
-    /// Why, for programs.
+    ErrorInfo(ErrorInfo),
+    RetryInfo(RetryInfo),
+    BadRequest(BadRequest),
+    QuotaFailure(QuotaFailure),
+}
+
+/// Why, for programs.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ErrorInfo {
+    #[serde(rename = "@type")]
+    #[schema(inline)]
+    kind: ErrorInfoType,
+    /// Of `seckill.error.v1.ErrorReason`, without its prefix. More may be added.
+    #[schema(example = "SOLD_OUT")]
+    reason: String,
+    #[schema(example = "seckill")]
+    domain: String,
+    /// Such as `opens_at` of NOT_OPEN, `limit` of LIMIT_REACHED.
+    metadata: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+enum ErrorInfoType {
     #[serde(rename = "type.googleapis.com/google.rpc.ErrorInfo")]
-    ErrorInfo {
-        /// Of `seckill.error.v1.ErrorReason`, without its prefix: `SOLD_OUT`.
-        reason: String,
-        /// `seckill`.
-        domain: String,
-        /// Such as `opens_at` of NOT_OPEN, `limit` of LIMIT_REACHED.
-        metadata: BTreeMap<String, String>,
-    },
-    /// When to come back; the header `retry-after` says the same in whole seconds.
-    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo", rename_all = "camelCase")]
-    RetryInfo {
-        /// Seconds, as `0.300s`.
-        retry_delay: String,
-    },
-    /// What of the request is wrong.
-    #[serde(rename = "type.googleapis.com/google.rpc.BadRequest", rename_all = "camelCase")]
-    BadRequest { field_violations: Vec<FieldViolation> },
-    /// Which limit was reached.
+    It,
+}
+
+/// When to come back; the header `retry-after` says the same in whole seconds.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RetryInfo {
+    #[serde(rename = "@type")]
+    #[schema(inline)]
+    kind: RetryInfoType,
+    /// Seconds, as proto3 writes a duration.
+    #[schema(example = "0.300s")]
+    retry_delay: String,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+enum RetryInfoType {
+    #[serde(rename = "type.googleapis.com/google.rpc.RetryInfo")]
+    It,
+}
+
+/// What of the request is wrong.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct BadRequest {
+    #[serde(rename = "@type")]
+    #[schema(inline)]
+    kind: BadRequestType,
+    field_violations: Vec<FieldViolation>,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+enum BadRequestType {
+    #[serde(rename = "type.googleapis.com/google.rpc.BadRequest")]
+    It,
+}
+
+/// Which limit was reached.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct QuotaFailure {
+    #[serde(rename = "@type")]
+    #[schema(inline)]
+    kind: QuotaFailureType,
+    violations: Vec<QuotaViolation>,
+}
+
+#[derive(Serialize, Deserialize, ToSchema)]
+enum QuotaFailureType {
     #[serde(rename = "type.googleapis.com/google.rpc.QuotaFailure")]
-    QuotaFailure { violations: Vec<QuotaViolation> },
+    It,
 }
 
 #[derive(Serialize, Deserialize, ToSchema)]

@@ -51,7 +51,7 @@ pub(super) struct Stock {
 
 /// Events `stock`: what is left of an item, then each change, at most some ten a second. The stream
 /// ends with the sale, or after some minutes; open another.
-#[utoipa::path(get, path = "/v1/items/{item_id}/events", tag = "sales",
+#[utoipa::path(get, path = "/v1/items/{item_id}/events", operation_id = "watchItem", tag = "sales",
     params(("item_id" = String, Path, format = "uuid")),
     responses(
         (status = 200, body = Stock, content_type = "text/event-stream",
@@ -77,7 +77,8 @@ pub(super) async fn of_item(
 /// Events `order`: the order's state, then each change, to the final one. A browser's `EventSource`
 /// can't send a token; there, read the body of a `fetch` as a stream. Tokens aren't taken from the
 /// URL, which stands in logs and histories.
-#[utoipa::path(get, path = "/v1/orders/{order_id}/events", tag = "orders",
+#[utoipa::path(get, path = "/v1/orders/{order_id}/events",
+    operation_id = "watchOrder", tag = "orders",
     security(("token" = [])),
     params(
         ("order_id" = String, Path, format = "uuid"),

@@ -7,7 +7,8 @@ use http::{HeaderValue, header};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        ContentBuilder, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Response,
+        ResponseBuilder, Type,
         path::Operation,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -30,6 +31,14 @@ use super::{events, orders, people, purchases, sales, tickets};
         people::register, people::sign_in, people::refresh, people::sign_out,
         tickets::issue, purchases::purchase,
         orders::list, orders::get, events::of_order,
+    ),
+    servers((url = "/", description = "The gateway that this document comes from")),
+    tags(
+        (name = "sales", description = "The shop window"),
+        (name = "people", description = "Accounts and sessions"),
+        (name = "buying", description = "A ticket, and what it buys"),
+        (name = "orders", description = "What became of purchases"),
+        (name = "about", description = "This document"),
     ),
     modifiers(&Token, &Anywhere),
 )]
@@ -77,6 +86,29 @@ fn tell_refusals(operation: &mut Operation) {
     for (status, why) in told {
         operation.responses.responses.insert(status.to_owned(), refusal(why));
     }
+    for (status, answer) in &mut operation.responses.responses {
+        let (header, told) = match &**status {
+            "429" | "503" => ("retry-after", when_to_come_back()),
+            "401" => ("www-authenticate", asks_for_a_token()),
+            _ => continue,
+        };
+        if let RefOr::T(answer) = answer {
+            answer.headers.insert(header.to_owned(), told.into());
+        }
+    }
+}
+
+fn when_to_come_back() -> Header {
+    header(Type::Integer, "Whole seconds; RetryInfo says it more exactly")
+}
+
+fn asks_for_a_token() -> Header {
+    header(Type::String, "Bearer")
+}
+
+fn header(of: Type, says: &str) -> Header {
+    let schema = ObjectBuilder::new().schema_type(of);
+    HeaderBuilder::new().schema(Some(schema)).description(Some(says)).build()
 }
 
 fn refusal(why: &str) -> RefOr<Response> {
@@ -91,7 +123,7 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "about", responses(
+#[utoipa::path(get, path = "/openapi.json", operation_id = "getOpenApi", tag = "about", responses(
     (status = 200, content_type = "application/json", description = "This document"),
 ))]
 pub(super) async fn get() -> ([(header::HeaderName, HeaderValue); 2], Bytes) {

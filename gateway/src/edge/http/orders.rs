@@ -61,9 +61,10 @@ enum OrderState {
 }
 
 /// The caller's orders, the newest first.
-#[utoipa::path(get, path = "/v1/orders", tag = "orders", params(Page), security(("token" = [])),
+#[utoipa::path(get, path = "/v1/orders",
+    operation_id = "listOrders", tag = "orders", params(Page), security(("token" = [])),
     responses(
-        (status = 200, body = Orders),
+        (status = 200, body = Orders, description = "A page of them"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 401, body = RpcStatus, description = "UNAUTHENTICATED"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
@@ -83,14 +84,15 @@ pub(super) async fn list(
 }
 
 /// What became of an order. Without its ticket, only an order in the books is told of.
-#[utoipa::path(get, path = "/v1/orders/{order_id}", tag = "orders", security(("token" = [])),
+#[utoipa::path(get, path = "/v1/orders/{order_id}",
+    operation_id = "getOrder", tag = "orders", security(("token" = [])),
     params(
         ("order_id" = String, Path, format = "uuid"),
         ("seckill-ticket" = Option<String>, Header, description = "The order's ticket. A header, \
             since URLs stand in logs and histories, and a ticket is a secret"),
     ),
     responses(
-        (status = 200, body = Order),
+        (status = 200, body = Order, description = "The order"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT, TICKET_INVALID"),
         (status = 401, body = RpcStatus, description = "UNAUTHENTICATED"),
         (status = 404, body = RpcStatus, description = "NOT_FOUND"),

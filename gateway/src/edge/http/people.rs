@@ -53,9 +53,10 @@ pub(super) struct RefreshToken {
 }
 
 /// Makes an account.
-#[utoipa::path(post, path = "/v1/accounts", tag = "people", request_body = Credentials,
+#[utoipa::path(post, path = "/v1/accounts",
+    operation_id = "register", tag = "people", request_body = Credentials,
     responses(
-        (status = 201, body = Account),
+        (status = 201, body = Account, description = "The account"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 409, body = RpcStatus, description = "ALREADY_EXISTS"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
@@ -72,9 +73,10 @@ pub(super) async fn register(
 }
 
 /// Signs in: opens a session. An unknown e-mail and a wrong password get the same answer.
-#[utoipa::path(post, path = "/v1/sessions", tag = "people", request_body = Credentials,
+#[utoipa::path(post, path = "/v1/sessions",
+    operation_id = "signIn", tag = "people", request_body = Credentials,
     responses(
-        (status = 201, body = Session),
+        (status = 201, body = Session, description = "A session and its tokens"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 401, body = RpcStatus, description = "BAD_CREDENTIALS"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
@@ -99,9 +101,10 @@ pub(super) async fn sign_in(
 
 /// Gives the next tokens of a session. The refresh token is spent by that; one that comes back
 /// later ends the session, since somebody has copied it.
-#[utoipa::path(post, path = "/v1/sessions/refresh", tag = "people", request_body = RefreshToken,
+#[utoipa::path(post, path = "/v1/sessions/refresh",
+    operation_id = "refreshSession", tag = "people", request_body = RefreshToken,
     responses(
-        (status = 200, body = Session),
+        (status = 200, body = Session, description = "The session with new tokens"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 401, body = RpcStatus, description = "SESSION_ENDED"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
@@ -125,7 +128,8 @@ pub(super) async fn refresh(
 /// Ends the session that a refresh token is of. Access tokens that it gave hold until they expire.
 /// No DELETE: the token is what names the session, it has no place in a URL, and the body of a
 /// DELETE may get lost on the way.
-#[utoipa::path(post, path = "/v1/sessions/end", tag = "people", request_body = RefreshToken,
+#[utoipa::path(post, path = "/v1/sessions/end",
+    operation_id = "signOut", tag = "people", request_body = RefreshToken,
     responses(
         (status = 204, description = "It is over"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),

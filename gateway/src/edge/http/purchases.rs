@@ -39,7 +39,8 @@ enum PurchaseState {
 
 /// Tries to buy with a ticket. However often it is sent, there is one order; with each retry,
 /// `attempt` grows. No answer, and 504, mean unknown: ask for the order with the ticket.
-#[utoipa::path(post, path = "/v1/purchases", tag = "buying", request_body = Purchase,
+#[utoipa::path(post, path = "/v1/purchases",
+    operation_id = "purchase", tag = "buying", request_body = Purchase,
     security(("token" = [])),
     responses(
         (status = 201, body = Purchased, description = "ACCEPTED, a promise",

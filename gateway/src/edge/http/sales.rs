@@ -82,8 +82,9 @@ pub(super) enum Availability {
 }
 
 /// Sales, the newest first. Up to a second old.
-#[utoipa::path(get, path = "/v1/sales", tag = "sales", params(Page), responses(
-    (status = 200, body = Sales),
+#[utoipa::path(get, path = "/v1/sales",
+    operation_id = "listSales", tag = "sales", params(Page), responses(
+    (status = 200, body = Sales, description = "A page of them"),
     (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
     (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),
 ))]
@@ -103,10 +104,10 @@ pub(super) async fn list(
 }
 
 /// One sale with its items and what is left of them. Up to a second old.
-#[utoipa::path(get, path = "/v1/sales/{sale_id}", tag = "sales",
+#[utoipa::path(get, path = "/v1/sales/{sale_id}", operation_id = "getSale", tag = "sales",
     params(("sale_id" = String, Path, format = "uuid")),
     responses(
-        (status = 200, body = Sale),
+        (status = 200, body = Sale, description = "The sale"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 404, body = RpcStatus, description = "NOT_FOUND"),
         (status = 503, body = RpcStatus, description = "UPSTREAM_UNAVAILABLE, OVERLOADED"),

@@ -41,10 +41,11 @@ pub(super) struct Ticket {
 
 /// Signs the right to try to buy. Nothing is kept: asked again in the same words, it is a ticket
 /// for the same order.
-#[utoipa::path(post, path = "/v1/tickets", tag = "buying", request_body = Wish,
+#[utoipa::path(post, path = "/v1/tickets",
+    operation_id = "issueTicket", tag = "buying", request_body = Wish,
     security(("token" = [])),
     responses(
-        (status = 200, body = Ticket),
+        (status = 200, body = Ticket, description = "The ticket"),
         (status = 400, body = RpcStatus, description = "INVALID_INPUT"),
         (status = 401, body = RpcStatus, description = "UNAUTHENTICATED"),
         (status = 404, body = RpcStatus, description = "NOT_FOUND"),

@@ -61,6 +61,7 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
         "additionalProperties",
         "allOf",
         "description",
+        "discriminator",
         "enum",
         "example",
         "format",
