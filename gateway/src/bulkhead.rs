@@ -39,9 +39,11 @@ impl Sale {
 }
 
 impl Bulkhead {
-    /// Whether a purchase of `sale` may take one of `places`. If so, [`Bulkhead::leave`] must
-    /// follow.
-    pub(crate) fn enter(&mut self, sale: SaleId, places: usize, now: Duration) -> bool {
+    /// Lets a purchase of `sale` take one of `places`; [`Bulkhead::leave`] must follow. Answers with
+    /// the surplus of the others: what they have taken while there were more places, beyond what
+    /// they would get now. They keep it until it ends, and it is no reason to refuse this one.
+    /// `None`: it may not.
+    pub(crate) fn enter(&mut self, sale: SaleId, places: usize, now: Duration) -> Option<usize> {
         self.sales.retain(|_, sale| {
             sale.in_flight > 0 || now.saturating_sub(sale.seen_at) < FORGOTTEN_AFTER
         });
@@ -51,15 +53,18 @@ impl Bulkhead {
         let in_flight = own.in_flight as f64;
 
         let fair = places as f64 / self.sales.len() as f64;
-        let others = self.sales.iter().filter(|(id, _)| **id != sale);
-        let kept: f64 = others.map(|(_, other)| (other.wants(now) * 1.5 + ROOM).min(fair)).sum();
         let few = FEW.min(places as f64).max(1.0);
+        let (mut kept, mut surplus) = (0.0, 0);
+        for (_, other) in self.sales.iter().filter(|(id, _)| **id != sale) {
+            kept += (other.wants(now) * 1.5 + ROOM).min(fair);
+            surplus += other.in_flight.saturating_sub(fair.max(few) as usize);
+        }
         let allowed = (places as f64 - kept).max(fair).max(few);
         let may = in_flight + 1.0 <= allowed;
         if may && let Some(own) = self.sales.get_mut(&sale) {
             own.in_flight += 1;
         }
-        may
+        may.then_some(surplus)
     }
 
     /// A purchase of `sale` has ended.

@@ -6,7 +6,7 @@
 //! what ended and when. It doesn't know who asks; see `layers/adaptive.rs` for that.
 //!
 //! It is lowered by nothing that passes by itself: a store, or the machine, that stood still for a
-//! moment makes a window slow, or two, and works off what waited. And it isn't lowered below what
+//! moment makes a window slow, or two, and works off what waited; then as many are answered in time. And it isn't lowered below what
 //! ends within the latency that it allows at the best pace of late: slow windows say that there is
 //! a queue, not that less can be done. To refuse costs time too, where it is short already: without
 //! that bound refusals made purchases slower, and slower purchases made refusals, until nearly
@@ -20,9 +20,10 @@ use crate::pace::Pace;
 /// has a queue of what it once could do as long as that.
 const BEST_HALF_LIFE_S: f64 = 3.0;
 
-/// So many slow windows in a row are a queue that doesn't go away by itself. With one, a process
-/// that was replaced under load took a limit of 256 places to the least, and buyers were refused
-/// for seconds.
+/// So many slow windows are a queue that doesn't go away by itself, unless as many are answered in
+/// time between them. With one, a process that was replaced under load took a limit of 256 places
+/// to the least, and buyers were refused for seconds. In a row they needn't be: where one sale has a
+/// queue and another has none, windows in which but a few of the second were answered come between.
 const SLOW_WINDOWS: u32 = 3;
 
 /// What a [`Limit`] goes by.
@@ -64,8 +65,10 @@ pub(crate) struct Limit {
     unloaded: Option<Duration>,
     /// When latency was last one that is allowed; later by the lulls since.
     confirmed_at: Duration,
-    /// In a row, the last one too.
+    /// Since as many were answered in time as had been slow.
     slow_windows: u32,
+    /// Answers of those that have yet to be made up for.
+    slow_answers: u32,
     /// Of answers.
     pace: Pace,
     /// The highest of those, a second, as of the last window's end.
@@ -101,6 +104,7 @@ impl Limit {
             unloaded: None,
             confirmed_at: Duration::ZERO,
             slow_windows: 0,
+            slow_answers: 0,
             pace: Pace::default(),
             best_per_s: 0.0,
             phase: Phase::Steady,
@@ -164,11 +168,12 @@ impl Limit {
                 self.confirmed_at = now;
                 self.phase = Phase::Steady;
             }
-            Phase::Steady => self.adapt(mean, window.in_flight_max, now),
+            Phase::Steady => self.adapt(mean, window, now),
         }
     }
 
-    fn adapt(&mut self, mean: Duration, in_flight_max: usize, now: Duration) {
+    fn adapt(&mut self, mean: Duration, window: Window, now: Duration) {
+        let Window { answered, in_flight_max, .. } = window;
         // What wasn't used by half says nothing about the limit, but it shows an unloaded system.
         let was_used = in_flight_max as f64 * 2.0 >= self.places;
         let unloaded = match self.unloaded {
@@ -179,6 +184,10 @@ impl Limit {
         self.unloaded = Some(unloaded);
         let allowed = unloaded.mul_f64(self.rules.stretch).max(unloaded + self.rules.unhurried);
         if mean <= allowed {
+            self.slow_answers = self.slow_answers.saturating_sub(answered);
+            if self.slow_answers > 0 {
+                return;
+            }
             self.confirmed_at = now;
             self.slow_windows = 0;
             if was_used || self.places < self.rules.places_first as f64 {
@@ -192,7 +201,10 @@ impl Limit {
             self.phase = Phase::Measuring { has_drained: false };
             return;
         }
-        self.slow_windows += 1;
+        self.slow_windows = self.slow_windows.saturating_add(1);
+        // No more than these windows had, or a long rush would be remembered for as long.
+        let remembered = answered.saturating_mul(SLOW_WINDOWS);
+        self.slow_answers = self.slow_answers.saturating_add(answered).min(remembered);
         if self.slow_windows >= SLOW_WINDOWS {
             let (allowed, mean) = (allowed.as_secs_f64(), mean.as_secs_f64());
             // What was never used can't have been the measure: a limit that was far too high comes

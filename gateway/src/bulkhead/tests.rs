@@ -12,7 +12,7 @@ fn sale(number: u8) -> SaleId {
 
 /// How many of `tries` get in.
 fn enter(bulkhead: &mut Bulkhead, number: u8, tries: usize, now: Duration) -> usize {
-    (0..tries).filter(|_| bulkhead.enter(sale(number), 100, now)).count()
+    (0..tries).filter(|_| bulkhead.enter(sale(number), 100, now).is_some()).count()
 }
 
 #[test]
@@ -59,11 +59,22 @@ fn who_comes_late_gets_a_place_as_soon_as_one_is_free() {
 #[test]
 fn a_few_are_no_rush_however_few_places_there_are() {
     let mut bulkhead = Bulkhead::default();
-    let mut enter =
-        |number, places| (0..100).filter(|_| bulkhead.enter(sale(number), places, at(0))).count();
+    let mut enter = |number, places| {
+        (0..100).filter(|_| bulkhead.enter(sale(number), places, at(0)).is_some()).count()
+    };
     assert_eq!(enter(1, 20), 20);
     assert_eq!(enter(2, 20), 16);
     assert_eq!(enter(3, 4), 4, "but no more than there are");
+}
+
+#[test]
+fn what_a_rush_took_while_there_were_more_places_is_told_apart() {
+    let mut bulkhead = Bulkhead::default();
+    assert_eq!(enter(&mut bulkhead, 1, 500, at(0)), 100);
+    assert_eq!(bulkhead.enter(sale(2), 20, at(1)), Some(84), "16 of them it would get now");
+    assert_eq!(bulkhead.enter(sale(1), 20, at(1)), None);
+    (0..90).for_each(|_| bulkhead.leave(sale(1)));
+    assert_eq!(bulkhead.enter(sale(2), 20, at(2)), Some(0));
 }
 
 #[test]

@@ -240,6 +240,31 @@ fn who_comes_after_a_standstill_is_not_refused() {
     }
 }
 
+/// The queue of one sale is answered in large batches; between them, a few of another sale that has
+/// none are answered at once.
+#[test]
+fn quick_purchases_of_another_sale_do_not_hide_a_queue() {
+    let mut limit = Limit::new(RULES);
+    let mut now = Duration::ZERO;
+    let mut window = |times: u32, took: Duration| {
+        for _ in 0..times {
+            now += RULES.window / times;
+            limit.saw(Ended::Answered(took), limit.places(), now);
+        }
+        limit.places()
+    };
+    let before = (0..20).map(|_| window(30, SERVICE)).max().expect("some");
+    let mut places = before;
+    for _ in 0..6 {
+        window(200, SERVICE * 70);
+        places = (0..3).map(|_| window(30, SERVICE)).min().expect("some");
+    }
+    assert!(places < before / 4, "{places} of {before}");
+    // And when the queue is gone, that is seen as soon.
+    let after = (0..40).map(|_| window(200, SERVICE)).max().expect("some");
+    assert!(after > places * 2, "{after} after {places}");
+}
+
 #[test]
 fn jitter_is_no_overload() {
     let mut world = World::new();

@@ -101,6 +101,12 @@ impl Limiter {
 
     /// A place for a call, if there is one.
     pub(crate) fn enter(self: &Arc<Self>, class: Class) -> Option<Place> {
+        self.enter_beside(class, 0)
+    }
+
+    /// The same, for a purchase that isn't to answer for so many that were let in when there were
+    /// more places.
+    pub(crate) fn enter_beside(self: &Arc<Self>, class: Class, surplus: usize) -> Option<Place> {
         let mut state = self.lock();
         let (places, own) = (state.limit.places(), state.in_flight[class as usize]);
         let purchases = state.in_flight[Class::Purchase as usize];
@@ -110,7 +116,7 @@ impl Limiter {
             // The layer above ([`super::shares`]) lets in as many as there are places, and beyond
             // that only sales that have less than their part or but a few. This bounds those, and
             // what has no share.
-            Class::Purchase => own < places * 2,
+            Class::Purchase => own < places * 2 + surplus,
             Class::Ticket => purchases + own < part(self.settings.ticket_percent),
             Class::Browse => purchases + own < part(self.settings.browse_percent),
             Class::SignIn => purchases + own < part(self.settings.sign_in_percent),

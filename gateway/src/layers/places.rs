@@ -14,6 +14,7 @@ use tower::{Layer, Service};
 use super::{
     adaptive::{Class, Limiter},
     genuine::Opened,
+    shares::Share,
 };
 use crate::{call::Call, domain::refusal::Refusal};
 
@@ -58,7 +59,8 @@ where
     }
 
     fn call(&mut self, mut call: Call<Opened>) -> Self::Future {
-        match self.limiter.enter(Class::Purchase) {
+        let surplus = call.caller.room.share.as_ref().map_or(0, Share::surplus);
+        match self.limiter.enter_beside(Class::Purchase, surplus) {
             Some(place) => {
                 call.caller.room.place = Some(place);
                 Either::Right(self.inner.call(call))

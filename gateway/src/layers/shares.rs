@@ -42,8 +42,8 @@ impl Shares {
 
     fn enter(self: &Arc<Self>, sale: SaleId) -> Option<Share> {
         let (places, now) = (self.limiter.places(), self.clock.now());
-        let may = self.lock().enter(sale, places, now);
-        may.then(|| Share { sale, all: Arc::clone(self) })
+        let surplus = self.lock().enter(sale, places, now)?;
+        Some(Share { sale, surplus, all: Arc::clone(self) })
     }
 
     // Only this core comes here, so nobody waits.
@@ -57,7 +57,16 @@ impl Shares {
 #[derive(Debug)]
 pub(crate) struct Share {
     sale: SaleId,
+    /// Of the other sales, as it entered.
+    surplus: usize,
     all: Arc<Shares>,
+}
+
+impl Share {
+    /// Places that other sales had taken beyond what they would get, see [`Bulkhead::enter`].
+    pub(crate) fn surplus(&self) -> usize {
+        self.surplus
+    }
 }
 
 impl Drop for Share {

@@ -75,7 +75,7 @@ impl Seen {
         self.latencies[self.latencies.len() * 99 / 100]
     }
 
-    fn p50(&self) -> Duration {
+    pub(super) fn p50(&self) -> Duration {
         self.latencies[self.latencies.len() / 2]
     }
 
