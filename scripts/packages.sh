@@ -43,13 +43,23 @@ install_packages() {
 policy=/usr/sbin/policy-rc.d
 policy_mark='# of seckill, only while it installs'
 
-# As install_packages, and no service is started by it. An administrator's policy is left in force.
+# As install_packages, and no service is started by it, neither now nor when the machine starts. An
+# administrator's policy is left in force.
 install_without_starting() {
   (
     trap permit_starting EXIT
     forbid_starting
+    before=$(enabled_services)
     install_packages "$@"
+    for service in $(comm -13 <(echo "$before") <(enabled_services)); do
+      as_root systemctl --quiet disable "$service" >&2
+    done
   )
+}
+
+# Those that start with the machine, where it has systemd.
+enabled_services() {
+  find /etc/systemd/system/multi-user.target.wants -name '*.service' -printf '%f\n' 2>/dev/null | sort
 }
 
 forbid_starting() {

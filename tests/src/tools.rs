@@ -5,7 +5,9 @@
 mod buf;
 mod ghz;
 mod grpcurl;
+mod nginx;
 mod openapi;
+mod promtool;
 
 use std::{
     ffi::OsStr,

@@ -6,6 +6,7 @@
 //! What a label says is the promise of who sets it: no person, no token, no free text.
 
 mod histogram;
+mod plain_text;
 mod port;
 mod process;
 

@@ -45,6 +45,8 @@ pub(crate) enum Refusal {
         /// About how long to stay away.
         wait: Duration,
     },
+    /// This server is going away, and a stream of it ends.
+    Stopping,
     /// A service behind the door can't answer.
     UpstreamUnavailable {
         /// About how long to stay away.

@@ -18,6 +18,9 @@ use crate::domain::refusal::{BadField, Refusal};
 const LOADING_WAIT: Duration = Duration::from_millis(500);
 /// An operator's pause lasts longer than a load.
 const PAUSED_WAIT: Duration = Duration::from_secs(2);
+/// A balancer has turned to another server by then; those whose streams end together shall not come
+/// back together.
+const STOPPING_WAIT: Duration = Duration::from_secs(1);
 /// Those who were refused together for their rate come back within about this.
 const RATE_SPREAD: Duration = Duration::from_millis(200);
 
@@ -128,6 +131,10 @@ fn detailed(refusal: Refusal) -> Detailed {
                 // Not before there is some of it again.
                 .retry_after(wait + jittered(RATE_SPREAD))
         }
+        Refusal::Stopping => {
+            let message = "this server is stopping; another one has the stream";
+            later(Stopping, message, STOPPING_WAIT)
+        }
         Refusal::UpstreamUnavailable { wait } => {
             later(UpstreamUnavailable, "a service behind the door can't answer", wait)
         }
@@ -174,6 +181,7 @@ mod tests {
             (Refusal::Loading, Unavailable, "LOADING"),
             (Refusal::Paused, Unavailable, "PAUSED"),
             (Refusal::FULL, Unavailable, "OVERLOADED"),
+            (Refusal::Stopping, Unavailable, "STOPPING"),
             (Refusal::NO_ANSWER, Unavailable, "UPSTREAM_UNAVAILABLE"),
             (rate_limited(), ResourceExhausted, "RATE_LIMITED"),
         ];

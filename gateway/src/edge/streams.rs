@@ -7,6 +7,7 @@ use chassis::Stopper;
 use futures::{StreamExt as _, stream::BoxStream};
 use tonic::Status;
 
+use super::status::status;
 use crate::{
     domain::refusal::Refusal,
     watch::{Full, News, Watching},
@@ -23,15 +24,24 @@ pub(super) fn refusal(full: Full, whose: &'static str) -> Refusal {
     }
 }
 
-/// When a stream is over though nothing final was told.
-pub(super) type End = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+/// When a stream is over though nothing final was told, and why.
+pub(super) type End = Pin<Box<dyn Future<Output = Over> + Send + 'static>>;
+
+/// Why a stream is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// Its server goes away: its client is told so, and comes back to another.
+    Stopping,
+    /// It has lasted for long.
+    Lasted,
+}
 
 /// With the server, or after `limit`.
 pub(super) fn end(stopper: Stopper, limit: Duration) -> End {
     Box::pin(async move {
         tokio::select! {
-            () = stopper.stopped() => {}
-            () = tokio::time::sleep(limit) => {}
+            () = stopper.stopped() => Over::Stopping,
+            () = tokio::time::sleep(limit) => Over::Lasted,
         }
     })
 }
@@ -59,7 +69,13 @@ where
             Step::First => watching.now(),
             Step::Next => tokio::select! {
                 biased;
-                () = &mut end => return None,
+                over = &mut end => match over {
+                    Over::Stopping => {
+                        let told = Err(status(Refusal::Stopping));
+                        return Some((told, (watching, end, say, Step::Over)));
+                    }
+                    Over::Lasted => return None,
+                },
                 news = watching.change() => news,
             },
             Step::Over => return None,

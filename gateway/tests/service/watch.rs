@@ -99,7 +99,9 @@ async fn streams_end_on_a_stop_and_do_not_hold_it_up() {
     let mut stream = watch(&buyer, "", &ticket.text).await.unwrap();
     assert_eq!(next(&mut stream).await, Some(OrderState::NotPlaced));
     stage.stopper.stop();
-    assert_eq!(next(&mut stream).await, None);
+    let end = tokio::time::timeout(PATIENCE, stream.message()).await.expect("it ends");
+    let stopping = (tonic::Code::Unavailable, "STOPPING".to_owned(), true);
+    assert_eq!(said(end.map(drop)), stopping, "its client comes back to another server");
 }
 
 #[tokio::test]

@@ -92,7 +92,8 @@ async fn streams_end_after_their_longest_time_and_on_a_stop() {
     let mut stream = watch(&stage, stage.item).await.unwrap();
     assert_eq!(next(&mut stream).await, Some((Availability::Unknown, 0)));
     stage.stopper.stop();
-    assert_eq!(next(&mut stream).await, None);
+    let end = tokio::time::timeout(PATIENCE, stream.message()).await.expect("it ends");
+    assert_eq!(said(end.map(drop)), (Code::Unavailable, "STOPPING".to_owned(), true));
 }
 
 #[tokio::test]

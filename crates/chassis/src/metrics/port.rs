@@ -5,7 +5,7 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -13,7 +13,7 @@ use tokio::{
     sync::Semaphore,
 };
 
-use super::Metrics;
+use super::{Metrics, plain_text::of_open_metrics};
 use crate::{
     cores::Cores,
     tasks::{Kind, Tasks},
@@ -31,6 +31,7 @@ const HEADERS_BYTES_MAX: usize = 8 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// The bound port; connections queue up until it is served.
@@ -102,7 +103,7 @@ impl MetricsPort {
 /// Answers on one connection until its end.
 async fn converse(io: TcpStream, metrics: Metrics, readiness: Readiness) {
     let answers = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), &metrics, &readiness);
+        let answer = answer(&request, &metrics, &readiness);
         async move { Ok::<_, Infallible>(answer) }
     });
     let conversation = http1::Builder::new()
@@ -116,17 +117,15 @@ async fn converse(io: TcpStream, metrics: Metrics, readiness: Readiness) {
     }
 }
 
-fn answer(
-    method: &Method,
-    path: &str,
-    metrics: &Metrics,
-    readiness: &Readiness,
-) -> Response<String> {
-    if method != Method::GET && method != Method::HEAD {
+fn answer<B>(request: &Request<B>, metrics: &Metrics, readiness: &Readiness) -> Response<String> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
         return said(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET\n");
     }
-    match path {
-        "/metrics" => said(StatusCode::OK, OPEN_METRICS, metrics.text()),
+    match request.uri().path() {
+        "/metrics" if wants_open_metrics(request.headers()) => {
+            said(StatusCode::OK, OPEN_METRICS, metrics.text())
+        }
+        "/metrics" => said(StatusCode::OK, PROMETHEUS, of_open_metrics(&metrics.text())),
         "/livez" => said(StatusCode::OK, PLAIN, "the process turns\n"),
         "/readyz" => match readiness.first_unready() {
             None => said(StatusCode::OK, PLAIN, "ready\n"),
@@ -136,6 +135,13 @@ fn answer(
         },
         _ => said(StatusCode::NOT_FOUND, PLAIN, "there are /metrics, /livez and /readyz\n"),
     }
+}
+
+/// Whoever can read exemplars asks for them by name; Prometheus does.
+fn wants_open_metrics(headers: &HeaderMap) -> bool {
+    let wanted = headers.get_all(header::ACCEPT).iter();
+    let mut wanted = wanted.filter_map(|value| value.to_str().ok());
+    wanted.any(|kinds| kinds.contains("application/openmetrics-text"))
 }
 
 fn said(status: StatusCode, kind: &'static str, text: impl Into<String>) -> Response<String> {

@@ -6,16 +6,18 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
-    response::sse::{Event, KeepAlive, Sse},
+    response::sse::{Event, KeepAlive, KeepAliveStream, Sse},
 };
+use chassis::status::retry_after_of;
 use futures::{
     StreamExt as _,
     stream::{BoxStream, iter, once},
 };
+use http::{HeaderName, HeaderValue, header::CACHE_CONTROL};
 use proto::gateway::v1 as wire;
 use rand::RngExt as _;
 use serde::Serialize;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 use utoipa::ToSchema;
 
 use super::{
@@ -34,8 +36,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// whose streams ended together shall not come back together.
 const COME_BACK_MS_MIN: u64 = 1000;
 
-type Events =
-    Sse<axum::response::sse::KeepAliveStream<BoxStream<'static, Result<Event, Infallible>>>>;
+/// nginx waits for a full buffer before it passes anything on, unless the answer says otherwise; what
+/// transforms an answer on its way (compresses it, say) waits likewise.
+const AT_ONCE: [(HeaderName, HeaderValue); 2] = [
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+];
+
+type Stream = KeepAliveStream<BoxStream<'static, Result<Event, Infallible>>>;
+type Events = ([(HeaderName, HeaderValue); 2], Sse<Stream>);
 
 /// What is left of an item.
 #[derive(Serialize, ToSchema)]
@@ -50,7 +59,8 @@ pub(super) struct Stock {
 }
 
 /// Events `stock`: what is left of an item, then each change, at most some ten a second. The stream
-/// ends with the sale, or after some minutes; open another.
+/// ends with the sale, or after some minutes; open another. An event `refusal` says why it ends
+/// otherwise, as a `google.rpc.Status`: STOPPING, when its server stops.
 #[utoipa::path(get, path = "/v1/items/{item_id}/events", operation_id = "watchItem", tag = "sales",
     params(("item_id" = String, Path, format = "uuid")),
     responses(
@@ -74,8 +84,9 @@ pub(super) async fn of_item(
     }))
 }
 
-/// Events `order`: the order's state, then each change, to the final one. A browser's `EventSource`
-/// can't send a token; there, read the body of a `fetch` as a stream. Tokens aren't taken from the
+/// Events `order`: the order's state, then each change, to the final one: PAID, CANCELLED, EXPIRED
+/// or REJECTED. An event `refusal` says why it ends otherwise, as a `google.rpc.Status`: STOPPING,
+/// when its server stops. A browser's `EventSource` can't send a token; there, read the body of a `fetch` as a stream. Tokens aren't taken from the
 /// URL, which stands in logs and histories.
 #[utoipa::path(get, path = "/v1/orders/{order_id}/events",
     operation_id = "watchOrder", tag = "orders",
@@ -116,15 +127,25 @@ where
     T: Serialize + 'static,
 {
     let retry_ms = rand::rng().random_range(COME_BACK_MS_MIN..2 * COME_BACK_MS_MIN);
-    let begin = once(async move { Event::default().retry(Duration::from_millis(retry_ms)) });
+    // What comes at once tells a client that the stream has begun, however long nothing is told.
+    let begin = Event::default().comment("begun").retry(Duration::from_millis(retry_ms));
+    let begin = once(async move { begin });
     let told = stream.zip(iter(1_u64..)).map(move |(message, id)| match message {
         Ok(message) => {
             let data = serde_json::to_string(&show(message)).expect("texts and numbers");
             Event::default().event(name).id(id.to_string()).data(data)
         }
-        // Not `error`: that is what a browser calls its own.
-        Err(status) => Event::default().event("refusal").data(chassis::plain_http::json(&status)),
+        Err(status) => refusal(&status),
     });
     let events = begin.chain(told).map(Ok).boxed();
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    (AT_ONCE, Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// Why a stream ends before its time. Not `error`: that is what a browser calls its own.
+fn refusal(status: &Status) -> Event {
+    let told = Event::default().event("refusal").data(chassis::plain_http::json(status));
+    match retry_after_of(status) {
+        Some(delay) => told.retry(delay),
+        None => told,
+    }
 }

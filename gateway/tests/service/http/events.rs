@@ -57,6 +57,8 @@ async fn what_is_left_is_told_to_everybody() {
         told(&mut events, &stage, "stock", id, &left).await;
     }
     stage.stopper.stop();
+    let end = events.next(&stage).await.expect("it says why");
+    assert_eq!((end.name.as_str(), &end.data["code"]), ("refusal", &json!(14)));
     assert_eq!(events.next(&stage).await, None);
 }
 

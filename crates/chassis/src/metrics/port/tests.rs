@@ -27,8 +27,13 @@ fn observed() -> Observed {
 
 /// The whole answer to one request on a connection of its own.
 async fn ask(addr: SocketAddr, request: &str) -> String {
+    ask_with(addr, request, "x-nothing: else").await
+}
+
+async fn ask_with(addr: SocketAddr, request: &str, header: &str) -> String {
     let mut io = TcpStream::connect(addr).await.expect("it listens");
-    let request = format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let head = "host: x\r\nconnection: close";
+    let request = format!("{request} HTTP/1.1\r\n{head}\r\n{header}\r\n\r\n");
     io.write_all(request.as_bytes()).await.expect("it is read");
     let mut answer = String::new();
     let reading = io.read_to_string(&mut answer);
@@ -44,9 +49,13 @@ async fn metrics_and_probes_are_answered() {
     let health = Health::new();
     bakery.show(&health);
 
+    let open_metrics =
+        ask_with(*addr, "GET /metrics", "accept: application/openmetrics-text").await;
+    assert!(open_metrics.contains(OPEN_METRICS), "{open_metrics}");
+    assert!(open_metrics.ends_with("# EOF\n"), "{open_metrics}");
     let answer = ask(*addr, "GET /metrics").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(answer.contains(OPEN_METRICS), "{answer}");
+    assert!(answer.contains(PROMETHEUS) && !answer.contains("# EOF"), "{answer}");
     assert!(answer.contains("\nbakery_loaves_total 1\n"), "{answer}");
     assert!(answer.contains("\nprocess_open_fds "), "{answer}");
 
