@@ -39,9 +39,9 @@ impl Sale {
 }
 
 impl Bulkhead {
-    /// Lets a purchase of `sale` take one of `places`; [`Bulkhead::leave`] must follow. Answers with
-    /// the surplus of the others: what they have taken while there were more places, beyond what
-    /// they would get now. They keep it until it ends, and it is no reason to refuse this one.
+    /// Lets a purchase of `sale` take one of `places`; [`Bulkhead::leave`] must follow. Answers
+    /// with the surplus of the others: what they have taken while there were more places, beyond
+    /// what they would get now. They keep it until it ends, and it is no reason to refuse this one.
     /// `None`: it may not.
     pub(crate) fn enter(&mut self, sale: SaleId, places: usize, now: Duration) -> Option<usize> {
         self.sales.retain(|_, sale| {

@@ -6,11 +6,11 @@
 //! what ended and when. It doesn't know who asks; see `layers/adaptive.rs` for that.
 //!
 //! It is lowered by nothing that passes by itself: a store, or the machine, that stood still for a
-//! moment makes a window slow, or two, and works off what waited; then as many are answered in time. And it isn't lowered below what
-//! ends within the latency that it allows at the best pace of late: slow windows say that there is
-//! a queue, not that less can be done. To refuse costs time too, where it is short already: without
-//! that bound refusals made purchases slower, and slower purchases made refusals, until nearly
-//! everybody was refused.
+//! moment makes a window slow, or two, and works off what waited; then as many are answered in
+//! time. And it isn't lowered below what ends within the latency that it allows at the best pace of
+//! late: slow windows say that there is a queue, not that less can be done. To refuse costs time
+//! too, where it is short already: without that bound refusals made purchases slower, and slower
+//! purchases made refusals, until nearly everybody was refused.
 
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ const BEST_HALF_LIFE_S: f64 = 3.0;
 
 /// So many slow windows are a queue that doesn't go away by itself, unless as many are answered in
 /// time between them. With one, a process that was replaced under load took a limit of 256 places
-/// to the least, and buyers were refused for seconds. In a row they needn't be: where one sale has a
-/// queue and another has none, windows in which but a few of the second were answered come between.
+/// to the least, and buyers were refused for seconds. In a row they needn't be: where one sale has
+/// a queue and another has none, windows with but a few answers of the second come between.
 const SLOW_WINDOWS: u32 = 3;
 
 /// What a [`Limit`] goes by.

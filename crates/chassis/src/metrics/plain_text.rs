@@ -1,8 +1,8 @@
 //! The text format of Prometheus, version 0.0.4, made from OpenMetrics.
 //!
 //! It is what a reader gets who doesn't ask for OpenMetrics: older scrapers, `promtool check
-//! metrics`, people with curl. It differs in that a counter is described by the name of its samples,
-//! `_total`, and in that it has neither exemplars, nor units, nor a mark of its end.
+//! metrics`, people with curl. It differs in that a counter is described by the name of its
+//! samples, `_total`, and in that it has neither exemplars, nor units, nor a mark of its end.
 
 use std::fmt::Write as _;
 

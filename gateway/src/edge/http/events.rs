@@ -36,8 +36,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// whose streams ended together shall not come back together.
 const COME_BACK_MS_MIN: u64 = 1000;
 
-/// nginx waits for a full buffer before it passes anything on, unless the answer says otherwise; what
-/// transforms an answer on its way (compresses it, say) waits likewise.
+/// nginx waits for a full buffer before it passes anything on, unless the answer says otherwise;
+/// what transforms an answer on its way (compresses it, say) waits likewise.
 const AT_ONCE: [(HeaderName, HeaderValue); 2] = [
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     (CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
@@ -86,8 +86,8 @@ pub(super) async fn of_item(
 
 /// Events `order`: the order's state, then each change, to the final one: PAID, CANCELLED, EXPIRED
 /// or REJECTED. An event `refusal` says why it ends otherwise, as a `google.rpc.Status`: STOPPING,
-/// when its server stops. A browser's `EventSource` can't send a token; there, read the body of a `fetch` as a stream. Tokens aren't taken from the
-/// URL, which stands in logs and histories.
+/// when its server stops. A browser's `EventSource` can't send a token; there, read the body of a
+/// `fetch` as a stream. Tokens aren't taken from the URL, which stands in logs and histories.
 #[utoipa::path(get, path = "/v1/orders/{order_id}/events",
     operation_id = "watchOrder", tag = "orders",
     security(("token" = [])),
