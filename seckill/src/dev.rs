@@ -74,6 +74,9 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',',
           default_values = ["127.0.0.0/8", "::1/128"])]
     trusted_proxies: Vec<IpNet>,
+    /// Origins whose pages may call the gateway, such as http://localhost:3000; none by default
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',')]
+    allow_origin: Vec<String>,
     /// What is logged to standard error
     #[arg(long, value_name = "DIRECTIVES", default_value = "warn")]
     log_filter: String,

@@ -14,7 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
 
+use crate::config::lists::WithLists;
 use crate::secret_file;
+
+mod lists;
 
 /// Between the prefix and the key, and between the parts of a key.
 const ENV_SEPARATOR: &str = "__";
@@ -33,7 +36,7 @@ impl ConfigError {
 
 /// Reads a configuration. `defaults` is TOML text; `file` a TOML file; `env_prefix` is that of this
 /// role: with `SECKILL_GATEWAY`, the variable `SECKILL_GATEWAY__SERVER__TLS` sets `server.tls`.
-/// Lists can't be set by variables.
+/// In a variable, the values of a list are separated by commas.
 ///
 /// # Errors
 /// If the file can't be read, a key is unknown, or a value has the wrong type.
@@ -64,6 +67,8 @@ fn load_from<T: DeserializeOwned>(
         .prefix_separator(ENV_SEPARATOR)
         .separator(ENV_SEPARATOR)
         .source(variables);
+    let lists = layers.iter().flat_map(|layer| lists::keys(&layer.values.cache)).collect();
+    let environment = WithLists { variables: environment, lists };
     layers.push(Layer::new(Place::Environment(env_prefix.to_owned()), environment)?);
 
     layers

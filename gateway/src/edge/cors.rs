@@ -6,27 +6,34 @@ use std::time::Duration;
 use chassis::config::ConfigError;
 use http::{
     HeaderName, HeaderValue, Method, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER},
+    header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER},
 };
 use tower_http::cors::CorsLayer;
 
 use super::http::call::TICKET;
 use crate::config::CorsSettings;
 
-/// What a page may send: what JSON and gRPC-web need.
-const ALLOWED: [HeaderName; 8] = [
+/// What a page may send: what JSON, gRPC-web and streams of events need, and what the usual
+/// libraries add of their own accord.
+const ALLOWED: [HeaderName; 13] = [
     AUTHORIZATION,
+    CACHE_CONTROL,
     CONTENT_TYPE,
     TICKET,
+    HeaderName::from_static("baggage"),
     HeaderName::from_static("grpc-timeout"),
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("last-event-id"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
+    HeaderName::from_static("x-requested-with"),
     HeaderName::from_static("x-grpc-web"),
     HeaderName::from_static("x-user-agent"),
 ];
 
 /// What a page may read of an answer's head: gRPC-web's status may be there, too.
-const EXPOSED: [HeaderName; 5] = [
+const EXPOSED: [HeaderName; 6] = [
+    DATE,
     LOCATION,
     RETRY_AFTER,
     HeaderName::from_static("grpc-status"),

@@ -102,6 +102,7 @@ impl Shop {
         let gateway_addr = at_gateway.public.addr();
         let mut config = gateway_config(data, &addresses)?;
         config.clients.trusted_proxies.clone_from(&args.trusted_proxies);
+        config.cors.allowed_origins.clone_from(&args.allow_origin);
         let gateway = gateway::build(config, at_gateway, seams).await.map_err(usage)?;
         Ok(Self { addresses, gateway_addr, issuer, broker, user, inventory, order, gateway })
     }

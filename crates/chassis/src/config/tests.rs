@@ -13,8 +13,10 @@ const DEFAULTS: &str = r#"
 name = "corner"
 is_open = false
 loaves = 3
+streets = ["High, and Low"]
 [oven]
 heat_c = 200
+tins = [1, 2]
 [server]
 max_concurrent_streams = 100
 "#;
@@ -25,6 +27,7 @@ struct Bakery {
     name: String,
     is_open: bool,
     loaves: u32,
+    streets: Vec<String>,
     flour: Option<Flour>,
     oven: Oven,
     server: Server,
@@ -45,6 +48,7 @@ impl PartialEq for Server {
 #[serde(deny_unknown_fields)]
 struct Oven {
     heat_c: u32,
+    tins: Vec<u32>,
     timer_ms: Option<u64>,
 }
 
@@ -67,6 +71,15 @@ fn read(file: &str, variables: &[(&str, &str)]) -> Result<Bakery, String> {
 }
 
 #[test]
+fn lists_come_from_variables_too() {
+    let read = |variables: &[(&str, &str)]| read("", variables).expect("all is well");
+    let bakery = read(&[("TOWN_BAKERY__STREETS", "High, Low,"), ("TOWN_BAKERY__NAME", "a, b")]);
+    assert_eq!((bakery.streets, bakery.name), (vec!["High".into(), "Low".into()], "a, b".into()));
+    assert_eq!(read(&[("TOWN_BAKERY__OVEN__TINS", "3")]).oven.tins, [3]);
+    assert!(read(&[("TOWN_BAKERY__OVEN__TINS", "")]).oven.tins.is_empty());
+}
+
+#[test]
 fn variables_win_over_the_file_and_the_file_over_defaults() {
     let bakery = read(
         "loaves = 4\nname = 'file'\nflour = 'rye'",
@@ -80,7 +93,7 @@ fn variables_win_over_the_file_and_the_file_over_defaults() {
     .expect("all is well");
     assert_eq!((bakery.name.as_str(), bakery.loaves, bakery.is_open), ("file", 5, true));
     assert_eq!(bakery.flour, Some(Flour::Wheat));
-    assert_eq!(bakery.oven, Oven { heat_c: 200, timer_ms: Some(1500) });
+    assert_eq!(bakery.oven, Oven { heat_c: 200, tins: vec![1, 2], timer_ms: Some(1500) });
     assert_eq!(bakery.server.0.max_concurrent_streams, 100);
 }
 
@@ -109,11 +122,12 @@ fn mistakes_are_named_with_their_place() {
         (
             in_file("loavs = 3"),
             "loavs in FILE: there is no such key, expected one of `name`, `is_open`, `loaves`, \
-             `flour`, `oven`, `server`",
+             `streets`, `flour`, `oven`, `server`",
         ),
         (
             in_file("[oven]\nheet_c = 3"),
-            "oven.heet_c in FILE: there is no such key, expected `heat_c` or `timer_ms`",
+            "oven.heet_c in FILE: there is no such key, expected one of `heat_c`, \
+             `tins`, `timer_ms`",
         ),
         (
             in_file("[oven]\nheat_c = -3"),
@@ -141,7 +155,8 @@ fn mistakes_are_named_with_their_place() {
         (
             in_variable("TOWN_BAKERY__OVEN__HEET_C", "3"),
             "oven.heet_c in the variable TOWN_BAKERY__OVEN__HEET_C: there is no such key, \
-             expected `heat_c` or `timer_ms`",
+             expected one of `heat_c`, `tins`, \
+             `timer_ms`",
         ),
         (
             in_variable("TOWN_BAKERY__LOAVES", "many"),

@@ -39,8 +39,17 @@ async fn pages_of_allowed_origins_may_call() {
         assert_eq!(says("access-control-allow-methods"), "GET,POST");
         assert_eq!(says("access-control-max-age"), "7200");
         let allowed: Vec<_> = says("access-control-allow-headers").split(',').collect();
-        for name in ["authorization", "content-type", "seckill-ticket", "x-grpc-web"] {
-            assert!(allowed.contains(&name), "{allowed:?}");
+        let own = ["authorization", "content-type", "seckill-ticket", "x-grpc-web"];
+        let of_libraries = [
+            "baggage",
+            "cache-control",
+            "idempotency-key",
+            "last-event-id",
+            "traceparent",
+            "x-requested-with",
+        ];
+        for name in own.into_iter().chain(of_libraries) {
+            assert!(allowed.contains(&name), "{name}: {allowed:?}");
         }
         assert_eq!(may.header("access-control-allow-credentials"), None, "no cookies");
 
@@ -52,7 +61,7 @@ async fn pages_of_allowed_origins_may_call() {
         let answer = Ask::get(path).header("origin", ORIGIN).send(&stage).await;
         assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
         let exposed = answer.header("access-control-expose-headers").unwrap_or_default();
-        for name in ["location", "retry-after", "grpc-status", "grpc-status-details-bin"] {
+        for name in ["date", "location", "retry-after", "grpc-status", "grpc-status-details-bin"] {
             assert!(exposed.contains(name), "{exposed}");
         }
     }
