@@ -133,7 +133,16 @@ impl Story {
             let position = self.position().await;
             (position.next_offset == offset).then_some(position)
         };
-        eventually(&format!("the books reach {offset}"), || Box::pin(is_there())).await
+        if let Some(position) = in_time(|| Box::pin(is_there())).await {
+            return position;
+        }
+        // Whoever reads of the failure asks next where it stands, and what it says of that.
+        let (position, halted) = (self.position().await, self.halted.any());
+        let standstills = self.instruments.standstills.get();
+        panic!(
+            "never: the books reach {offset}: {position:?}; halted: {halted}, \
+             began anew: {standstills}"
+        )
     }
 
     async fn until_halted(&self, is_halted: bool) {
@@ -149,6 +158,10 @@ impl Story {
 }
 
 async fn eventually<'a, T>(what: &str, check: impl Fn() -> BoxFuture<'a, Option<T>>) -> T {
+    in_time(check).await.unwrap_or_else(|| panic!("never: {what}"))
+}
+
+async fn in_time<'a, T>(check: impl Fn() -> BoxFuture<'a, Option<T>>) -> Option<T> {
     let waiting = async {
         loop {
             if let Some(value) = check().await {
@@ -157,8 +170,7 @@ async fn eventually<'a, T>(what: &str, check: impl Fn() -> BoxFuture<'a, Option<
             tokio::task::yield_now().await;
         }
     };
-    let Ok(value) = tokio::time::timeout(PATIENCE, waiting).await else { panic!("never: {what}") };
-    value
+    tokio::time::timeout(PATIENCE, waiting).await.ok()
 }
 
 #[tokio::test]
