@@ -57,9 +57,12 @@ install_without_starting() {
   )
 }
 
-# Those that start with the machine, where it has systemd.
+# Those that start with the machine. Without systemd none does, whatever packages have noted for it.
 enabled_services() {
-  find /etc/systemd/system/multi-user.target.wants -name '*.service' -printf '%f\n' 2>/dev/null | sort
+  local wanted=/etc/systemd/system/multi-user.target.wants
+  if command -v systemctl >/dev/null && [ -d "$wanted" ]; then
+    find "$wanted" -name '*.service' -printf '%f\n' | sort
+  fi
 }
 
 forbid_starting() {

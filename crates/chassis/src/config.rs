@@ -36,7 +36,7 @@ impl ConfigError {
 
 /// Reads a configuration. `defaults` is TOML text; `file` a TOML file; `env_prefix` is that of this
 /// role: with `SECKILL_GATEWAY`, the variable `SECKILL_GATEWAY__SERVER__TLS` sets `server.tls`.
-/// In a variable, the values of a list are separated by commas.
+/// In a variable, the values of a list that the defaults or the file have are separated by commas.
 ///
 /// # Errors
 /// If the file can't be read, a key is unknown, or a value has the wrong type.

@@ -3,8 +3,9 @@
 //!
 //! tonic refuses them before a handler is asked, by a bare INTERNAL, OUT_OF_RANGE or UNIMPLEMENTED.
 //! Those answers, and no others, are replaced: they are headers alone, without details, and say
-//! word for word what tonic 0.14.9 says. Whatever a handler fails with passes unchanged. A
-//! compressed message without `grpc-encoding` stays INTERNAL, as gRPC demands.
+//! word for word what tonic 0.14.9 says, or [`crate::deadline`] and [`crate::health`] do. Whatever
+//! else a handler fails with passes unchanged. A compressed message without `grpc-encoding` stays
+//! INTERNAL, as gRPC demands.
 
 use http::{HeaderName, Response, StatusCode};
 use tonic::body::Body;

@@ -124,15 +124,11 @@ impl Process {
     /// # Panics
     /// If it doesn't run, or hasn't ended after `patience`.
     pub async fn stop(&mut self, patience: Duration) {
-        self.send(Signal::TERM);
-        let ended = until(patience, async || self.has_ended().then_some(()));
-        assert!(ended.await.is_some(), "{} ignores SIGTERM", self.program.display());
-        if let Some(running) = self.running.take() {
-            running.bury();
-        }
+        self.ask_to_end();
+        self.ends(patience).await;
     }
 
-    /// Returns when it has ended by itself.
+    /// Returns when it has ended by itself, or since it was asked to.
     ///
     /// # Panics
     /// If it doesn't run, or still does after `patience`.

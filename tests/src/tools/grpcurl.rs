@@ -18,6 +18,14 @@ struct Person {
 }
 
 impl Person {
+    /// In front of the public port, or the operators'. `None` where there is no grpcurl.
+    async fn at(port: fn(&Newcomer) -> String) -> Option<(Newcomer, Self)> {
+        let tool = Tool::find("grpcurl")?;
+        let shop = Newcomer::open().await;
+        let at = port(&shop);
+        Some((shop, Self { tool, at, authorization: None }))
+    }
+
     async fn run(&self, further: &[&str]) -> super::Said {
         let mut arguments = vec!["-plaintext"];
         if let Some(authorization) = &self.authorization {
@@ -38,9 +46,7 @@ impl Person {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_describes_and_buys() {
-    let Some(tool) = Tool::find("grpcurl") else { return };
-    let shop = Newcomer::open().await;
-    let mut me = Person { tool, at: shop.public(), authorization: None };
+    let Some((_shop, mut me)) = Person::at(Newcomer::public).await else { return };
     let listed = me.run(&[&me.at, "list"]).await.well();
     for service in [GATEWAY, USER, HEALTH, "grpc.reflection.v1.ServerReflection"] {
         assert!(listed.lines().any(|line| line == service), "{listed}");
@@ -80,9 +86,7 @@ async fn lists_describes_and_buys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_read_with_its_details() {
-    let Some(tool) = Tool::find("grpcurl") else { return };
-    let shop = Newcomer::open().await;
-    let me = Person { tool, at: shop.public(), authorization: None };
+    let Some((_shop, me)) = Person::at(Newcomer::public).await else { return };
     let forged = json!({ "ticket": "forged", "attempt": 1 });
     let told = me.call(&format!("{GATEWAY}/Purchase"), &forged).await.refusal();
     assert!(told.contains("google.rpc.ErrorInfo") && told.contains("TICKET_INVALID"), "{told}");
@@ -90,9 +94,7 @@ async fn a_refusal_is_read_with_its_details() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_told_by_the_name_of_a_service() {
-    let Some(tool) = Tool::find("grpcurl") else { return };
-    let shop = Newcomer::open().await;
-    let mut me = Person { tool, at: shop.public(), authorization: None };
+    let Some((shop, mut me)) = Person::at(Newcomer::public).await else { return };
     let of = |service: &str| json!({ "service": service });
     for service in ["", "liveness", GATEWAY, USER] {
         let told = me.call(&format!("{HEALTH}/Check"), &of(service)).await.message();
@@ -112,9 +114,7 @@ async fn health_is_told_by_the_name_of_a_service() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_looks_and_pauses() {
-    let Some(tool) = Tool::find("grpcurl") else { return };
-    let shop = Newcomer::open().await;
-    let mut me = Person { tool, at: shop.operators(), authorization: None };
+    let Some((shop, mut me)) = Person::at(Newcomer::operators).await else { return };
     let listed = me.run(&[&me.at, "list"]).await.well();
     assert!(listed.lines().any(|line| line == CATALOG), "{listed}");
     me.shows(&shop.dev.operator());

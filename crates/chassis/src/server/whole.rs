@@ -33,8 +33,8 @@ use crate::status::Refusal;
 /// By then the crowd has dawdled for as long as a body may.
 const CROWDED_WAIT: Duration = Duration::from_secs(1);
 
-/// A stream of requests has so many times the bytes of one: far more questions than a tool has.
-const STREAM_REQUESTS: usize = 64;
+/// All requests of a stream together: far more questions than a tool has.
+const STREAM_BYTES_MAX: usize = 1024 * 1024;
 
 #[derive(Clone, Debug)]
 pub(super) struct WholeLayer {
@@ -64,9 +64,8 @@ impl WholeLayer {
 }
 
 impl WholeLayer {
-    fn flowing(&self, body: Body, request_bytes_max: usize) -> Flowing {
-        let bytes_max = request_bytes_max.saturating_mul(STREAM_REQUESTS);
-        Flowing::new(body, bytes_max, self.stream_lasts_max, self.room.crowd.enter())
+    fn flowing(&self, body: Body) -> Flowing {
+        Flowing::new(body, STREAM_BYTES_MAX, self.stream_lasts_max, self.room.crowd.enter())
     }
 }
 
@@ -102,7 +101,7 @@ where
             return WholeFuture::Called { answer: self.inner.call(request) };
         };
         if is_reflection(request.uri().path()) {
-            let flowing = request.map(|body| Body::new(self.layer.flowing(body, bytes_max)));
+            let flowing = request.map(|body| Body::new(self.layer.flowing(body)));
             return WholeFuture::Called { answer: self.inner.call(flowing) };
         }
         let (head, body) = request.into_parts();

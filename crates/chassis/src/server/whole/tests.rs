@@ -142,10 +142,11 @@ async fn a_stream_flows_within_bounds_of_bytes_time_and_number() {
         let Ok(answer) = server.clone().oneshot(parts).await;
         answer
     };
-    let some = open(streams(futures::stream::iter([b"abc" as &[u8]; 85]))).await;
-    assert_eq!(end(some).await, Ok(255));
-    let endless = open(streams(futures::stream::repeat(b"abc" as &[u8]))).await;
-    assert_eq!(end(endless).await, Err(Code::ResourceExhausted), "of 256 bytes");
+    static PART: [u8; STREAM_BYTES_MAX / 16] = [7; STREAM_BYTES_MAX / 16];
+    let some = open(streams(futures::stream::iter([&PART as &[u8]; 16]))).await;
+    assert_eq!(end(some).await, Ok(STREAM_BYTES_MAX));
+    let endless = open(streams(futures::stream::repeat(&PART as &[u8]))).await;
+    assert_eq!(end(endless).await, Err(Code::ResourceExhausted));
     let idle = open(streams(futures::stream::pending())).await;
     let another = open(streams(futures::stream::pending())).await;
     assert_eq!(end(idle).await, Err(Code::Unavailable), "it made room");
